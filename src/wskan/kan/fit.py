@@ -1,0 +1,238 @@
+"""Fitting a population: every KAN with its own target and its own seed, all at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from wskan.errors import DataError, DivergedError, ShapeError
+from wskan.kan import kernel
+from wskan.kan.fit_torch import fit_chunks
+from wskan.kan.minibatches import derive_seed
+from wskan.kan.population import Population
+from wskan.kan.spec import KANSpec
+
+Engine = Literal["auto", "kernel", "torch", "compile"]
+FINAL_RATE = 0.01  # a decaying rate ends at this fraction of the first
+PATIENCE = 100  # a KAN fitted for fewer steps may still be worse than a constant
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """How KANs are trained: Adam, one mini-batch a step, as pykan's ``fit`` (paper, C.1.1; its "epochs" are these steps).
+
+    Args:
+        steps: number of steps.
+        batch_size: points a mini-batch, drawn without replacement at each step.
+        lr: learning rate.
+        schedule: ``"constant"`` (the paper's letter), or ``"decay"``: constant over the first half of the steps, then linearly to 1 %.
+        loss: ``"mse"`` or ``"cross_entropy"``.
+        adapt_grid: whether the knots follow the activations.
+        grid_eps: see :func:`wskan.kan.adapt_grid`.
+        grid_updates: number of grid updates (pykan's ``grid_update_num``).
+        grid_update_until: they are spread over this many first steps (pykan's ``stop_grid_update_step``).
+
+    Raises:
+        DataError: a value is out of range.
+    """
+
+    steps: int = 1000
+    batch_size: int = 128
+    lr: float = 0.01
+    schedule: Literal["constant", "decay"] = "decay"
+    loss: Literal["mse", "cross_entropy"] = "mse"
+    adapt_grid: bool = True
+    grid_eps: float = 0.02
+    grid_updates: int = 10
+    grid_update_until: int = 50
+
+    def __post_init__(self) -> None:
+        for name, value, low in (
+            ("steps", self.steps, 0),
+            ("batch_size", self.batch_size, 1),
+            ("grid_updates", self.grid_updates, 1),
+            ("grid_update_until", self.grid_update_until, self.grid_updates),
+        ):
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= 10_000_000:
+                raise DataError(f"FitConfig: {name} must be a whole number from {low} to 10,000,000, got {value!r}")
+        if self.schedule not in ("constant", "decay") or self.loss not in ("mse", "cross_entropy"):
+            raise DataError(f"FitConfig: unknown schedule {self.schedule!r} or loss {self.loss!r}")
+        if not 0 < self.lr < 1e3 or not 0 <= self.grid_eps <= 1:
+            raise DataError(f"FitConfig: lr {self.lr} must be positive and grid_eps {self.grid_eps} in [0, 1]")
+
+    def rates(self) -> list[float]:
+        """The learning rate of every step."""
+        half = self.steps // 2
+        if self.schedule == "constant" or self.steps - half < 2:
+            return [self.lr] * self.steps
+        slope = (1 - FINAL_RATE) / (self.steps - half - 1)
+        return [self.lr * (1 - slope * max(step - half, 0)) for step in range(self.steps)]
+
+    def update_steps(self) -> frozenset[int]:
+        """The steps that begin with a grid update."""
+        if not self.adapt_grid:
+            return frozenset()
+        every = self.grid_update_until // self.grid_updates
+        return frozenset(range(0, min(self.grid_update_until, self.steps), every))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, the inverse of :meth:`from_dict`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> FitConfig:
+        """Read a configuration from JSON types.
+
+        Raises:
+            DataError: unknown keys, wrong types, or values out of range.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(data, Mapping) or not set(data) <= known:
+            raise DataError(f"a fit configuration is an object with any of {sorted(known)}, got {data!r:.200}")
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise DataError(f"malformed fit configuration {data!r:.200}: {error}") from error
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class FitResult:
+    """What :func:`fit_population` returns.
+
+    Attributes:
+        population: the K fitted KANs, on the CPU.
+        loss: ``[K]`` float64, mean loss over all N points at the end.
+        seeds: ``[K]`` int64, the seed each was fitted with in the end.
+        attempts: ``[K]`` int64, how many seeds diverged before it.
+    """
+
+    population: Population
+    loss: Tensor
+    seeds: Tensor
+    attempts: Tensor
+
+
+def fit_population(
+    spec: KANSpec,
+    inputs: Tensor,
+    targets: Tensor,
+    seeds: Tensor,
+    config: FitConfig | None = None,
+    *,
+    engine: Engine = "auto",
+    device: torch.device | str | None = None,
+    max_retries: int = 3,
+    progress: Callable[[int], None] | None = None,
+) -> FitResult:
+    """Fit K KANs of one specification, each to its own target from its own seed.
+
+    A KAN's result does not depend on the others: to the bit in the kernel, to rounding elsewhere. A KAN that diverges (anything not finite or, from 100 steps on, a squared
+    error above that of the best constant) is fitted again with a seed derived from its own.
+
+    Args:
+        spec: their architecture.
+        inputs: ``[N, in]`` for all KANs alike, or ``[K, N, in]``.
+        targets: ``[K, N, out]`` floating point for the squared error, ``[K, N]`` int64 class indices for cross-entropy.
+        seeds: ``[K]`` int64, not negative: of initial weights and of mini-batches.
+        config: defaults to ``FitConfig()``.
+        engine: ``"kernel"`` (C++, one KAN a CPU core), ``"torch"``, ``"compile"`` (torch under ``torch.compile``), or ``"auto"``: the kernel on CPUs where it can be built.
+        device: where the torch engines run; default the CPU.
+        max_retries: how many new seeds a diverged KAN gets.
+        progress: called now and then with the number of KANs fitted so far.
+
+    Raises:
+        ShapeError: tensors that do not fit the specification.
+        DataError: inputs or targets that are not finite, or an engine that cannot run here.
+        DivergedError: KANs that diverge with every seed.
+    """
+    config = config or FitConfig()
+    inputs = inputs.unsqueeze(0) if inputs.ndim == 2 else inputs
+    _check(spec, inputs, targets, seeds, config)
+    run = _engine(engine, spec, torch.device(device or "cpu"))
+    attempts = torch.zeros_like(seeds)
+    population, loss = run(Population.init(spec, seeds), inputs, targets, seeds, config, progress)
+    for attempt in range(1, max_retries + 1):
+        if not (bad := _diverged(population, loss, targets, config)).any():
+            break
+        seeds = torch.where(bad, derive_seed(seeds, attempt), seeds)
+        attempts = torch.where(bad, attempt, attempts)
+        rows = bad.nonzero().squeeze(1)
+        own = inputs if inputs.shape[0] == 1 else inputs[rows]
+        again, loss[rows] = run(Population.init(spec, seeds[rows]), own, targets[rows], seeds[rows], config, None)
+        population = _replace(population, rows, again)
+    if (bad := _diverged(population, loss, targets, config)).any():
+        raise DivergedError(
+            f"KANs {bad.nonzero().squeeze(1).tolist()[:10]} of {len(seeds)} diverge with {max_retries + 1} seeds each "
+            f"(losses {loss[bad].tolist()[:10]}); lower lr ({config.lr}) or check their targets"
+        )
+    return FitResult(population=population, loss=loss, seeds=seeds, attempts=attempts)
+
+
+_Run = Callable[
+    [Population, Tensor, Tensor, Tensor, FitConfig, Callable[[int], None] | None], tuple[Population, Tensor]
+]
+
+
+def _engine(engine: Engine, spec: KANSpec, device: torch.device) -> _Run:
+    """The function that fits, with the choice of ``"auto"`` made."""
+    if engine not in ("auto", "kernel", "torch", "compile"):
+        raise DataError(f"unknown engine {engine!r}; choose auto, kernel, torch or compile")
+    if engine == "kernel" or (engine == "auto" and device.type == "cpu"):
+        reason = kernel.unavailable(spec)
+        if reason is None and device.type == "cpu":
+            return kernel.fit
+        if engine == "kernel":
+            raise DataError(f"the C++ kernel cannot run here: {reason or f'it runs on the CPU, not on {device}'}")
+        warnings.warn(f"fitting with PyTorch instead of the C++ kernel, several times slower: {reason}", stacklevel=3)
+
+    def run(
+        population: Population,
+        inputs: Tensor,
+        targets: Tensor,
+        seeds: Tensor,
+        config: FitConfig,
+        progress: Callable[[int], None] | None,
+    ) -> tuple[Population, Tensor]:
+        compiled = engine == "compile"
+        inputs, targets = inputs.to(device), targets.to(device)
+        return fit_chunks(population, inputs, targets, seeds, config, compiled=compiled, progress=progress)
+
+    return run
+
+
+def _check(spec: KANSpec, inputs: Tensor, targets: Tensor, seeds: Tensor, config: FitConfig) -> None:
+    size, n_in, n_out = len(seeds), spec.widths[0], spec.widths[-1]
+    if seeds.ndim != 1 or seeds.dtype != torch.int64 or size == 0 or bool((seeds < 0).any()):
+        raise ShapeError(f"seeds must be [K] int64 and not negative, got {tuple(seeds.shape)} {seeds.dtype}")
+    if inputs.ndim != 3 or inputs.shape[0] not in (1, size) or inputs.shape[1] == 0 or inputs.shape[2] != n_in:
+        raise ShapeError(f"inputs must be [N, {n_in}] or [{size}, N, {n_in}], got {tuple(inputs.shape)}")
+    points = inputs.shape[1]
+    if config.loss == "mse":
+        if tuple(targets.shape) != (size, points, n_out) or not targets.is_floating_point():
+            raise ShapeError(f"targets must be [{size}, {points}, {n_out}] floating point, got {tuple(targets.shape)} {targets.dtype}")
+    elif tuple(targets.shape) != (size, points) or targets.dtype != torch.int64:
+        raise ShapeError(f"targets must be [{size}, {points}] int64, got {tuple(targets.shape)} {targets.dtype}")
+    elif bool(((targets < 0) | (targets >= n_out)).any()):
+        raise DataError(f"class indices must be from 0 to {n_out - 1}, got {int(targets.min())} to {int(targets.max())}")
+    if not bool(inputs.isfinite().all()) or not bool(targets.isfinite().all()):
+        raise DataError("inputs and targets must be finite")
+
+
+def _diverged(population: Population, loss: Tensor, targets: Tensor, config: FitConfig) -> Tensor:
+    bad = ~(population.is_finite() & loss.isfinite())
+    if config.loss == "mse" and config.steps >= PATIENCE:
+        spread = targets.double().var(1, correction=0).mean(1)  # the squared error of the best constant
+        bad |= loss > spread.clamp_min(1e-4)
+    return bad
+
+
+def _replace(population: Population, rows: Tensor, new: Population) -> Population:
+    """The population with the KANs in ``rows`` replaced."""
+    order = torch.arange(len(population))
+    order[rows] = len(population) + torch.arange(len(new))
+    return Population.cat([population, new])[order]

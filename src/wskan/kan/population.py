@@ -1,0 +1,276 @@
+"""K KANs of one specification as stacked tensors."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wskan.errors import DataError, ShapeError
+from wskan.kan.spec import KANSpec
+from wskan.kan.spline import bspline_basis, uniform_knots
+
+BASE_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": F.silu,
+    "identity": lambda x: x,
+    "zero": torch.zeros_like,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """The univariate functions phi_{p,q} of one layer of K KANs (paper, eq. 3; pykan's names in brackets).
+
+    Attributes:
+        base_weight: ``[K, in, out]`` w_b (``scale_base``).
+        spline_weight: ``[K, in, out]`` w_s (``scale_sp``).
+        coef: ``[K, in, out, G+k]`` c (``coef``).
+        mask: ``[K, in, out]`` 1 for an edge that exists, 0 for a pruned one (``mask``).
+        knots: ``[K, in, G+2k+1]`` of each input neuron (``grid``), or ``[1, 1, G+2k+1]`` for one uniform grid shared by all.
+    """
+
+    base_weight: Tensor
+    spline_weight: Tensor
+    coef: Tensor
+    mask: Tensor
+    knots: Tensor
+
+    def __call__(self, x: Tensor, base: Callable[[Tensor], Tensor]) -> Tensor:
+        """x ``[K, B, in]`` to ``[K, B, out]``, as one batched product with the functions of all edges side by side."""
+        degree = self.knots.shape[-1] - self.coef.shape[-1] - 1
+        basis = bspline_basis(x.transpose(1, 2), self.knots, degree)  # [K, in, B, G+k]
+        basis = torch.cat([base(x).transpose(1, 2).unsqueeze(-1), basis], -1)  # [K, in, B, 1+G+k]
+        features = basis.permute(0, 2, 1, 3).flatten(2)  # [K, B, in*(1+G+k)]
+        return features @ self.matrix()
+
+    def matrix(self) -> Tensor:
+        """Everything that multiplies b(x) and the basis, ``[K, in*(1+G+k), out]``."""
+        spline = (self.spline_weight * self.mask).unsqueeze(-1) * self.coef  # [K, in, out, G+k]
+        base = (self.base_weight * self.mask).unsqueeze(-1)  # [K, in, out, 1]
+        return torch.cat([base, spline], -1).transpose(2, 3).flatten(1, 2)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Layer:
+        """The layer with ``function`` applied to each tensor."""
+        return Layer(**{field: function(getattr(self, field)) for field in FIELDS})
+
+
+FIELDS = tuple(field.name for field in dataclasses.fields(Layer))
+
+
+class Population:
+    """K KANs of one :class:`KANSpec`; K = 1 is a single KAN.
+
+    Args:
+        spec: their common architecture.
+        layers: one :class:`Layer` for each layer.
+
+    Raises:
+        ShapeError: a tensor does not fit the specification.
+    """
+
+    def __init__(self, spec: KANSpec, layers: Sequence[Layer]) -> None:
+        self.spec = spec
+        self.layers = tuple(layers)
+        if len(self.layers) != spec.num_layers:
+            raise ShapeError(f"{spec.widths} has {spec.num_layers} layers, got {len(self.layers)}")
+        size = len(self)
+        for index, layer in enumerate(self.layers):
+            for name, shape in layer_shapes(spec, index).items():
+                tensor, expected = getattr(layer, name), (size, *shape)
+                shared = name == "knots" and tuple(tensor.shape) == (1, 1, spec.num_knots)
+                if tuple(tensor.shape) != expected and not shared:
+                    raise ShapeError(f"layers.{index}.{name} has shape {tuple(tensor.shape)}, {spec} needs {expected}")
+
+    @classmethod
+    def init(cls, spec: KANSpec, seeds: Sequence[int] | Tensor, *, noise_scale: float = 0.3) -> Population:
+        """Fresh KANs as pykan 0.2.8 initialises them; seed s gives the weights of ``pykan.KAN(..., seed=s)``.
+
+        The splines interpolate noise in [-noise_scale/2G, noise_scale/2G] at the grid points (minimum-norm coefficients), base weights
+        are uniform in +-1/sqrt(in) and spline weights 1/sqrt(in).
+        """
+        knots = uniform_knots(spec.grid, spec.degree, spec.domain)
+        inner = knots[spec.degree : spec.degree + spec.grid + 1]
+        interpolate = torch.linalg.pinv(bspline_basis(inner.double(), knots.double(), spec.degree)).float()  # [G+k, G+1]
+        generators = [torch.Generator().manual_seed(int(seed) % 2**63) for seed in seeds]
+        layers = []
+        for n_in, n_out in zip(spec.widths, spec.widths[1:], strict=False):
+            noise, base = [], []
+            for generator in generators:  # pykan draws the noise first, then the base weights, layer by layer
+                noise.append(torch.rand(spec.grid + 1, n_in, n_out, generator=generator) - 0.5)
+                base.append(torch.rand(n_in, n_out, generator=generator) * 2 - 1)
+            coef = torch.einsum("cg,kgio->kioc", interpolate, torch.stack(noise) * (noise_scale / spec.grid))
+            ones = torch.ones(len(generators), n_in, n_out)
+            layers.append(
+                Layer(
+                    base_weight=torch.stack(base) / n_in**0.5,
+                    spline_weight=ones / n_in**0.5,
+                    coef=coef.contiguous(),
+                    mask=ones,
+                    knots=knots.expand(1, 1, -1),
+                )
+            )
+        return cls(spec, layers)
+
+    @classmethod
+    def cat(cls, populations: Sequence[Population]) -> Population:
+        """Several populations of one specification as one."""
+        spec = populations[0].spec
+        if any(population.spec != spec for population in populations):
+            raise ShapeError(f"cannot join KANs of different specifications: {[p.spec.widths for p in populations]}")
+        if not all(population.uniform_grid for population in populations):
+            populations = [population.expand_knots() for population in populations]
+        return cls(spec, [_cat_layers([p.layers[index] for p in populations]) for index in range(spec.num_layers)])
+
+    @classmethod
+    def from_tensors(cls, spec: KANSpec, tensors: Mapping[str, Tensor]) -> Population:
+        """The inverse of :meth:`tensors`; absent masks are all ones, absent knots the specification's uniform grid.
+
+        Raises:
+            DataError: a missing or unknown key.
+            ShapeError: a wrong shape.
+        """
+        known = {f"layers.{index}.{name}" for index in range(spec.num_layers) for name in FIELDS}
+        if not set(tensors) <= known:
+            raise DataError(f"unknown tensors {sorted(set(tensors) - known)[:5]} for {spec}")
+        layers = []
+        for index in range(spec.num_layers):
+            fields = {name: tensors[key] for name in FIELDS if (key := f"layers.{index}.{name}") in tensors}
+            if missing := {"base_weight", "spline_weight", "coef"} - set(fields):
+                raise DataError(f"layer {index} lacks {sorted(missing)}")
+            like = fields["base_weight"]
+            fields.setdefault("mask", torch.ones_like(like))
+            if "knots" not in fields:
+                fields["knots"] = uniform_knots(spec.grid, spec.degree, spec.domain).to(like).expand(1, 1, -1)
+            layers.append(Layer(**fields))
+        return cls(spec, layers)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor by name, ``layers.{l}.{field}``, each ``[K, ...]``; shared uniform knots and all-one masks are left out."""
+        tensors = {f"layers.{i}.{name}": getattr(layer, name) for i, layer in enumerate(self.layers) for name in FIELDS}
+        if self.uniform_grid:
+            tensors = {key: value for key, value in tensors.items() if not key.endswith("knots")}
+        return {key: t for key, t in tensors.items() if not (key.endswith("mask") and bool((t == 1).all()))}
+
+    @property
+    def uniform_grid(self) -> bool:
+        """Whether every KAN still has the specification's uniform grid, stored once."""
+        return all(layer.knots.shape[:2] == (1, 1) and self.spec.widths[0] * len(self) > 1 for layer in self.layers)
+
+    def expand_knots(self) -> Population:
+        """The same KANs with knots ``[K, in, G+2k+1]`` of their own."""
+        layers = [
+            dataclasses.replace(layer, knots=layer.knots.expand(*layer.coef.shape[:2], -1).contiguous())
+            for layer in self.layers
+        ]
+        return Population(self.spec, layers)
+
+    def permute(self, permutations: Sequence[Tensor]) -> Population:
+        """Reorder the hidden neurons, which leaves every function unchanged (paper, Proposition 3.1).
+
+        Args:
+            permutations: one a hidden layer, ``[n_l]`` for all KANs alike or ``[K, n_l]``; new neuron i is old neuron ``permutation[i]``.
+
+        Raises:
+            ShapeError: not one permutation of the right length for each hidden layer.
+        """
+        hidden = self.spec.widths[1:-1]
+        if len(permutations) != len(hidden) or any(p.shape[-1] != n for p, n in zip(permutations, hidden, strict=False)):
+            raise ShapeError(f"hidden layers {hidden} need as many permutations, got shapes {[tuple(p.shape) for p in permutations]}")
+        for permutation in permutations:
+            if not torch.equal(permutation.sort(-1).values, torch.arange(permutation.shape[-1]).expand_as(permutation).to(permutation)):
+                raise ShapeError(f"not a permutation: {permutation}")
+        layers = []
+        for index, layer in enumerate(self.layers):
+            if index > 0:
+                layer = _select(layer, permutations[index - 1], dim=1)
+            if index < len(hidden):
+                layer = _select(layer, permutations[index], dim=2)
+            layers.append(layer)
+        return Population(self.spec, layers)
+
+    def to(self, *args: torch.device | torch.dtype | str) -> Population:
+        """The population on another device or in another floating-point dtype."""
+        return Population(self.spec, [layer.map(lambda tensor: tensor.to(*args)) for layer in self.layers])
+
+    def is_finite(self) -> Tensor:
+        """Which KANs have only finite parameters, ``[K]`` bool."""
+        finite = torch.ones(len(self), dtype=torch.bool, device=self.layers[0].coef.device)
+        for layer in self.layers:
+            for name in FIELDS:
+                finite &= getattr(layer, name).isfinite().flatten(1).all(1)
+        return finite
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Evaluate every KAN (paper, eqs. 1-3).
+
+        Args:
+            x: ``[B, in]`` or ``[1, B, in]`` for all KANs alike, or ``[K, B, in]``.
+
+        Returns:
+            ``[K, B, out]``.
+
+        Raises:
+            ShapeError: x has another shape.
+        """
+        x = x.unsqueeze(0) if x.ndim == 2 else x
+        if x.ndim != 3 or x.shape[0] not in (1, len(self)) or x.shape[2] != self.spec.widths[0]:
+            raise ShapeError(f"x has shape {tuple(x.shape)}, need [B, {self.spec.widths[0]}] or [{len(self)}, B, {self.spec.widths[0]}]")
+        x = x.expand(len(self), -1, -1)
+        for layer in self.layers:
+            x = layer(x, BASE_FUNCTIONS[self.spec.base])
+        return x
+
+    def __len__(self) -> int:
+        return int(self.layers[0].coef.shape[0])
+
+    def __getitem__(self, index: int | slice | Tensor) -> Population:
+        """Some of the KANs; an int gives a population of one."""
+        rows = slice(index, index + 1 or None) if isinstance(index, int) else index
+        return Population(self.spec, [_rows(layer, rows) for layer in self.layers])
+
+    def __repr__(self) -> str:
+        return f"Population({len(self)} KANs {list(self.spec.widths)}, G={self.spec.grid}, k={self.spec.degree})"
+
+
+def layer_shapes(spec: KANSpec, index: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor of layer ``index`` for one KAN."""
+    n_in, n_out = spec.widths[index : index + 2]
+    edge = (n_in, n_out)
+    return {
+        "base_weight": edge,
+        "spline_weight": edge,
+        "coef": (*edge, spec.num_basis),
+        "mask": edge,
+        "knots": (n_in, spec.num_knots),
+    }
+
+
+def _rows(layer: Layer, rows: slice | Tensor) -> Layer:
+    shared = layer.knots.shape[0] == 1 and (layer.knots.shape[1] == 1 and layer.coef.shape[:2] != (1, 1))
+    picked = {name: getattr(layer, name)[rows] for name in FIELDS if not (name == "knots" and shared)}
+    return dataclasses.replace(layer, **picked)
+
+
+def _cat_layers(layers: Sequence[Layer]) -> Layer:
+    fields = {name: torch.cat([getattr(layer, name) for layer in layers]) for name in FIELDS if name != "knots"}
+    shared = all(layer.knots.shape[:2] == (1, 1) for layer in layers)
+    knots = layers[0].knots if shared else torch.cat([layer.knots for layer in layers])
+    return Layer(**fields, knots=knots)
+
+
+def _select(layer: Layer, order: Tensor, dim: int) -> Layer:
+    """Reorder inputs (dim 1) or outputs (dim 2) of a layer."""
+    size = layer.coef.shape[0]
+
+    def pick(tensor: Tensor) -> Tensor:
+        index = order.to(tensor.device).expand(size, -1)
+        index = index.view(size, *(-1 if axis == dim else 1 for axis in range(1, tensor.ndim)))
+        shape = [tensor.shape[axis] if axis != dim else index.shape[dim] for axis in range(tensor.ndim)]
+        return tensor.gather(dim, index.expand(shape))
+
+    fields = {name: pick(getattr(layer, name)) for name in FIELDS if name != "knots"}
+    own_knots = dim == 1 and layer.knots.shape[:2] != (1, 1)
+    return Layer(**fields, knots=pick(layer.knots) if own_knots else layer.knots)

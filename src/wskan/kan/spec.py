@@ -1,0 +1,123 @@
+"""What a KAN looks like, without its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from wskan.errors import DataError
+
+BASES = ("silu", "identity", "zero")
+
+# Caps checked before anything is allocated: a specification may come from a file of a stranger's.
+MAX_LAYERS, MAX_WIDTH, MAX_GRID, MAX_DEGREE, MAX_PARAMETERS = 64, 65_536, 1_024, 16, 1_000_000_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KANSpec:
+    """The architecture of a B-spline KAN (Liu et al. 2025; paper, eqs. 1-3).
+
+    Args:
+        widths: neurons a layer, inputs first: ``(2, 32, 32, 1)``.
+        grid: number G of grid intervals on the domain (pykan's ``grid``).
+        degree: degree k of the B-splines (pykan's ``k``).
+        domain: ``(a, b)`` covered by the initial uniform grid (pykan's ``grid_range``).
+        base: residual activation b(x) of eq. 3: ``"silu"``, ``"identity"`` or ``"zero"``.
+
+    Raises:
+        DataError: a value is out of range.
+    """
+
+    widths: tuple[int, ...]
+    grid: int = 5
+    degree: int = 3
+    domain: tuple[float, float] = (-1.0, 1.0)
+    base: str = "silu"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(self.widths))
+        object.__setattr__(self, "domain", tuple(self.domain))
+        _require(2 <= len(self.widths) <= MAX_LAYERS + 1, f"widths has {len(self.widths)} entries, not 2 to {MAX_LAYERS + 1}")
+        for width in self.widths:
+            _require_int(width, 1, MAX_WIDTH, "a width")
+        _require_int(self.grid, 1, MAX_GRID, "grid")
+        _require_int(self.degree, 0, MAX_DEGREE, "degree")
+        _require(
+            len(self.domain) == 2
+            and all(isinstance(v, int | float) and math.isfinite(v) for v in self.domain)
+            and self.domain[0] < self.domain[1],
+            f"domain must be two finite numbers a < b, got {self.domain}",
+        )
+        _require(self.base in BASES, f"base must be one of {BASES}, got {self.base!r}")
+        _require(self.num_parameters <= MAX_PARAMETERS, f"{self.num_parameters:,} parameters, at most {MAX_PARAMETERS:,}")
+
+    @property
+    def num_layers(self) -> int:
+        """Number L of KAN layers."""
+        return len(self.widths) - 1
+
+    @property
+    def num_basis(self) -> int:
+        """Number G + k of B-spline basis functions on an edge."""
+        return self.grid + self.degree
+
+    @property
+    def num_knots(self) -> int:
+        """Number G + 2k + 1 of knots, the k beyond each end of the domain included."""
+        return self.grid + 2 * self.degree + 1
+
+    @property
+    def num_edges(self) -> int:
+        """Number of univariate functions."""
+        return sum(n * m for n, m in zip(self.widths, self.widths[1:], strict=False))
+
+    @property
+    def num_parameters(self) -> int:
+        """Trainable parameters: base weight, spline weight and G + k coefficients an edge."""
+        return self.num_edges * (self.num_basis + 2)
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that name this specification in file names."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, the inverse of :meth:`from_dict`."""
+        return {
+            "widths": list(self.widths),
+            "grid": self.grid,
+            "degree": self.degree,
+            "domain": list(self.domain),
+            "base": self.base,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> KANSpec:
+        """Read a specification from JSON types.
+
+        Raises:
+            DataError: unknown or missing keys, wrong types, or values out of range.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(data, Mapping) or "widths" not in data or not set(data) <= known:
+            raise DataError(f"a KAN specification is an object with 'widths' and any of {sorted(known)}, got {data!r:.200}")
+        try:
+            return cls(**{**data, "widths": tuple(data["widths"]), "domain": tuple(data.get("domain", (-1.0, 1.0)))})
+        except TypeError as error:
+            raise DataError(f"malformed KAN specification {data!r:.200}: {error}") from error
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise DataError(f"KANSpec: {message}")
+
+
+def _require_int(value: object, low: int, high: int, name: str) -> None:
+    _require(
+        isinstance(value, int) and not isinstance(value, bool) and low <= value <= high,
+        f"{name} must be a whole number from {low} to {high}, got {value!r}",
+    )
