@@ -76,6 +76,14 @@ inline v16 exponential(v16 x) {
   return p * scale;
 }
 
+// to[j][i] = from[i][j], for n rows of m numbers.
+__attribute__((noinline)) void transpose(const float* from, int from_stride, int n, int m, float* to, int to_stride) {
+  for (int j = 0; j < m; j += 16)
+    for (int i = 0; i < n; i += 16)
+      for (int b = j; b < std::min(j + 16, m); ++b)
+        for (int a = i; a < std::min(i + 16, n); ++a) to[b * to_stride + a] = from[a * from_stride + b];
+}
+
 inline uint64_t splitmix64(uint64_t z) {
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
@@ -84,7 +92,7 @@ inline uint64_t splitmix64(uint64_t z) {
 constexpr uint64_t kGolden = 0x9E3779B97F4A7C15ull;
 
 // The same mini-batch as wskan.kan.minibatches: a partial Fisher-Yates shuffle that depends on (seed, step) alone.
-void minibatch(uint64_t seed, int64_t step, int64_t n, int64_t batch, std::vector<int32_t>& order) {
+__attribute__((noinline)) void minibatch(uint64_t seed, int64_t step, int64_t n, int64_t batch, std::vector<int32_t>& order) {
   for (int64_t i = 0; i < n; ++i) order[i] = int32_t(i);
   if (batch >= n) return;
   const uint64_t base = splitmix64(seed + kGolden);
@@ -155,14 +163,14 @@ struct LayerState {
     wide = O > 4;
     OP = wide ? (O + 15) / 16 * 16 : O;
     rows = C + 2 * K;
-    POS = (B + 15) / 16 * 16 + 16 * (T + 1);
+    POS = (B + 15) / 16 * 16 + 16 * (T + 2);
     for (Buffer* b : {&base, &spline, &mask, &wb, &dbase, &mb, &vb, &ms, &vs}) b->resize(I * OP);
     for (Buffer* b : {&coef, &mc, &vc}) b->resize(I * C * OP);
     E.resize(I * rows * OP); dE.resize(I * rows * OP);
     knots.resize(I * T); poly.resize(I * (T + 1) * R * R); origin.resize(I * (T + 1)); inverse.resize(I * (T + 1));
-    X.resize(I * B); Y.resize(B * OP + 16); dY.resize(B * OP + 16); dX.resize(I * B);
+    X.resize(I * B + 16); Y.resize(B * OP + 16); dY.resize(B * OP + 16); dX.resize(I * B + 16);
     U.resize(I * POS); N.resize(I * R * POS); S.resize(I * POS); dS.resize(I * POS); scratch.resize((R + 6) * POS);
-    order.assign(I * POS, 0); start.assign(I * (T + 1), 0); count.assign(I * (T + 1), 0); bucket.assign(B + 16, 0);
+    order.assign(I * POS + 16, 0); start.assign(I * (T + 1), 0); count.assign(I * (T + 1), 0); bucket.assign(B + 16, 0);
   }
 
   void read(const float* b, const float* s, const float* c, const float* m, const float* t) {
@@ -245,10 +253,37 @@ struct LayerState {
 
   int first_row(int c) const { return c > 0 && c < T ? c - 1 : 0; }
 
-  // Sort the batch of neuron p into buckets, each beginning at a multiple of 16.
-  void sort(int p) {
+  // Sort the batch of neuron p into buckets, each beginning at a multiple of 16. Bucket c holds the x with t_{c-1} <= x < t_c.
+  __attribute__((noinline)) void sort(int p) {
     const float *x = X + p * B, *t = knots + p * T;
-    int32_t *pos = &order[p * POS], *first = &start[p * (T + 1)], *number = &count[p * (T + 1)], *c = bucket.data();
+    int32_t *pos = &order[p * POS], *first = &start[p * (T + 1)], *number = &count[p * (T + 1)], at = 0;
+    float* sorted = scratch;
+#if defined(__AVX512F__)
+    const int blocks = (B + 15) / 16;
+    uint16_t *below = reinterpret_cast<uint16_t*>(bucket.data()), *above = below + blocks;  // which samples reach the last knot, the next knot
+    for (int i = 0; i < blocks; ++i) below[i] = uint16_t(i * 16 + 16 <= B ? 0xFFFF : (1 << (B - i * 16)) - 1);
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (int c = 0; c <= T; ++c) {
+      const __m512 edge = _mm512_set1_ps(t[std::min(c, T - 1)]);
+      unsigned any = 0;
+      for (int i = 0; i < blocks; ++i) {
+        above[i] = c < T ? _mm512_mask_cmp_ps_mask(below[i], _mm512_loadu_ps(x + i * 16), edge, _CMP_GE_OQ) : 0;
+        any |= below[i] ^ above[i];
+      }
+      first[c] = at;
+      for (int i = 0; i < (any ? blocks : 0); ++i) {
+        const __mmask16 here = below[i] ^ above[i];
+        _mm512_storeu_ps(sorted + at, _mm512_maskz_compress_ps(here, _mm512_loadu_ps(x + i * 16)));
+        _mm512_storeu_si512(pos + at, _mm512_maskz_compress_epi32(here, _mm512_add_epi32(lanes, _mm512_set1_epi32(i * 16))));
+        at += __builtin_popcount(here);
+      }
+      std::swap(below, above);
+      _mm512_storeu_ps(sorted + at, _mm512_setzero_ps());  // harmless numbers for unused lanes
+      number[c] = at - first[c];
+      at = first[c] + (number[c] + 15) / 16 * 16;
+    }
+#else
+    int32_t* c = bucket.data();
     std::memset(c, 0, B * sizeof(int32_t));
     for (int j = 0; j < T; ++j) {
       const float edge = t[j];
@@ -256,23 +291,22 @@ struct LayerState {
     }
     std::memset(number, 0, (T + 1) * sizeof(int32_t));
     for (int b = 0; b < B; ++b) ++number[c[b]];
-    int32_t next[4096], at = 0;
     for (int j = 0; j <= T; ++j) {
-      first[j] = next[j] = at;
+      first[j] = at;
       at += (number[j] + 15) / 16 * 16;
+      number[j] = 0;
     }
-    float* sorted = scratch;
+    std::memset(sorted, 0, at * sizeof(float));  // harmless numbers for unused lanes
     for (int b = 0; b < B; ++b) {
-      const int32_t to = next[c[b]]++;
+      const int32_t to = first[c[b]] + number[c[b]]++;
       pos[to] = b;
       sorted[to] = x[b];
     }
-    for (int j = 0; j <= T; ++j)  // unused lanes hold a harmless number
-      for (int i = first[j] + number[j]; i < first[j] + (number[j] + 15) / 16 * 16; ++i) sorted[i] = 0.0f, pos[i] = 0;
+#endif
   }
 
   // Values of the K+1 functions and of the base function, and the derivative of the latter, in sorted order.
-  void evaluate(int p) {
+  __attribute__((noinline)) void evaluate(int p) {
     const float* sorted = scratch;
     float *u = U + p * POS, *value = N + size_t(p) * R * POS, *s = S + p * POS, *ds = dS + p * POS;
     for (int c = 0; c <= T; ++c) {
@@ -322,7 +356,7 @@ struct LayerState {
     }
   }
 
-  void accumulate_narrow(int p) {
+  __attribute__((noinline)) void accumulate_narrow(int p) {
     const float *value = N + size_t(p) * R * POS, *s = S + p * POS;
     const int32_t* pos = &order[p * POS];
     float* result = scratch;
@@ -353,7 +387,7 @@ struct LayerState {
   }
 
   // Derivatives of functions 1..K on neuron p. The K+1 functions sum to a constant, so function 0 needs none: see reverse().
-  void slopes(int p, float* slope) {
+  __attribute__((noinline)) void slopes(int p, float* slope) {
     const float* u = U + p * POS;
     for (int c = 0; c <= T; ++c) {
       const int from = start[p * (T + 1) + c], to = from + count[p * (T + 1) + c];
@@ -407,7 +441,7 @@ struct LayerState {
     for (int v = 0; v < V; ++v) store(dbase + p * OP + (block + v) * 16, dw[v]);
   }
 
-  void reverse_narrow(int p, const float* slope, float* dx) {
+  __attribute__((noinline)) void reverse_narrow(int p, const float* slope, float* dx) {
     const float *value = N + size_t(p) * R * POS, *s = S + p * POS, *ds = dS + p * POS;
     const int32_t* pos = &order[p * POS];
     float *g = scratch + K * POS, *along = scratch + (K + 1) * POS;
@@ -437,7 +471,7 @@ struct LayerState {
   }
 
   // Gradients of E and wb from dY; of the input, into dX, where a layer below wants it.
-  void backward(bool want_input) {
+  __attribute__((noinline)) void backward(bool want_input) {
     std::memset(dE, 0, size_t(I) * rows * OP * sizeof(float));
     std::memset(dX, 0, size_t(I) * B * sizeof(float));
     float* slope = scratch;
@@ -452,7 +486,7 @@ struct LayerState {
   }
 
   // Chain rule from E = spline_weight * mask * coef to its factors, one Adam step, and the new E, in one pass.
-  void update(const AdamStep& adam) {
+  __attribute__((noinline)) void update(const AdamStep& adam) {
     for (int p = 0; p < I; ++p) {
       int q = 0;
       for (; q + 16 <= OP; q += 16) {
@@ -661,8 +695,7 @@ class Trainer {
         layers[l].backward(l > 0);
         if (l > 0) {
           auto &upper = layers[l], &lower = layers[l - 1];
-          for (int p = 0; p < upper.I; ++p)
-            for (int b = 0; b < upper.B; ++b) lower.dY[b * lower.OP + p] = upper.dX[p * upper.B + b];
+          transpose(upper.dX, upper.B, upper.I, upper.B, lower.dY, lower.OP);
         }
       }
       beta1 *= kBeta1;
@@ -693,8 +726,7 @@ class Trainer {
     layers[l].forward();
     if (l + 1 == P.layers) return;
     auto &from = layers[l], &to = layers[l + 1];
-    for (int p = 0; p < to.I; ++p)
-      for (int b = 0; b < to.B; ++b) to.X[p * to.B + b] = from.Y[b * from.OP + p];
+    transpose(from.Y, from.OP, from.B, to.I, to.X, to.B);
   }
 
   void forward() {
