@@ -61,4 +61,5 @@ def _least_squares(new: Tensor, old: Tensor) -> Tensor:
     finite = (gram.isfinite() & cross.isfinite()).all(-1).all(-1)[..., None, None]
     gram = torch.where(finite, gram, torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device))
     cutoff = torch.finfo(torch.float32).eps * max(new.shape[-2:])
-    return torch.linalg.pinv(gram, rtol=cutoff**2, hermitian=True) @ torch.where(finite, cross, torch.zeros_like(cross))
+    inverse: Tensor = torch.linalg.pinv(gram, rtol=cutoff**2, hermitian=True)
+    return inverse @ torch.where(finite, cross, torch.zeros_like(cross))

@@ -214,11 +214,15 @@ def _check(spec: KANSpec, inputs: Tensor, targets: Tensor, seeds: Tensor, config
     points = inputs.shape[1]
     if config.loss == "mse":
         if tuple(targets.shape) != (size, points, n_out) or not targets.is_floating_point():
-            raise ShapeError(f"targets must be [{size}, {points}, {n_out}] floating point, got {tuple(targets.shape)} {targets.dtype}")
+            raise ShapeError(
+                f"targets must be [{size}, {points}, {n_out}] floating point, got {tuple(targets.shape)} {targets.dtype}"
+            )
     elif tuple(targets.shape) != (size, points) or targets.dtype != torch.int64:
         raise ShapeError(f"targets must be [{size}, {points}] int64, got {tuple(targets.shape)} {targets.dtype}")
     elif bool(((targets < 0) | (targets >= n_out)).any()):
-        raise DataError(f"class indices must be from 0 to {n_out - 1}, got {int(targets.min())} to {int(targets.max())}")
+        raise DataError(
+            f"class indices must be from 0 to {n_out - 1}, got {int(targets.min())} to {int(targets.max())}"
+        )
     if not bool(inputs.isfinite().all()) or not bool(targets.isfinite().all()):
         raise DataError("inputs and targets must be finite")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -41,9 +42,8 @@ class Layer:
     def __call__(self, x: Tensor, base: Callable[[Tensor], Tensor]) -> Tensor:
         """x ``[K, B, in]`` to ``[K, B, out]``, as one batched product with the functions of all edges side by side."""
         degree = self.knots.shape[-1] - self.coef.shape[-1] - 1
-        basis = bspline_basis(x.transpose(1, 2), self.knots, degree)  # [K, in, B, G+k]
-        basis = torch.cat([base(x).transpose(1, 2).unsqueeze(-1), basis], -1)  # [K, in, B, 1+G+k]
-        features = basis.permute(0, 2, 1, 3).flatten(2)  # [K, B, in*(1+G+k)]
+        basis = bspline_basis(x.unsqueeze(-1), self.knots.unsqueeze(1), degree).squeeze(-2)  # [K, B, in, G+k]
+        features = torch.cat([base(x).unsqueeze(-1), basis], -1).flatten(2)  # [K, B, in*(1+G+k)]
         return features @ self.matrix()
 
     def matrix(self) -> Tensor:
@@ -86,28 +86,32 @@ class Population:
 
     @classmethod
     def init(cls, spec: KANSpec, seeds: Sequence[int] | Tensor, *, noise_scale: float = 0.3) -> Population:
-        """Fresh KANs as pykan 0.2.8 initialises them; seed s gives the weights of ``pykan.KAN(..., seed=s)``.
+        """Fresh KANs as pykan 0.2.8 initialises them, from the random numbers that its ``KAN(..., seed=s)`` draws.
 
         The splines interpolate noise in [-noise_scale/2G, noise_scale/2G] at the grid points (minimum-norm coefficients), base weights
         are uniform in +-1/sqrt(in) and spline weights 1/sqrt(in).
         """
         knots = uniform_knots(spec.grid, spec.degree, spec.domain)
         inner = knots[spec.degree : spec.degree + spec.grid + 1]
-        interpolate = torch.linalg.pinv(bspline_basis(inner.double(), knots.double(), spec.degree)).float()  # [G+k, G+1]
+        interpolate = torch.linalg.pinv(
+            bspline_basis(inner.double(), knots.double(), spec.degree)
+        ).float()  # [G+k, G+1]
         generators = [torch.Generator().manual_seed(int(seed) % 2**63) for seed in seeds]
         layers = []
-        for n_in, n_out in zip(spec.widths, spec.widths[1:], strict=False):
-            noise, base = [], []
+        for n_in, n_out in itertools.pairwise(spec.widths):
+            coef, base = [], []
             for generator in generators:  # pykan draws the noise first, then the base weights, layer by layer
-                noise.append(torch.rand(spec.grid + 1, n_in, n_out, generator=generator) - 0.5)
+                noise = (torch.rand(spec.grid + 1, n_in, n_out, generator=generator) - 0.5) * (noise_scale / spec.grid)
                 base.append(torch.rand(n_in, n_out, generator=generator) * 2 - 1)
-            coef = torch.einsum("cg,kgio->kioc", interpolate, torch.stack(noise) * (noise_scale / spec.grid))
+                coef.append(
+                    (interpolate @ noise.flatten(1)).T.view(n_in, n_out, -1)
+                )  # one at a time: same bits in any company
             ones = torch.ones(len(generators), n_in, n_out)
             layers.append(
                 Layer(
                     base_weight=torch.stack(base) / n_in**0.5,
                     spline_weight=ones / n_in**0.5,
-                    coef=coef.contiguous(),
+                    coef=torch.stack(coef),
                     mask=ones,
                     knots=knots.expand(1, 1, -1),
                 )
@@ -177,10 +181,16 @@ class Population:
             ShapeError: not one permutation of the right length for each hidden layer.
         """
         hidden = self.spec.widths[1:-1]
-        if len(permutations) != len(hidden) or any(p.shape[-1] != n for p, n in zip(permutations, hidden, strict=False)):
-            raise ShapeError(f"hidden layers {hidden} need as many permutations, got shapes {[tuple(p.shape) for p in permutations]}")
+        if len(permutations) != len(hidden) or any(
+            p.shape[-1] != n for p, n in zip(permutations, hidden, strict=False)
+        ):
+            raise ShapeError(
+                f"hidden layers {hidden} need as many permutations, got shapes {[tuple(p.shape) for p in permutations]}"
+            )
         for permutation in permutations:
-            if not torch.equal(permutation.sort(-1).values, torch.arange(permutation.shape[-1]).expand_as(permutation).to(permutation)):
+            if not torch.equal(
+                permutation.sort(-1).values, torch.arange(permutation.shape[-1]).expand_as(permutation).to(permutation)
+            ):
                 raise ShapeError(f"not a permutation: {permutation}")
         layers = []
         for index, layer in enumerate(self.layers):
@@ -191,9 +201,9 @@ class Population:
             layers.append(layer)
         return Population(self.spec, layers)
 
-    def to(self, *args: torch.device | torch.dtype | str) -> Population:
+    def to(self, target: torch.device | torch.dtype | str) -> Population:
         """The population on another device or in another floating-point dtype."""
-        return Population(self.spec, [layer.map(lambda tensor: tensor.to(*args)) for layer in self.layers])
+        return Population(self.spec, [layer.map(lambda tensor: tensor.to(target)) for layer in self.layers])
 
     def is_finite(self) -> Tensor:
         """Which KANs have only finite parameters, ``[K]`` bool."""
@@ -215,9 +225,12 @@ class Population:
         Raises:
             ShapeError: x has another shape.
         """
+        shape = tuple(x.shape)
         x = x.unsqueeze(0) if x.ndim == 2 else x
         if x.ndim != 3 or x.shape[0] not in (1, len(self)) or x.shape[2] != self.spec.widths[0]:
-            raise ShapeError(f"x has shape {tuple(x.shape)}, need [B, {self.spec.widths[0]}] or [{len(self)}, B, {self.spec.widths[0]}]")
+            raise ShapeError(
+                f"x has shape {shape}, need [B, {self.spec.widths[0]}] or [{len(self)}, B, {self.spec.widths[0]}]"
+            )
         x = x.expand(len(self), -1, -1)
         for layer in self.layers:
             x = layer(x, BASE_FUNCTIONS[self.spec.base])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -41,7 +42,9 @@ class KANSpec:
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
         object.__setattr__(self, "domain", tuple(self.domain))
-        _require(2 <= len(self.widths) <= MAX_LAYERS + 1, f"widths has {len(self.widths)} entries, not 2 to {MAX_LAYERS + 1}")
+        _require(
+            2 <= len(self.widths) <= MAX_LAYERS + 1, f"widths has {len(self.widths)} entries, not 2 to {MAX_LAYERS + 1}"
+        )
         for width in self.widths:
             _require_int(width, 1, MAX_WIDTH, "a width")
         _require_int(self.grid, 1, MAX_GRID, "grid")
@@ -53,7 +56,9 @@ class KANSpec:
             f"domain must be two finite numbers a < b, got {self.domain}",
         )
         _require(self.base in BASES, f"base must be one of {BASES}, got {self.base!r}")
-        _require(self.num_parameters <= MAX_PARAMETERS, f"{self.num_parameters:,} parameters, at most {MAX_PARAMETERS:,}")
+        _require(
+            self.num_parameters <= MAX_PARAMETERS, f"{self.num_parameters:,} parameters, at most {MAX_PARAMETERS:,}"
+        )
 
     @property
     def num_layers(self) -> int:
@@ -73,7 +78,7 @@ class KANSpec:
     @property
     def num_edges(self) -> int:
         """Number of univariate functions."""
-        return sum(n * m for n, m in zip(self.widths, self.widths[1:], strict=False))
+        return sum(n * m for n, m in itertools.pairwise(self.widths))
 
     @property
     def num_parameters(self) -> int:
@@ -104,7 +109,9 @@ class KANSpec:
         """
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(data, Mapping) or "widths" not in data or not set(data) <= known:
-            raise DataError(f"a KAN specification is an object with 'widths' and any of {sorted(known)}, got {data!r:.200}")
+            raise DataError(
+                f"a KAN specification is an object with 'widths' and any of {sorted(known)}, got {data!r:.200}"
+            )
         try:
             return cls(**{**data, "widths": tuple(data["widths"]), "domain": tuple(data.get("domain", (-1.0, 1.0)))})
         except TypeError as error:

@@ -1,0 +1,36 @@
+# Each target sets up what it needs. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+DEMO := .venv-demo
+TEST := .venv-test
+
+.PHONY: demo test lint clean
+
+demo: $(DEMO)/.installed  ## the main job on bundled data: a zoo, WS-KAN, a table and two pictures
+	$(DEMO)/bin/wskan quickstart
+
+test: $(TEST)/.installed lint  ## everything CI checks
+	$(TEST)/bin/python -m pytest -n 2 -m "not slow" --cov --cov-report=term
+
+lint: $(TEST)/.installed
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/mypy
+	$(TEST)/bin/lint-imports
+
+# torch first and alone, by its exact version: what is installed after it cannot then choose another build.
+$(DEMO)/.installed: requirements/runtime.lock pyproject.toml
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(DEMO)/bin/pip install --quiet --disable-pip-version-check -r requirements/runtime.lock
+	$(DEMO)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+$(TEST)/.installed: requirements/runtime.lock requirements/dev.lock pyproject.toml
+	$(PYTHON) -m venv $(TEST)
+	$(TEST)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(TEST)/bin/pip install --quiet --disable-pip-version-check -r requirements/runtime.lock -r requirements/dev.lock
+	$(TEST)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+clean:
+	rm -rf $(DEMO) $(TEST) quickstart

@@ -1,0 +1,169 @@
+import warnings
+
+import pytest
+import torch
+
+from wskan.errors import DataError, DivergedError, ShapeError
+from wskan.kan import Engine, FitConfig, KANSpec, Population, fit, fit_population, kernel
+
+SPEC = KANSpec(widths=(2, 8, 1), grid=5)
+needs_kernel = pytest.mark.skipif(kernel.unavailable(SPEC) is not None, reason=str(kernel.unavailable(SPEC)))
+ENGINES = [pytest.param("kernel", marks=needs_kernel), "torch"]
+
+
+def waves(size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    axis = torch.linspace(-1, 1, 16)
+    x = torch.cartesian_prod(axis, axis)
+    frequency = torch.rand(size, 2, generator=torch.Generator().manual_seed(0)) * 3
+    return x, torch.sin(frequency @ x.T).unsqueeze(-1), torch.arange(size)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("adapt", [True, False])
+def test_learns(engine: Engine, adapt: bool) -> None:
+    x, y, seeds = waves(4)
+    result = fit_population(SPEC, x, y, seeds, FitConfig(steps=150, batch_size=64, adapt_grid=adapt), engine=engine)
+    assert (result.loss < 0.01 * y.var()).all()
+    torch.testing.assert_close(
+        (result.population(x) - y).square().mean((1, 2)).double(), result.loss, rtol=1e-3, atol=1e-7
+    )
+    assert result.population.uniform_grid is not adapt
+    assert result.attempts.tolist() == [0] * 4
+
+
+@pytest.mark.parametrize("widths", [(2, 8, 1), (1, 20, 3), (3, 33, 7, 5)])
+@pytest.mark.parametrize("degree", [1, 2, 3, 4])
+@pytest.mark.parametrize("base", ["silu", "identity", "zero"])
+@needs_kernel
+def test_kernel_equals_torch(widths: tuple[int, ...], degree: int, base: str) -> None:
+    spec = KANSpec(widths=widths, grid=4, degree=degree, base=base)
+    generator = torch.Generator().manual_seed(degree)
+    x = torch.rand(3, 90, widths[0], generator=generator) * 3 - 1.5  # some of it outside the first grid
+    y = torch.randn(3, 90, widths[-1], generator=generator)
+    for config in (
+        FitConfig(steps=6, batch_size=50, adapt_grid=False),
+        FitConfig(steps=4, batch_size=50, grid_update_until=4, grid_updates=2),
+    ):
+        fast, slow = (fit_population(spec, x, y, torch.arange(3), config, engine=e) for e in ("kernel", "torch"))
+        # Adam's first steps turn a gradient of rounding size into a full step, so a few weights differ; the functions hardly do.
+        assert (fast.population(x) - slow.population(x)).abs().mean() < 5e-3
+        torch.testing.assert_close(fast.loss, slow.loss, rtol=1e-2, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_cross_entropy_learns(engine: Engine) -> None:
+    x = torch.rand(200, 2, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    labels = ((x[:, 0] > 0).long() + 2 * (x[:, 1] > 0).long()).expand(2, -1).contiguous()
+    config = FitConfig(steps=100, batch_size=50, loss="cross_entropy")
+    result = fit_population(KANSpec(widths=(2, 4)), x, labels, torch.arange(2), config, engine=engine)
+    assert ((result.population(x).argmax(-1) == labels).float().mean(1) > 0.95).all()
+    logits = result.population(x).transpose(1, 2)
+    expected = torch.nn.functional.cross_entropy(logits, labels, reduction="none").mean(1)
+    torch.testing.assert_close(result.loss.float(), expected, rtol=1e-3, atol=1e-5)
+
+
+@needs_kernel
+def test_kernel_result_is_the_same_to_the_bit_beside_others() -> None:
+    x, y, seeds = waves(5)
+    config = FitConfig(steps=60, batch_size=64)
+    together = fit_population(SPEC, x, y, seeds, config, engine="kernel").population.tensors()
+    alone = fit_population(SPEC, x, y[3:4], seeds[3:4], config, engine="kernel").population.tensors()
+    assert all(torch.equal(together[name][3:4], alone[name]) for name in together)
+
+
+def test_torch_result_is_the_same_beside_others() -> None:
+    x, y, seeds = waves(5)
+    config = FitConfig(steps=60, batch_size=64)
+    together = fit_population(SPEC, x, y, seeds, config, engine="torch").population(x)
+    for rows in (slice(3, 4), slice(2, 5)):
+        alone = fit_population(SPEC, x, y[rows], seeds[rows], config, engine="torch").population(x)
+        torch.testing.assert_close(together[rows], alone, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_masked_edges_stay_absent(engine: Engine) -> None:
+    x, y, seeds = waves(2)
+    population = Population.init(SPEC, seeds)
+    population.layers[0].mask[:, 0, :4] = 0
+    run = fit._engine(engine, SPEC, torch.device("cpu"))
+    fitted, _ = run(population, x[None], y, seeds, FitConfig(steps=20, batch_size=64), None)
+    assert torch.equal(fitted.layers[0].mask, population.layers[0].mask)
+    assert torch.equal(fitted.layers[0].base_weight[:, 0, :4], population.layers[0].base_weight[:, 0, :4])
+    assert not torch.equal(fitted.layers[0].base_weight[:, 0, 4:], population.layers[0].base_weight[:, 0, 4:])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_diverged_kans_get_a_new_seed_and_others_keep_their_result(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y, seeds = waves(4)
+    config = FitConfig(steps=20, batch_size=64)
+    normal = fit_population(SPEC, x, y, seeds, config, engine=engine)
+    init = Population.init
+
+    def poisoned(spec: KANSpec, seeds: torch.Tensor) -> Population:
+        population = init(spec, seeds)
+        population.layers[0].coef[seeds == 2] = float("inf")
+        return population
+
+    monkeypatch.setattr(Population, "init", poisoned)
+    result = fit_population(SPEC, x, y, seeds, config, engine=engine)
+    assert result.attempts.tolist() == [0, 0, 1, 0]
+    assert result.seeds[2] != 2
+    assert result.population.is_finite().all()
+    kept = torch.tensor([0, 1, 3])
+    torch.testing.assert_close(result.population(x)[kept], normal.population(x)[kept], rtol=0, atol=1e-5)
+    with pytest.raises(DivergedError, match=r"\[2\]"):
+        fit_population(SPEC, x, y, seeds, config, engine=engine, max_retries=0)
+
+
+def test_schedules() -> None:
+    decay = FitConfig(steps=10, lr=1.0).rates()
+    assert decay[:6] == [1.0] * 6
+    assert decay[-1] == pytest.approx(0.01)
+    assert FitConfig(steps=10, lr=1.0, schedule="constant").rates() == [1.0] * 10
+    assert sorted(FitConfig().update_steps()) == list(range(0, 50, 5))
+    assert not FitConfig(adapt_grid=False).update_steps()
+
+
+def test_json_round_trip_and_bad_values() -> None:
+    config = FitConfig(steps=7, schedule="constant")
+    assert FitConfig.from_dict(config.to_dict()) == config
+    for bad in (
+        {"steps": -1},
+        {"steps": 1.5},
+        {"lr": float("nan")},
+        {"schedule": "x"},
+        {"loss": "x"},
+        {"grid_eps": 2},
+        {"nope": 1},
+    ):
+        with pytest.raises(DataError):
+            FitConfig.from_dict(bad)
+
+
+def test_bad_arguments_are_named() -> None:
+    x, y, seeds = waves(2)
+    with pytest.raises(ShapeError, match="targets"):
+        fit_population(SPEC, x, y[:, :5], seeds)
+    with pytest.raises(ShapeError, match="seeds"):
+        fit_population(SPEC, x, y, seeds.float())
+    with pytest.raises(ShapeError, match="inputs"):
+        fit_population(SPEC, x[:, :1], y, seeds)
+    with pytest.raises(DataError, match="finite"):
+        fit_population(SPEC, x, y * float("nan"), seeds)
+    with pytest.raises(DataError, match="engine"):
+        fit_population(SPEC, x, y, seeds, engine="cuda")  # type: ignore[arg-type]
+
+
+def test_without_a_compiler_the_torch_path_runs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y, seeds = waves(2)
+    monkeypatch.setattr(kernel, "_library", lambda: "no working C++ compiler (for this test)")
+    config = FitConfig(steps=2)
+    with pytest.warns(UserWarning, match=r"no working C\+\+ compiler"):
+        fit_population(SPEC, x, y, seeds, config)
+    with pytest.raises(DataError, match=r"no working C\+\+ compiler"):
+        fit_population(SPEC, x, y, seeds, config, engine="kernel")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit_population(SPEC, x, y, seeds, config, engine="torch")
