@@ -1,0 +1,15 @@
+"""Peak signal-to-noise ratio."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def psnr(squared_error: Tensor, peak: float = 1.0) -> Tensor:
+    """``10 log10(peak^2 / mse)`` in dB, from the mean squared error over all pixels and channels of each signal.
+
+    Args:
+        squared_error: ``[...]`` mean squared errors.
+        peak: the range of the signal, 1 for images in [0, 1] and 2 for waves in [-1, 1].
+    """
+    return 10 * (peak**2 / squared_error.clamp_min(1e-20)).log10()

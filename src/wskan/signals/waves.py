@@ -1,0 +1,37 @@
+"""Two-dimensional sine waves (paper, C.1.1)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from wskan.signals.coordinates import coordinates
+
+LOWEST, HIGHEST = 0.5, 10.0  # frequencies, in radians a unit of length
+SIDE = 64  # points a side of the grid that they are sampled on; the paper does not give one
+
+
+@dataclasses.dataclass(frozen=True)
+class Waves:
+    """Waves g(x) = sin(w . x) on a grid of SIDE x SIDE points of [-1, 1]^2.
+
+    Attributes:
+        frequencies: ``[N, 2]`` float32, w.
+    """
+
+    frequencies: Tensor
+
+    def targets(self, rows: Tensor) -> Tensor:
+        """``[n, SIDE*SIDE, 1]`` values in [-1, 1] at ``coordinates(SIDE, SIDE)``."""
+        return torch.sin(self.frequencies[rows] @ coordinates(SIDE, SIDE).T).unsqueeze(-1)
+
+    def __len__(self) -> int:
+        return len(self.frequencies)
+
+
+def sine_waves(count: int, seed: int) -> Waves:
+    """``count`` waves with frequencies uniform in [0.5, 10]^2; the first waves of a longer sequence are those of a shorter one."""
+    uniform = torch.rand(count, 2, generator=torch.Generator().manual_seed(seed))
+    return Waves(LOWEST + (HIGHEST - LOWEST) * uniform)

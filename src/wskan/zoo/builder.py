@@ -1,0 +1,162 @@
+"""From a recipe to a zoo on disk, shard by shard; killed anywhere, it resumes and ends with the same bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import platform
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from wskan.errors import DataError
+from wskan.kan import Engine, derive_seed, fit_population
+from wskan.signals import psnr
+from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path, write_atomically
+from wskan.zoo.recipe import Recipe
+from wskan.zoo.store import FACTS, Zoo, open_zoo
+from wskan.zoo.targets import Targets, load_targets
+
+
+def build_zoo(
+    recipe: Recipe,
+    folder: Path | str,
+    *,
+    engine: Engine = "auto",
+    device: torch.device | str | None = None,
+    data_root: Path | str | None = None,
+    fetch: bool = False,
+    progress: bool = False,
+) -> Zoo:
+    """Build a zoo, or finish one that was interrupted.
+
+    A shard is a pure function of (recipe, number): KAN i is fitted from a seed derived from (recipe seed, i) and, on the kernel, has the same bits in any
+    company and on any number of cores.
+
+    Args:
+        recipe: what to train.
+        folder: where; created if absent. Finished shards of the same recipe in it are kept if their checksums hold, and built again if not.
+        engine, device: see :func:`wskan.kan.fit_population`.
+        data_root, fetch: see :func:`wskan.signals.load_images`.
+        progress: show a progress bar.
+
+    Raises:
+        DataError: data that is missing, a folder that holds something else, a full disk. What is finished is kept.
+        DivergedError: KANs that diverge with every seed.
+    """
+    folder = Path(folder)
+    manifest = _start(recipe, folder)
+    if len(manifest.shards) < recipe.num_shards:
+        targets = load_targets(recipe, data_root, fetch=fetch)
+        with _progress_bar(recipe, len(manifest.shards) * recipe.shard_size, progress) as advance:
+            while (shard := len(manifest.shards)) < recipe.num_shards:
+                begin = time.perf_counter()
+                path = shard_path(folder, shard)
+                tensors = _build_shard(recipe, targets, shard, engine, device, advance)
+                write_atomically(path, lambda to, tensors=tensors: save_file(tensors, to))  # type: ignore[misc]
+                entry = Shard(
+                    sha256(path),
+                    path.stat().st_size,
+                    len(recipe.shard_rows(shard)),
+                    round(time.perf_counter() - begin, 3),
+                )
+                manifest = dataclasses.replace(manifest, shards=(*manifest.shards, entry))
+                manifest.write(folder)
+    return open_zoo(folder)
+
+
+def kan_seeds(recipe: Recipe, rows: range) -> Tensor:
+    """The seed of each KAN, a hash of (recipe seed, index), ``[len(rows)]`` int64."""
+    zoo_seed = derive_seed(torch.tensor([recipe.seed]), 0)
+    return derive_seed((zoo_seed + torch.tensor(rows)) & (2**63 - 1), 1)
+
+
+def _start(recipe: Recipe, folder: Path) -> Manifest:
+    """The manifest to go on from."""
+    if not (folder / "manifest.json").exists():
+        if folder.exists() and any(folder.iterdir()):
+            raise DataError(f"{folder} is not empty and holds no zoo; choose another folder")
+        manifest = Manifest(recipe, built_with={"torch": torch.__version__, "machine": platform.machine()})
+        manifest.write(folder)
+        return manifest
+    manifest = Manifest.read(folder)
+    if manifest.recipe != recipe:
+        raise DataError(
+            f"{folder} holds a zoo of another recipe ({manifest.recipe.name} {manifest.recipe.digest}, "
+            f"not {recipe.name} {recipe.digest}); choose another folder"
+        )
+    for leftover in folder.glob("shards/.*.tmp"):  # of a killed process
+        leftover.unlink()
+    good = 0
+    for shard in manifest.shards:
+        path = shard_path(folder, good)
+        if not path.exists() or path.stat().st_size != shard.size or sha256(path) != shard.sha256:
+            break
+        good += 1
+    return dataclasses.replace(manifest, shards=manifest.shards[:good])
+
+
+def _build_shard(
+    recipe: Recipe,
+    targets: Targets,
+    shard: int,
+    engine: Engine,
+    device: torch.device | str | None,
+    advance: Callable[[int], None],
+) -> dict[str, Tensor]:
+    rows = recipe.shard_rows(shard)
+    result = fit_population(
+        recipe.spec,
+        targets.inputs,
+        targets.values(rows),
+        kan_seeds(recipe, rows),
+        recipe.fit,
+        engine=engine,
+        device=device,
+        progress=lambda done: advance(rows.start + done),
+    )
+    index = torch.tensor(rows)
+    facts = {
+        "index": index,
+        "split": targets.split[index],
+        "source": targets.source[index],
+        "seed": result.seeds,
+        "attempts": result.attempts,
+        "loss": result.loss,
+        "psnr": psnr(result.loss, targets.peak).float(),
+        **{name: column[index] for name, column in targets.labels.items()},
+    }
+    tensors = {**result.population.tensors(), **{f"{FACTS}{name}": column for name, column in facts.items()}}
+    return {name: tensor.contiguous() for name, tensor in sorted(tensors.items())}
+
+
+@contextlib.contextmanager
+def _progress_bar(recipe: Recipe, done: int, shown: bool) -> Iterator[Callable[[int], None]]:
+    if not shown:
+        yield lambda _: None
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("KANs"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+    )
+    with Progress(*columns) as bar:
+        task = bar.add_task(f"training {recipe.name}", total=len(recipe), completed=done)
+        yield lambda count: bar.update(task, completed=count)
