@@ -14,9 +14,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from wskan.errors import DataError
+from wskan.files import write_atomically
 from wskan.kan import Engine, derive_seed, fit_population
 from wskan.signals import psnr
-from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path, write_atomically
+from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path
 from wskan.zoo.recipe import Recipe
 from wskan.zoo.store import FACTS, Zoo, open_zoo
 from wskan.zoo.targets import Targets, load_targets

@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from wskan.errors import DataError
+from wskan.files import write_atomically
 from wskan.zoo.recipe import Recipe
 
 FORMAT, VERSION = "wskan-zoo", 1
@@ -104,25 +103,3 @@ def sha256(path: Path) -> str:
     """Checksum of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then rename it: readers see the old file or the new, never a part.
-
-    Raises:
-        DataError: the disk is full or may not be written to; what existed is unchanged.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"could not write {path}: {error}; make room or choose another folder, then run the same command again: "
-            "what is finished is kept"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

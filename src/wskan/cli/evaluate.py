@@ -1,0 +1,34 @@
+"""``wskan evaluate``."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Score a trained model on a split of a zoo, its own or another."""
+
+    run_folder: tyro.conf.Positional[Path]
+    """The run, as `wskan train` made it."""
+    zoo: tyro.conf.Positional[Path]
+    """The zoo."""
+    split: Literal["train", "val", "test"] = "test"
+    """Which KANs."""
+
+    def run(self) -> None:
+        from rich.console import Console
+
+        from wskan.tasks import evaluate, open_run
+        from wskan.zoo import open_zoo
+
+        run, zoo = open_run(self.run_folder), open_zoo(self.zoo)
+        scores = evaluate(run.model, zoo, run.task, run.features, split=self.split)
+        text = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
+        Console().print(
+            f"{run.task.name} on {len(zoo.split(self.split)):,} {self.split} KANs of {self.zoo}: [bold]{text}"
+        )

@@ -1,0 +1,98 @@
+"""``wskan quickstart``: the main job from end to end, on data that needs no download."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+if TYPE_CHECKING:
+    from wskan.tasks import Run
+    from wskan.zoo import Zoo
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Quickstart:
+    """Train a zoo of 1,797 KANs, one for each of scikit-learn's digits, and a WS-KAN that tells from a KAN's weights which digit it represents."""
+
+    folder: tyro.conf.Positional[Path] = Path("quickstart")
+    """Where zoo, models, table and pictures are kept. Run again, it goes on from what is there."""
+    epochs: int = 80
+    """Passes over the training KANs."""
+    seed: int = 0
+    """Of the models."""
+
+    def run(self) -> None:
+        from rich.console import Console
+
+        from wskan.cli.figures import reconstructions
+        from wskan.cli.tables import print_scores
+        from wskan.zoo import build_zoo, get_recipe, reconstruct
+
+        console, begin = Console(), time.perf_counter()
+        console.print(
+            "[bold]1. A zoo:[/] one KAN \\[2, 8, 8, 1] for each of 1,797 images of digits, trained to map a pixel's coordinates to its value"
+        )
+        zoo = build_zoo(get_recipe("digits-inr"), self.folder / "zoo", progress=True)
+        info = zoo.info()
+        console.print(
+            f"   {len(zoo):,} KANs, mean PSNR {info['psnr_mean']:.1f} dB, {info['seconds_per_kan'] * 1e3:.1f} ms a KAN"
+        )
+        rows = zoo.split("test")[:12]
+        reconstructions(*reconstruct(zoo, rows), zoo.columns["psnr"][rows], self.folder / "reconstructions.png")
+
+        console.print(
+            "[bold]2. Models[/] that see a KAN's weights only, and tell the digit: a perceptron on the flattened weights, and WS-KAN on the KAN-graph"
+        )
+        runs = {name: self._train(zoo, name) for name in ("mlp", "ws_kan")}
+        matrix = self._confusion(zoo, runs["ws_kan"])
+        records = {name: run.record for name, run in runs.items()}
+        print_scores(records, "Digits recognised from the weights of KANs, percent (300 test KANs; guessing: 10)")
+        summary = {
+            "seconds": round(time.perf_counter() - begin, 1),
+            "zoo": {key: info[key] for key in ("digest", "counts", "psnr_mean", "seconds")},
+            "runs": records,
+            "confusion": matrix,
+        }
+        (self.folder / "summary.json").write_text(json.dumps(summary, indent=1))
+        console.print(
+            f"Finished in {summary['seconds']:,.0f} s. Pictures: {self.folder}/reconstructions.png, {self.folder}/confusion.png"
+        )
+
+    def _train(self, zoo: Zoo, name: str) -> Run:
+        from wskan.graph import FeatureConfig
+        from wskan.models import MODELS
+        from wskan.tasks import TrainConfig, get_task, train
+
+        task, features = get_task("inr-classification"), FeatureConfig()
+        config = MODELS[name][1](
+            model=name, widths=zoo.spec.widths, edge_dim=features.edge_dim(zoo.spec), out_dim=task.out_dim, hidden=64
+        )  # fmt: skip
+        training = TrainConfig(epochs=self.epochs, batch_size=32, lr=1e-3, seed=self.seed)
+        return train(
+            zoo, task, config, training, self.folder / "runs" / name, features=features, device="cpu", progress=True
+        )
+
+    def _confusion(self, zoo: Zoo, run: Run) -> list[list[int]]:
+        from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+        from wskan.cli.figures import confusion
+        from wskan.tasks import GraphDataset, graph_loader, predict
+
+        output, target = predict(
+            run.model, graph_loader(GraphDataset(zoo, "test", run.task, run.features), 128, shuffle=False)
+        )
+        matrix = multiclass_confusion_matrix(output, target, run.task.out_dim)
+        accuracy = run.record["test"]["accuracy"]
+        confusion(
+            matrix,
+            [str(i) for i in range(run.task.out_dim)],
+            f"WS-KAN: {accuracy:.1f} % of 300 test KANs",
+            self.folder / "confusion.png",
+        )
+        rows: list[list[int]] = matrix.tolist()
+        return rows

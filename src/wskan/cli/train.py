@@ -1,0 +1,83 @@
+"""``wskan train``."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a model on a zoo, or go on with a run that was interrupted. Scores the best epoch's model on the test split."""
+
+    zoo: tyro.conf.Positional[Path]
+    """The zoo, as `wskan zoo build` made it."""
+    folder: tyro.conf.Positional[Path]
+    """Where the run is kept."""
+    model: Literal["ws_kan", "mlp"] = "ws_kan"
+    """Which model."""
+    task: str = "auto"
+    """inr-classification, frequency-regression, or auto: what the zoo has labels for."""
+    hidden: int = 128
+    """Hidden dimension."""
+    layers: int = 4
+    """Layers."""
+    dropout: float = 0.2
+    """Dropout probability."""
+    knots: bool = False
+    """Give the knots of each neuron's grid to the model as node features."""
+    epochs: int = 300
+    """Passes over the training split."""
+    batch_size: int = 128
+    """Graphs a step."""
+    lr: float = 1e-3
+    """Highest learning rate."""
+    patience: int = 50
+    """Stop after this many epochs without a better validation score; 0 for never."""
+    precision: Literal["32", "bf16"] = "32"
+    """bf16 is faster where the processor has instructions for it."""
+    compile: bool = False
+    """Run the model through torch.compile."""
+    checkpoint_activations: bool = False
+    """WS-KAN: less memory, more time."""
+    train_limit: int | None = None
+    """Use only the first so many training KANs."""
+    seed: int = 0
+    """Of initial weights, dropout and the order of batches."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU if there is one."""
+    tensorboard: bool = False
+    """Write TensorBoard logs, too (needs the extra 'track')."""
+
+    def run(self) -> None:
+        from wskan.cli.tables import print_scores
+        from wskan.graph import FeatureConfig
+        from wskan.models import MODELS
+        from wskan.tasks import TrainConfig, get_task, train
+        from wskan.zoo import open_zoo
+
+        zoo = open_zoo(self.zoo)
+        task, features = get_task(self.task, zoo), FeatureConfig(knots=self.knots)
+        extra = {"checkpoint_activations": self.checkpoint_activations} if self.model == "ws_kan" else {}
+        model = MODELS[self.model][1](
+            model=self.model,
+            widths=zoo.spec.widths,
+            edge_dim=features.edge_dim(zoo.spec),
+            node_dim=features.node_dim(zoo.spec),
+            out_dim=task.out_dim,
+            readout=task.readout,
+            hidden=self.hidden,
+            num_layers=self.layers,
+            dropout=self.dropout,
+            **extra,
+        )
+        names = {field.name for field in dataclasses.fields(TrainConfig)}
+        config = TrainConfig(**{name: value for name, value in vars(self).items() if name in names})
+        run = train(
+            zoo, task, model, config, self.folder,
+            features=features, train_limit=self.train_limit, device=self.device, progress=True, tensorboard=self.tensorboard,
+        )  # fmt: skip
+        print_scores({self.model: run.record})

@@ -1,0 +1,120 @@
+"""``wskan zoo build|info|verify``."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Build:
+    """Train the KANs of a recipe, or finish a zoo that was interrupted."""
+
+    recipe: tyro.conf.Positional[str]
+    """Name of a recipe, e.g. digits-inr, mnist-inr, fashion-mnist-inr, kmnist-inr, cifar10-inr, sine-inr; with -constant for the paper's constant learning rate."""
+    folder: tyro.conf.Positional[Path]
+    """Where the zoo is to lie."""
+    train: int | None = None
+    """Training KANs, if not as many as the recipe says."""
+    val: int | None = None
+    """Validation KANs."""
+    test: int | None = None
+    """Test KANs."""
+    seed: int | None = None
+    """Seed that every random number derives from."""
+    engine: Literal["auto", "kernel", "torch", "compile"] = "auto"
+    """What trains: the C++ kernel, PyTorch, or PyTorch under torch.compile."""
+    device: str | None = None
+    """Device of the PyTorch engines, e.g. cuda."""
+    data: Path | None = None
+    """Folder with the data sets (default: the environment variable WSKAN_DATA, else ~/.cache/wskan)."""
+    fetch: bool = False
+    """Download missing data from its publisher."""
+
+    def run(self) -> None:
+        from wskan.zoo import build_zoo, get_recipe
+
+        changes = {
+            name: value for name in ("train", "val", "test", "seed") if (value := getattr(self, name)) is not None
+        }
+        recipe = dataclasses.replace(get_recipe(self.recipe), **changes)
+        zoo = build_zoo(
+            recipe,
+            self.folder,
+            engine=self.engine,
+            device=self.device,
+            data_root=self.data,
+            fetch=self.fetch,
+            progress=True,
+        )
+        _print_info(zoo.info(), self.folder)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Info:
+    """Print counts, PSNR quantiles, size and recipe of a zoo."""
+
+    folder: tyro.conf.Positional[Path]
+    """The zoo."""
+
+    def run(self) -> None:
+        from wskan.zoo import open_zoo
+
+        _print_info(open_zoo(self.folder).info(), self.folder)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verify:
+    """Check every byte of a zoo against its manifest."""
+
+    folder: tyro.conf.Positional[Path]
+    """The zoo."""
+
+    def run(self) -> None:
+        from wskan.zoo import open_zoo
+
+        zoo = open_zoo(self.folder)
+        zoo.verify()
+        print(f"{self.folder}: {len(zoo):,} KANs in {len(zoo.manifest.shards)} shards, every checksum holds")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ZooCommand:
+    """Build, describe or check a zoo of trained KANs."""
+
+    command: (
+        Annotated[Build, tyro.conf.subcommand("build", prefix_name=False)]
+        | Annotated[Info, tyro.conf.subcommand("info", prefix_name=False)]
+        | Annotated[Verify, tyro.conf.subcommand("verify", prefix_name=False)]
+    )
+
+    def run(self) -> None:
+        self.command.run()
+
+
+def _print_info(info: dict[str, object], folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    recipe = info["recipe"]
+    assert isinstance(recipe, dict)
+    spec, fit = recipe["spec"], recipe["fit"]
+    rows = {
+        "folder": folder,
+        "recipe": f"{recipe['name']} (seed {recipe['seed']}, digest {info['digest']})",
+        "KANs": "  ".join(f"{count:,} {split}" for split, count in info["counts"].items()),  # type: ignore[attr-defined]
+        "architecture": f"{spec['widths']}, G={spec['grid']}, k={spec['degree']}, base {spec['base']}",
+        "training": f"{fit['steps']} steps of {fit['batch_size']}, lr {fit['lr']} ({fit['schedule']}), grid {'adapted' if fit['adapt_grid'] else 'fixed'}",
+        "PSNR": f"mean {info['psnr_mean']:.1f} dB, {info['psnr_above_40']:.1%} above 40 dB",
+        "PSNR quantiles": "  ".join(f"{float(q):.0%} {value:.1f}" for q, value in info["psnr_quantiles"].items()),  # type: ignore[attr-defined]
+        "diverged and retried": info["retried"],
+        "size": f"{info['bytes'] / 1e6:,.1f} MB",  # type: ignore[operator]
+        "time": f"{info['seconds']:,.0f} s, {info['seconds_per_kan'] * 1e3:.1f} ms a KAN",  # type: ignore[operator]
+    }
+    table = Table(show_header=False, box=None)
+    for name, value in rows.items():
+        table.add_row(f"[bold]{name}", str(value))
+    Console().print(table)

@@ -1,0 +1,31 @@
+"""Writing files so that nothing that existed is ever lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from wskan.errors import DataError
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then rename it: readers see the old file or the new, never a part.
+
+    Raises:
+        DataError: the disk is full or may not be written to; what existed is unchanged.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"could not write {path}: {error}; make room or choose another folder, then run the same command again: "
+            "what is finished is kept"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,23 @@
+"""KAN-graphs: the paper's sections 3.2 and 3.3 as tensors."""
+
+from wskan.graph.collate import collate
+from wskan.graph.features import FeatureConfig, kan_graph
+from wskan.graph.kan_graph import KANGraph
+from wskan.graph.positions import edge_positions, node_positions, num_edge_positions, num_node_positions
+from wskan.graph.pyg import from_pyg, to_pyg
+from wskan.graph.statistics import FeatureStatistics, feature_statistics
+
+__all__ = [
+    "FeatureConfig",
+    "FeatureStatistics",
+    "KANGraph",
+    "collate",
+    "edge_positions",
+    "feature_statistics",
+    "from_pyg",
+    "kan_graph",
+    "node_positions",
+    "num_edge_positions",
+    "num_node_positions",
+    "to_pyg",
+]

@@ -1,0 +1,54 @@
+"""Reading models of pykan 0.2.8."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from wskan.errors import DataError
+from wskan.kan.population import Layer, Population
+from wskan.kan.spec import BASES, KANSpec
+
+
+def from_pykan(model: Any) -> Population:
+    """A pykan model as a population of one, with the same function: grids, masks and all.
+
+    Args:
+        model: a ``kan.KAN`` (``MultKAN``) of pykan 0.2.8, on any device; it is copied.
+
+    Raises:
+        DataError: it has what a B-spline KAN (eqs. 1-3) has not: multiplication nodes, symbolic functions in use, affine maps after neurons, or
+            another residual activation.
+    """
+    if any(int(count) for width in model.width if isinstance(width, list | tuple) for count in width[1:]):
+        raise DataError(f"a KAN with multiplication nodes, width {model.width}, is not a B-spline KAN")
+    if model.base_fun_name not in BASES:
+        raise DataError(f"base_fun {model.base_fun_name!r} is not one of {BASES}")
+    for index in range(model.depth):
+        if bool((model.symbolic_fun[index].mask != 0).any()):
+            raise DataError(f"layer {index} has symbolic functions; keep only its splines")
+        scales, biases = (model.node_scale, model.subnode_scale), (model.node_bias, model.subnode_bias)
+        if any(bool((s[index] != 1).any()) for s in scales) or any(bool((b[index] != 0).any()) for b in biases):
+            raise DataError(f"layer {index} has affine maps after its neurons (affine_trainable); fold them in first")
+    spec = KANSpec(
+        widths=tuple(int(width) for width in model.width_in),
+        grid=int(model.grid),
+        degree=int(model.k),
+        domain=(float(model.grid_range[0]), float(model.grid_range[1])),
+        base=model.base_fun_name,
+    )
+    layers = []
+    with torch.no_grad():
+        for layer in model.act_fun:
+            tensors = {
+                "base_weight": layer.scale_base,
+                "spline_weight": layer.scale_sp,
+                "coef": layer.coef,
+                "mask": layer.mask,
+                "knots": layer.grid,
+            }
+            layers.append(
+                Layer(**{name: tensor.detach().float().cpu().clone().unsqueeze(0) for name, tensor in tensors.items()})
+            )
+    return Population(spec, layers)

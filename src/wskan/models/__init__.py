@@ -1,0 +1,23 @@
+"""Models that read KAN-graphs: WS-KAN and its baselines.
+
+The PyTorch Geometric reference, ``wskan.models.ws_kan_pyg.WSKANPyG``, is imported by its own name: PyTorch Geometric takes seconds to load.
+"""
+
+from wskan.models.base import MetaNetwork, ModelConfig, Standardize
+from wskan.models.mlp import FlatMLP, FlatMLPConfig
+from wskan.models.registry import MODELS, build_model, load_model, save_model
+from wskan.models.ws_kan import WSKAN, WSKANConfig
+
+__all__ = [
+    "MODELS",
+    "WSKAN",
+    "FlatMLP",
+    "FlatMLPConfig",
+    "MetaNetwork",
+    "ModelConfig",
+    "Standardize",
+    "WSKANConfig",
+    "build_model",
+    "load_model",
+    "save_model",
+]

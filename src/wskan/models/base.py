@@ -1,0 +1,167 @@
+"""What every model shares: a configuration that can be written down, standardised inputs, saving and loading."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+
+from wskan.errors import DataError, ShapeError
+from wskan.graph import FeatureStatistics, KANGraph
+
+# Caps checked before anything is allocated: a configuration may come from a file of a stranger's.
+MAX_WIDTH, MAX_HIDDEN, MAX_LAYERS = 65_536, 4_096, 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What every model needs to know.
+
+    Args:
+        model: its name in :data:`wskan.models.MODELS`.
+        widths: neurons a layer of the KANs it is made for, inputs first. Graph models take other hidden widths, too.
+        edge_dim: number F of features of an edge.
+        node_dim: number D of features of a node.
+        out_dim: numbers predicted, for each graph or for each edge.
+        readout: ``"graph"`` (invariant) or ``"edge"`` (equivariant).
+        hidden: hidden dimension.
+        num_layers: layers.
+        dropout: probability.
+
+    Raises:
+        DataError: a value is out of range.
+    """
+
+    model: str
+    widths: tuple[int, ...]
+    edge_dim: int
+    node_dim: int = 0
+    out_dim: int
+    readout: Literal["graph", "edge"] = "graph"
+    hidden: int = 128
+    num_layers: int = 4
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.widths, tuple | list) or not 2 <= len(self.widths) <= MAX_LAYERS + 1:
+            raise DataError(
+                f"model configuration: widths must be 2 to {MAX_LAYERS + 1} numbers, got {self.widths!r:.200}"
+            )
+        object.__setattr__(self, "widths", tuple(self.widths))
+        bounds = {
+            "edge_dim": (1, MAX_WIDTH),
+            "node_dim": (0, MAX_WIDTH),
+            "out_dim": (1, MAX_WIDTH),
+            "hidden": (1, MAX_HIDDEN),
+            "num_layers": (1, MAX_LAYERS),
+        }
+        values = [(name, getattr(self, name), *bound) for name, bound in bounds.items()]
+        for name, value, low, high in [*values, *(("a width", width, 1, MAX_WIDTH) for width in self.widths)]:
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+                raise DataError(
+                    f"model configuration: {name} must be a whole number from {low} to {high:,}, got {value!r}"
+                )
+        if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
+            raise DataError(f"model configuration: dropout must be in [0, 1), got {self.dropout!r}")
+        if self.readout not in ("graph", "edge"):
+            raise DataError(f"model configuration: readout must be 'graph' or 'edge', got {self.readout!r}")
+        for field in dataclasses.fields(self):
+            if field.type is bool and not isinstance(getattr(self, field.name), bool):
+                raise DataError(
+                    f"model configuration: {field.name} must be true or false, got {getattr(self, field.name)!r}"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, the inverse of :meth:`from_dict`."""
+        return {**dataclasses.asdict(self), "widths": list(self.widths)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read a configuration from JSON types.
+
+        Raises:
+            DataError: unknown or missing keys, wrong types, or values out of range.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(data, Mapping) or not set(data) <= known:
+            raise DataError(
+                f"a configuration of {cls.__name__} is an object with any of {sorted(known)}, got {data!r:.200}"
+            )
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise DataError(f"malformed {cls.__name__} {data!r:.200}: {error}") from error
+
+
+class Standardize(nn.Module):
+    """Shift and scale each feature of a graph by the statistics of the training split; absent edges stay zero.
+
+    Part of every model, so that a saved one takes graphs as they come.
+    """
+
+    edge_mean: Tensor
+    edge_std: Tensor
+    node_mean: Tensor
+    node_std: Tensor
+
+    def __init__(self, edge_dim: int, node_dim: int) -> None:
+        super().__init__()
+        for name, value in (
+            ("edge_mean", torch.zeros(edge_dim)),
+            ("edge_std", torch.ones(edge_dim)),
+            ("node_mean", torch.zeros(node_dim)),
+            ("node_std", torch.ones(node_dim)),
+        ):
+            self.register_buffer(name, value)
+
+    def set(self, statistics: FeatureStatistics) -> None:
+        """Take over measured statistics.
+
+        Raises:
+            ShapeError: they are of other features.
+        """
+        for name, value in vars(statistics).items():
+            buffer = getattr(self, name)
+            if value.shape != buffer.shape:
+                raise ShapeError(f"{name} has shape {tuple(value.shape)}, the model takes {tuple(buffer.shape)}")
+            buffer.copy_(value)
+
+    def forward(self, graph: KANGraph) -> KANGraph:
+        """Standardised graphs."""
+        if (graph.edge_dim, graph.node_dim) != (len(self.edge_mean), len(self.node_mean)):
+            raise ShapeError(
+                f"graphs have {graph.edge_dim} features an edge and {graph.node_dim} a node, "
+                f"the model takes {len(self.edge_mean)} and {len(self.node_mean)}"
+            )
+        edges = [(e - self.edge_mean) / self.edge_std for e in graph.edges]
+        edges = [e if mask is None else e * mask.unsqueeze(-1) for e, mask in zip(edges, graph.edge_mask, strict=True)]
+        nodes = [(v - self.node_mean) / self.node_std for v in graph.nodes[:-1]]
+        nodes = [v if mask is None else v * mask.unsqueeze(-1) for v, mask in zip(nodes, graph.node_mask, strict=False)]
+        return dataclasses.replace(graph, edges=tuple(edges), nodes=(*nodes, graph.nodes[-1]))
+
+
+class MetaNetwork(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="wskan",
+    tags=["kolmogorov-arnold-networks", "weight-space-learning"],
+):
+    """Base of all models: takes a :class:`wskan.graph.KANGraph` of raw features.
+
+    ``forward`` returns ``[B, out_dim]`` for the graph read-out, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer for the edge read-out.
+    Saves and loads a folder (``save_pretrained``, ``from_pretrained``, or :func:`wskan.models.load_model`, which checks more).
+    """
+
+    config: ModelConfig
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.standardize = Standardize(config.edge_dim, config.node_dim)
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trained parameters."""
+        return sum(parameter.numel() for parameter in self.parameters())

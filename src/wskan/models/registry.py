@@ -1,0 +1,86 @@
+"""All models by name: a closed table, so that no file can name code to import."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from wskan.errors import DataError
+from wskan.models.base import MetaNetwork, ModelConfig
+from wskan.models.mlp import FlatMLP, FlatMLPConfig
+from wskan.models.ws_kan import WSKAN, WSKANConfig
+
+MODELS: dict[str, tuple[type[MetaNetwork], type[ModelConfig]]] = {
+    "ws_kan": (WSKAN, WSKANConfig),
+    "mlp": (FlatMLP, FlatMLPConfig),
+}
+MAX_CONFIG = 2**20
+
+
+def build_model(config: ModelConfig | Mapping[str, Any]) -> MetaNetwork:
+    """A fresh model of a configuration, or of its JSON types.
+
+    Raises:
+        DataError: an unknown model or a malformed configuration.
+    """
+    name = (
+        config.model
+        if isinstance(config, ModelConfig)
+        else config.get("model")
+        if isinstance(config, Mapping)
+        else None
+    )
+    if name not in MODELS:
+        raise DataError(f"unknown model {name!r:.100}; choose from {', '.join(MODELS)}")
+    cls, config_cls = MODELS[name]
+    return cls(config if isinstance(config, config_cls) else config_cls.from_dict(config))  # type: ignore[arg-type]
+
+
+def save_model(model: MetaNetwork, folder: Path | str) -> None:
+    """Write ``config.json``, ``model.safetensors`` and a model card.
+
+    Raises:
+        DataError: the folder cannot be written to.
+    """
+    try:
+        model.save_pretrained(folder, config=model.config.to_dict())
+    except OSError as error:
+        raise DataError(f"could not save the model in {folder}: {error}; make room or choose another folder") from error
+
+
+def load_model(folder: Path | str) -> MetaNetwork:
+    """Load what :func:`save_model` wrote, in evaluation mode. Runs no code of the folder's and checks sizes before allocating.
+
+    Raises:
+        DataError: files that are missing, damaged or not finite, or an unknown model.
+    """
+    folder = Path(folder)
+    try:
+        path = folder / "config.json"
+        if path.stat().st_size > MAX_CONFIG:
+            raise DataError(f"{path}: larger than {MAX_CONFIG:,} bytes, which no configuration is")
+        data = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} holds no model: {error}") from error
+    with torch.device("meta"):
+        expected = {name: tuple(tensor.shape) for name, tensor in build_model(data).state_dict().items()}
+    path = folder / "model.safetensors"
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if found != expected:
+        wrong = sorted(name for name in set(found) | set(expected) if found.get(name) != expected.get(name))
+        raise DataError(
+            f"{path}: tensors {wrong[:5]} are missing, unknown or of another shape than config.json asks for"
+        )
+    if bad := [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
+        raise DataError(f"{path}: {bad[:5]} are not finite")
+    model = build_model(data)
+    model.load_state_dict(tensors)
+    return model.eval()

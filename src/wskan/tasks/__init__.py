@@ -1,0 +1,24 @@
+"""What models are trained for: targets, losses, metrics, training and evaluation."""
+
+from wskan.tasks.config import TrainConfig
+from wskan.tasks.data import GraphDataset, graph_loader
+from wskan.tasks.evaluation import evaluate, predict
+from wskan.tasks.run import Run, open_run
+from wskan.tasks.task import TASKS, FrequencyRegression, INRClassification, Task, get_task
+from wskan.tasks.training import train
+
+__all__ = [
+    "TASKS",
+    "FrequencyRegression",
+    "GraphDataset",
+    "INRClassification",
+    "Run",
+    "Task",
+    "TrainConfig",
+    "evaluate",
+    "get_task",
+    "graph_loader",
+    "open_run",
+    "predict",
+    "train",
+]

@@ -1,0 +1,67 @@
+"""How a model is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from wskan.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a model is trained (paper, appendix C): AdamW, linear schedule with warm-up.
+
+    Args:
+        epochs: passes over the training split.
+        batch_size: graphs a step.
+        lr: highest learning rate.
+        weight_decay: of AdamW.
+        warmup_steps: steps of linear warm-up; afterwards the rate falls linearly to zero.
+        gradient_clip: largest norm of the gradient.
+        patience: stop after this many epochs without a better validation score; 0 for never.
+        precision: ``"32"``, or ``"bf16"`` for automatic mixed precision.
+        compile: run the model through ``torch.compile``; needs a compiler and a minute or two at the start.
+        seed: of initial weights, dropout and the order of batches.
+
+    Raises:
+        DataError: a value is out of range.
+    """
+
+    epochs: int = 300
+    batch_size: int = 128
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    warmup_steps: int = 100
+    gradient_clip: float = 1.0
+    patience: int = 50
+    precision: Literal["32", "bf16"] = "32"
+    compile: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low in (("epochs", 1), ("batch_size", 1), ("warmup_steps", 0), ("patience", 0), ("seed", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value < 2**32:
+                raise DataError(f"TrainConfig: {name} must be a whole number of at least {low}, got {value!r}")
+        if not 0 < self.lr < 10 or not 0 <= self.weight_decay < 10 or not self.gradient_clip > 0:
+            raise DataError(
+                f"TrainConfig: lr {self.lr}, weight_decay {self.weight_decay} or gradient_clip {self.gradient_clip} is out of range"
+            )
+        if self.precision not in ("32", "bf16") or not isinstance(self.compile, bool):
+            raise DataError(
+                f"TrainConfig: precision must be '32' or 'bf16' and compile a bool, got {self.precision!r}, {self.compile!r}"
+            )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TrainConfig:
+        """Read a configuration from JSON types.
+
+        Raises:
+            DataError: unknown keys, wrong types, or values out of range.
+        """
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise DataError(f"malformed training configuration {data!r:.200}: {error}") from error

@@ -1,0 +1,78 @@
+"""Batches of graphs out of a zoo. Parameters stay in large tensors; a batch is one indexing operation, with no worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
+
+from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, feature_statistics, kan_graph
+from wskan.kan import Population
+from wskan.tasks.task import Task
+from wskan.zoo import Zoo
+
+MEMORY_LIMIT = (
+    6 * 2**30
+)  # bytes of parameters that are read into memory; beyond it, batches come from the memory-mapped files
+
+
+class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
+    """Graphs and targets of one split; indexed by a list of places in the split.
+
+    Args:
+        zoo: where the KANs come from.
+        split: ``"train"``, ``"val"`` or ``"test"``.
+        task: gives the targets.
+        features: choice of features.
+        device: where parameters and batches live.
+        memory_limit: read the whole split into memory if its parameters take no more bytes than this.
+        limit: use only the first so many KANs of the split.
+    """
+
+    def __init__(
+        self,
+        zoo: Zoo,
+        split: str,
+        task: Task,
+        features: FeatureConfig,
+        *,
+        device: torch.device | str = "cpu",
+        memory_limit: int = MEMORY_LIMIT,
+        limit: int | None = None,
+    ) -> None:
+        task.check(zoo)
+        self.zoo, self.features, self.device = zoo, features, torch.device(device)
+        self.rows = zoo.split(split)[:limit]
+        self.targets = task.targets(zoo)[self.rows].to(self.device)
+        self.population: Population | None = None
+        if 4 * zoo.spec.num_parameters * len(self.rows) <= memory_limit:
+            self.population = zoo.population(self.rows).to(self.device)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, places: list[int]) -> tuple[KANGraph, Tensor]:
+        index = torch.as_tensor(places)
+        if self.population is None:
+            population = self.zoo.population(self.rows[index]).to(self.device)
+        else:
+            population = self.population[index.to(self.device)]
+        return kan_graph(population, self.features), self.targets[index.to(self.device)]
+
+    def statistics(self, batch_size: int = 512) -> FeatureStatistics:
+        """Statistics of the features over this split."""
+
+        def batches() -> Iterator[KANGraph]:
+            for begin in range(0, len(self), batch_size):
+                yield self[list(range(begin, min(begin + batch_size, len(self))))][0].to("cpu")
+
+        return feature_statistics(batches())
+
+
+def graph_loader(dataset: GraphDataset, batch_size: int, *, shuffle: bool) -> DataLoader[tuple[KANGraph, Tensor]]:
+    """Batches of a split; when shuffled, the last incomplete one is left out (all batches then have one shape, as ``torch.compile`` likes)."""
+    sampler = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
+    drop_last = shuffle and len(dataset) >= batch_size
+    return DataLoader(dataset, batch_size=None, sampler=BatchSampler(sampler, batch_size, drop_last=drop_last))

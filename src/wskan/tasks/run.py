@@ -1,0 +1,99 @@
+"""A training run in a folder: what was asked for, what came out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from wskan.errors import DataError
+from wskan.files import write_atomically
+from wskan.graph import FeatureConfig
+from wskan.models import MetaNetwork, load_model
+from wskan.tasks.task import Task, get_task
+
+MAX_RECORD = 2**20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """A finished training run, as its folder keeps it in ``run.json``, ``model/`` and ``metrics.csv``.
+
+    Attributes:
+        folder: where it lies.
+        model: the model of the best epoch on the validation split, in evaluation mode.
+        task: what it was trained for.
+        features: what it reads.
+        record: everything in ``run.json``: what was asked for, ``val`` and ``test`` metrics, seconds, epochs, counts.
+    """
+
+    folder: Path
+    model: MetaNetwork
+    task: Task
+    features: FeatureConfig
+    record: dict[str, Any]
+
+
+def open_run(folder: Path | str) -> Run:
+    """Open a finished run.
+
+    Raises:
+        DataError: it is missing, unfinished or damaged.
+    """
+    folder = Path(folder)
+    record = read_record(folder)
+    if record is None or not record.get("finished"):
+        raise DataError(f"{folder} holds no finished training run; start or continue one with `wskan train`")
+    return Run(
+        folder=folder,
+        model=load_model(folder / "model"),
+        task=get_task(str(record["asked"].get("task"))),
+        features=FeatureConfig.from_dict(record["asked"].get("features", {})),
+        record=record,
+    )
+
+
+def begin_run(folder: Path, asked: dict[str, Any]) -> Run | None:
+    """Note what is asked for; the run if it is finished already.
+
+    Raises:
+        DataError: the folder holds another run, or something else.
+    """
+    record = read_record(folder)
+    if record is None:
+        if folder.exists() and any(folder.iterdir()):
+            raise DataError(f"{folder} is not empty and holds no training run; choose another folder")
+        write_record(folder, {"finished": False, "asked": asked})
+        return None
+    if record["asked"] != json.loads(json.dumps(asked)):
+        keys = set(asked) | set(record["asked"])
+        different = sorted(key for key in keys if record["asked"].get(key) != json.loads(json.dumps(asked)).get(key))
+        raise DataError(f"{folder} holds a run with another {' and '.join(different)}; choose another folder")
+    return open_run(folder) if record.get("finished") else None
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """``run.json``, or None if there is none.
+
+    Raises:
+        DataError: it is not what :func:`write_record` writes.
+    """
+    path = folder / "run.json"
+    if not path.exists():
+        return None
+    try:
+        if path.stat().st_size > MAX_RECORD:
+            raise DataError(f"{path}: larger than {MAX_RECORD:,} bytes, which no record is")
+        record = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(record, dict) or not isinstance(record.get("asked"), dict):
+        raise DataError(f"{path}: not the record of a training run")
+    return record
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Write ``run.json``, at once or not at all."""
+    text = json.dumps(record, indent=1)
+    write_atomically(folder / "run.json", lambda path: path.write_text(text))

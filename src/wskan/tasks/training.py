@@ -1,0 +1,190 @@
+"""Training a model on a zoo, with Lightning."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger
+
+from wskan.errors import DataError
+from wskan.graph import FeatureConfig
+from wskan.models import MetaNetwork, ModelConfig, build_model, save_model
+from wskan.tasks.config import TrainConfig
+from wskan.tasks.data import GraphDataset, graph_loader
+from wskan.tasks.evaluation import evaluate
+from wskan.tasks.module import Clock, TrainingModule
+from wskan.tasks.run import Run, begin_run, write_record
+from wskan.tasks.task import Task
+from wskan.zoo import Zoo
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def train(
+    zoo: Zoo,
+    task: Task,
+    model_config: ModelConfig,
+    config: TrainConfig,
+    folder: Path | str,
+    *,
+    features: FeatureConfig | None = None,
+    train_limit: int | None = None,
+    device: Device = "auto",
+    progress: bool = False,
+    tensorboard: bool = False,
+) -> Run:
+    """Train a model, or go on with a run that was interrupted, and score the best epoch's model once on the test split.
+
+    Args:
+        zoo: training, validation and test KANs.
+        task: what to predict.
+        model_config: what to train.
+        config: how.
+        folder: where the run is kept. One of the same arguments is continued, or returned if it is finished.
+        features: choice of features.
+        train_limit: use only the first so many training KANs.
+        device: ``"auto"`` takes a GPU if there is one.
+        progress: show a progress bar.
+        tensorboard: write TensorBoard logs as well (needs the extra ``track``).
+
+    Raises:
+        DataError: the folder holds another run, the zoo does not fit the task, or the disk is full.
+    """
+    folder, features = Path(folder), features or FeatureConfig()
+    task.check(zoo)
+    asked = {
+        "task": task.name,
+        "model": model_config.to_dict(),
+        "features": dataclasses.asdict(features),
+        "train": dataclasses.asdict(config),
+        "zoo": zoo.recipe.digest,
+        "train_limit": train_limit,
+    }
+    if finished := begin_run(folder, asked):
+        return finished
+    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    L.seed_everything(config.seed, verbose=False)
+    data = GraphDataset(zoo, "train", task, features, device=place, limit=train_limit)
+    model = build_model(model_config)
+    model.standardize.set(data.statistics())
+    val = GraphDataset(zoo, "val", task, features, device=place)
+    try:
+        facts = _fit(model, task, config, folder, data, val, place, progress, tensorboard)
+    except OSError as error:
+        raise DataError(f"could not write to {folder}: {error}; make room, then run the same command again") from error
+    scores = {split: evaluate(model, zoo, task, features, split=split, device=place) for split in ("val", "test")}
+    save_model(model, folder / "model")
+    counts = {split: len(zoo.split(split)) for split in ("val", "test")}
+    record = {
+        "finished": True,
+        "asked": asked,
+        **scores,
+        **facts,
+        "parameters": model.num_parameters,
+        "counts": {"train": len(data), **counts},
+    }
+    write_record(folder, record)
+    return Run(folder=folder, model=model.to("cpu"), task=task, features=features, record=record)
+
+
+def _fit(
+    model: MetaNetwork,
+    task: Task,
+    config: TrainConfig,
+    folder: Path,
+    data: GraphDataset,
+    val: GraphDataset,
+    device: str,
+    progress: bool,
+    tensorboard: bool,
+) -> dict[str, Any]:
+    """Train ``model`` in place, to the weights of its best epoch."""
+    batches, clock = graph_loader(data, config.batch_size, shuffle=True), Clock()
+    best = ModelCheckpoint(
+        folder / "checkpoints",
+        "best",
+        monitor=f"val_{task.monitor}",
+        mode=task.mode,
+        save_last=True,
+        enable_version_counter=False,
+    )
+    with _quiet_lightning():
+        trainer = L.Trainer(
+            accelerator="gpu" if device == "cuda" else device,
+            devices=1,
+            max_epochs=config.epochs,
+            precision="bf16-mixed" if config.precision == "bf16" else "32-true",
+            gradient_clip_val=config.gradient_clip,
+            callbacks=[clock, *_callbacks(task, config, progress), best],
+            logger=_loggers(folder, tensorboard),
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+        )
+        last = folder / "checkpoints" / "last.ckpt"
+        trainer.fit(
+            TrainingModule(model, task, config, steps=config.epochs * len(batches)),
+            batches,
+            graph_loader(val, config.batch_size, shuffle=False),
+            ckpt_path=last if last.exists() else None,
+            weights_only=True,
+        )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    state = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True, map_location="cpu")["state_dict"]
+    weights = {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
+    model.load_state_dict(weights)
+    return {"epochs": trainer.current_epoch, "train_seconds": round(clock.seconds, 1)}
+
+
+def _callbacks(task: Task, config: TrainConfig, progress: bool) -> list[Callback]:
+    callbacks: list[Callback] = []
+    if config.patience:
+        callbacks.append(EarlyStopping(f"val_{task.monitor}", mode=task.mode, patience=config.patience))
+    if progress:
+        from lightning.pytorch.callbacks import RichProgressBar
+
+        callbacks.append(RichProgressBar(leave=False))
+    return callbacks
+
+
+def _loggers(folder: Path, tensorboard: bool) -> list[Logger]:
+    loggers: list[Logger] = [CSVLogger(folder, name="", version="logs")]
+    if tensorboard:
+        from lightning.pytorch.loggers import TensorBoardLogger
+
+        loggers.append(TensorBoardLogger(folder, name="", version="tensorboard"))
+    return loggers
+
+
+@contextlib.contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Without Lightning's advice on worker processes and checkpoints, which does not apply here."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        for message in (
+            ".*does not have many workers.*",
+            ".*exists and is not empty.*",
+            ".*mid-epoch.*",
+            ".*LeafSpec.*",
+            ".*Experiment logs directory.*",
+        ):
+            warnings.filterwarnings("ignore", message)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,137 @@
+"""A test class for models: inherit it, say how to build yours, and pytest runs the lot."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from wskan.graph import FeatureConfig, KANGraph, collate, feature_statistics, kan_graph
+from wskan.models import MetaNetwork, load_model, save_model
+from wskan.testing.equivariance import assert_equivariant, equivariance_error, random_permutations
+from wskan.testing.fakes import random_population
+
+Readout = Literal["graph", "edge"]
+
+
+class ModelConformance:
+    """What every model must do. Set the attributes and override :meth:`build`.
+
+    Attributes:
+        invariant: whether permuting hidden neurons must leave its output unchanged (or permute it); if not, it must change.
+        any_width: whether it takes other hidden widths than it was made for.
+        sees_topology: whether it must notice that edges were exchanged in a way that is no symmetry.
+        readouts: those that it has.
+    """
+
+    invariant: ClassVar[bool] = True
+    any_width: ClassVar[bool] = True
+    sees_topology: ClassVar[bool] = True
+    readouts: ClassVar[tuple[Readout, ...]] = ("graph", "edge")
+    widths: ClassVar[tuple[int, ...]] = (2, 5, 4, 3)
+
+    def build(self, **config: Any) -> MetaNetwork:
+        """A fresh model from the keywords of :class:`wskan.models.ModelConfig` (without ``model``)."""
+        raise NotImplementedError
+
+    def model(self, readout: Readout, graph: KANGraph, seed: int = 0) -> MetaNetwork:
+        """A small one with perturbed weights, in evaluation mode: a fresh one may be symmetric by accident."""
+        torch.manual_seed(seed)
+        model = self.build(
+            widths=self.widths, edge_dim=graph.edge_dim, node_dim=graph.node_dim, out_dim=3, readout=readout, hidden=16, num_layers=2
+        )  # fmt: skip
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        model.standardize.set(feature_statistics([graph]))
+        return model.eval()
+
+    def graph(
+        self, size: int = 6, seed: int = 0, *, keep: float = 0.8, widths: tuple[int, ...] | None = None
+    ) -> KANGraph:
+        """Some KAN-graphs with absent edges and node features."""
+        return kan_graph(random_population(widths or self.widths, size, seed, keep=keep), FeatureConfig(knots=True))
+
+    def test_shapes(self) -> None:
+        graph = self.graph()
+        for readout in self.readouts:
+            output = self.model(readout, graph)(graph)
+            if isinstance(output, Tensor):
+                assert output.shape == (len(graph), 3)
+            else:
+                assert [tuple(block.shape) for block in output] == [(*edges.shape[:3], 3) for edges in graph.edges]
+
+    def test_symmetry(self) -> None:
+        for readout in self.readouts:
+            for seed in range(3):
+                graph = self.graph(seed=seed)
+                model = self.model(readout, graph, seed)
+                if self.invariant:
+                    assert_equivariant(model, graph, seed=seed)
+                else:
+                    assert equivariance_error(model, graph, random_permutations(graph.widths, seed)) > 1e-3, (
+                        "it is not expected to be invariant"
+                    )
+
+    def test_not_symmetric_to_more(self) -> None:
+        """Permuting the outgoing edges of hidden neurons, but not the incoming ones, gives another KAN."""
+        if not (self.invariant and self.sees_topology):
+            return
+        graph = self.graph(keep=1.0)
+        edges = (*graph.edges[:-1], graph.edges[-1].flip(1))
+        other = dataclasses.replace(graph, edges=edges)
+        for readout in self.readouts:
+            model = self.model(readout, graph)
+            plain, changed = _flat(model(graph)), _flat(model(other))
+            if readout == "edge":
+                changed = _flat([*model(other)[:-1], model(other)[-1].flip(1)])
+            assert (plain - changed).abs().max() > 1e-4 * plain.abs().max(), (
+                "it does not see which edges meet in a neuron"
+            )
+
+    def test_a_batch_is_its_graphs_one_by_one(self) -> None:
+        graph = self.graph()
+        for readout in self.readouts:
+            model = self.model(readout, graph)
+            together = _flat(model(graph))
+            alone = torch.cat([_flat(model(graph[index])) for index in range(len(graph))])
+            torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+
+    def test_padding_changes_nothing(self) -> None:
+        if not self.any_width:
+            return
+        narrow, wide = (
+            self.graph(3, 1),
+            self.graph(3, 2, widths=(self.widths[0], *(n + 3 for n in self.widths[1:-1]), self.widths[-1])),
+        )
+        model, batch = self.model("graph", narrow), collate([narrow, wide])
+        torch.testing.assert_close(model(batch), torch.cat([model(narrow), model(wide)]), rtol=1e-4, atol=1e-4)
+
+    def test_all_parameters_are_trained(self) -> None:
+        graph = self.graph()
+        for readout in self.readouts:
+            model = self.model(readout, graph)
+            _flat(model(graph)).square().sum().backward()  # type: ignore[no-untyped-call]
+            idle = [
+                name
+                for name, p in model.named_parameters()
+                if p.grad is None or not bool(p.grad.isfinite().all()) or not bool(p.grad.any())
+            ]
+            assert not idle, f"no gradient reaches {idle}"
+
+    def test_saved_and_loaded_it_is_the_same(self) -> None:
+        graph = self.graph()
+        for readout in self.readouts:
+            model = self.model(readout, graph)
+            with tempfile.TemporaryDirectory() as folder:
+                save_model(model, folder)
+                loaded = load_model(folder)
+            assert loaded.config == model.config
+            assert torch.equal(_flat(loaded(graph)), _flat(model(graph)))
+
+
+def _flat(output: Tensor | list[Tensor]) -> Tensor:
+    return output if isinstance(output, Tensor) else torch.cat([block.flatten(1) for block in output], 1)

@@ -1,0 +1,82 @@
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wskan.cli import main
+from wskan.cli import quickstart as quickstart_module
+from wskan.kan import FitConfig, KANSpec
+from wskan.zoo import Recipe, recipes
+
+TINY = Recipe(
+    name="tiny", dataset="digits", spec=KANSpec(widths=(2, 4, 1), grid=3), fit=FitConfig(steps=30, batch_size=32), train=40, val=12, test=12, shard_size=32
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def tiny_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(recipes.RECIPES, "tiny", TINY)
+    monkeypatch.setitem(recipes.RECIPES, "digits-inr", TINY)
+
+
+def test_zoo_train_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    zoo, run = str(tmp_path / "zoo"), str(tmp_path / "run")
+    main(["zoo", "build", "tiny", zoo, "--test", "13"])
+    assert "13 test" in capsys.readouterr().out
+    main(["zoo", "info", zoo])
+    assert "PSNR" in capsys.readouterr().out
+    main(["zoo", "verify", zoo])
+    assert "every checksum holds" in capsys.readouterr().out
+    main(["train", zoo, run, "--hidden", "8", "--layers", "1", "--epochs", "2", "--batch-size", "16", "--knots"])
+    assert "accuracy" in capsys.readouterr().out
+    main(["evaluate", run, zoo, "--split", "val"])
+    assert "12 val KANs" in capsys.readouterr().out
+
+
+def test_quickstart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    main(["quickstart", str(tmp_path / "q"), "--epochs", "2"])
+    assert "ws_kan" in capsys.readouterr().out
+    for name in ("reconstructions.png", "confusion.png"):
+        assert (tmp_path / "q" / name).stat().st_size > 5_000
+    summary = json.loads((tmp_path / "q" / "summary.json").read_text())
+    assert set(summary["runs"]) == {"mlp", "ws_kan"}
+    assert sum(map(sum, summary["confusion"])) == 12
+
+
+def test_errors_are_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["zoo", "info", str(tmp_path)])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("wskan: ")
+    with pytest.raises(SystemExit) as stop:
+        main(["zoo", "build", "nope", str(tmp_path / "x")])
+    assert stop.value.code == 2
+    assert "mnist-inr" in capsys.readouterr().err
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(quickstart_module.Quickstart, "run", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        main(["quickstart"])
+    assert stop.value.code == 130
+
+
+def test_help_needs_no_torch() -> None:
+    code = "import sys\nfrom wskan.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_importing_the_package_is_light() -> None:
+    code = "import sys, wskan.models, wskan.zoo\nassert not {'torch_geometric', 'lightning', 'sklearn', 'matplotlib'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_recipe_is_what_it_says() -> None:
+    assert dataclasses.replace(TINY, test=13).digest != TINY.digest

@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from wskan.errors import DataError
+from wskan.models import WSKAN, WSKANConfig, build_model, load_model, save_model
+
+CONFIG = WSKANConfig(widths=(2, 4, 1), edge_dim=9, out_dim=3, hidden=8, num_layers=1)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    save_model(WSKAN(CONFIG), tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_the_hub_mixin_loads_it_too(saved: Path) -> None:
+    ours, theirs = load_model(saved), WSKAN.from_pretrained(saved)
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+    assert "wskan" in (saved / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "os.system"},
+        {"model": 3},
+        {"widths": [2, 10**9, 1]},
+        {"widths": "abc"},
+        {"hidden": 10**9},
+        {"hidden": 16},
+        {"num_layers": True},
+        {"dropout": 2},
+        {"readout": "both"},
+        {"positional_encoding": 1},
+        {"unknown": 1},
+    ],
+)
+def test_malformed_configurations_are_refused(saved: Path, change: dict[str, object]) -> None:
+    path = saved / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(DataError):
+        load_model(saved)
+
+
+def test_damaged_files_are_refused(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no model"):
+        load_model(tmp_path)
+    path = saved / "model.safetensors"
+    tensors = load_file(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    with pytest.raises(DataError, match="cannot be read"):
+        load_model(saved)
+    bad = {name: tensor.clone() for name, tensor in tensors.items()}
+    next(iter(bad.values())).fill_(float("nan"))
+    save_file(bad, path)
+    with pytest.raises(DataError, match="not finite"):
+        load_model(saved)
+    save_file(dict(list(tensors.items())[1:]), path)
+    with pytest.raises(DataError, match="missing"):
+        load_model(saved)
+    path.unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        load_model(saved)
+    (saved / "config.json").write_text("{")
+    with pytest.raises(DataError):
+        load_model(saved)
+
+
+def test_a_full_disk_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(WSKAN, "save_pretrained", full)
+    with pytest.raises(DataError, match="No space left"):
+        save_model(WSKAN(CONFIG), tmp_path)
+
+
+def test_configurations_round_trip() -> None:
+    assert WSKANConfig.from_dict(json.loads(json.dumps(CONFIG.to_dict()))) == CONFIG
+    assert build_model(CONFIG.to_dict()).config == CONFIG

@@ -1,0 +1,155 @@
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given
+from torch_geometric.data import Batch
+
+from wskan.errors import ShapeError
+from wskan.graph import FeatureConfig, collate, edge_positions, kan_graph, to_pyg
+from wskan.models import WSKAN, WSKANConfig
+from wskan.models.ws_kan_pyg import WSKANPyG
+from wskan.testing import (
+    ModelConformance,
+    assert_equivariant,
+    equivariance_error,
+    random_permutations,
+    random_population,
+)
+
+WIDTHS = (2, 5, 4, 3)
+
+
+def make(widths: tuple[int, ...] = WIDTHS, seed: int = 0, **config: Any) -> WSKAN:
+    torch.manual_seed(seed)
+    return WSKAN(
+        WSKANConfig(**{"widths": widths, "edge_dim": 9, "out_dim": 3, "hidden": 16, "num_layers": 2, **config})
+    ).eval()
+
+
+class TestWSKAN(ModelConformance):
+    def build(self, **config: Any) -> WSKAN:
+        return WSKAN(WSKANConfig(**config))
+
+
+class TestWithoutPositions(ModelConformance):
+    def build(self, **config: Any) -> WSKAN:
+        return WSKAN(WSKANConfig(**config, positional_encoding=False))
+
+
+class TestWithoutBackwardMessages(ModelConformance):
+    def build(self, **config: Any) -> WSKAN:
+        return WSKAN(WSKANConfig(**config, backward_messages=False))
+
+
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(["graph", "edge"]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([(2, 5, 4, 3), (3, 6, 2), (2, 3)]),
+)
+def test_dense_equals_pyg(seed: int, readout: str, positions: bool, backward: bool, widths: tuple[int, ...]) -> None:
+    graph = kan_graph(random_population(widths, 3, seed), FeatureConfig(knots=True))
+    dense = make(widths, seed, readout=readout, node_dim=5, positional_encoding=positions, backward_messages=backward)
+    dense.standardize.node_mean.normal_()
+    dense.standardize.edge_std.uniform_(0.5, 2)
+    reference = WSKANPyG(dense)(Batch.from_data_list(to_pyg(graph)))
+    output = dense(graph)
+    if readout == "edge":  # per graph, layer after layer, existing edges only
+        blocks = [
+            [
+                block[index] if mask is None else block[index][mask[index]]
+                for block, mask in zip(output, graph.edge_mask, strict=True)
+            ]
+            for index in range(len(graph))
+        ]
+        output = torch.cat([block.reshape(-1, 3) for blocks_of_graph in blocks for block in blocks_of_graph])
+    torch.testing.assert_close(output, reference, rtol=1e-5, atol=1e-5)
+
+
+def test_dense_and_pyg_have_the_same_gradients() -> None:
+    graph, model = kan_graph(random_population(WIDTHS, 3, 0)), make()
+    gradients = []
+    for output in (model(graph), WSKANPyG(model)(Batch.from_data_list(to_pyg(graph)))):
+        model.zero_grad()
+        output.square().sum().backward()
+        gradients.append([parameter.grad.clone() for parameter in model.parameters()])
+    for dense, reference in zip(*gradients, strict=True):
+        torch.testing.assert_close(dense, reference, rtol=1e-4, atol=1e-5)
+
+
+def test_checkpointing_changes_nothing() -> None:
+    graph = kan_graph(random_population(WIDTHS, 3, 0))
+    plain, thrifty = make(), make(checkpoint_activations=True)
+    thrifty.load_state_dict(plain.state_dict())
+    outputs = [model(graph) for model in (plain, thrifty)]
+    assert torch.equal(*outputs)
+    for output in outputs:
+        output.square().sum().backward()
+    for a, b in zip(plain.parameters(), thrifty.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+def test_without_backward_messages_inputs_know_nothing() -> None:
+    one = kan_graph(random_population(WIDTHS, 1, 0, keep=1.0))
+    other = one.map(torch.clone)
+    other.edges[-1].add_(1)
+    model = make(backward_messages=False, readout="edge", num_layers=1)
+    assert torch.equal(model(one)[0], model(other)[0])
+    with_backward = make(readout="edge", num_layers=2)
+    assert not torch.equal(with_backward(one)[0], with_backward(other)[0])
+
+
+def test_positions_tell_inputs_apart() -> None:
+    graph = kan_graph(random_population(WIDTHS, 2, 0, keep=1.0))
+    swapped = graph.map(torch.clone)
+    swapped.edges[0].copy_(graph.edges[0].flip(1))
+    assert not torch.allclose(make()(graph), make()(swapped), atol=1e-6)
+    blind = make(positional_encoding=False)
+    torch.testing.assert_close(blind(graph), blind(swapped), rtol=1e-4, atol=1e-5)
+
+
+def test_other_hidden_widths_but_no_other_depth() -> None:
+    model = make()
+    wider = kan_graph(random_population((2, 9, 8, 3), 2, 0))
+    assert model(wider).shape == (2, 3)
+    assert_equivariant(model, wider)
+    for widths in ((2, 5, 3), (3, 5, 4, 3), (2, 5, 4, 2)):
+        with pytest.raises(ShapeError, match="positions"):
+            model(kan_graph(random_population(widths, 2, 0)))
+    assert make(positional_encoding=False)(kan_graph(random_population((2, 5, 3), 2, 0))).shape == (2, 3)
+    with pytest.raises(ShapeError, match="features"):
+        model(kan_graph(random_population(WIDTHS, 2, 0, grid=5)))
+
+
+def test_padded_neurons_and_absent_edges_do_not_matter_whatever_they_hold() -> None:
+    graph = collate([kan_graph(random_population(widths, 2, 0)) for widths in (WIDTHS, (2, 7, 6, 3))])
+    dirty = graph.map(torch.clone)
+    for edges, mask in zip(dirty.edges, dirty.edge_mask, strict=True):
+        edges[~mask] = 7.0
+    torch.testing.assert_close(make()(graph), make()(dirty))
+
+
+def test_autocast_is_close() -> None:
+    graph, model = kan_graph(random_population(WIDTHS, 8, 0)), make()
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = model(graph)
+    assert mixed.dtype == torch.bfloat16
+    torch.testing.assert_close(mixed.float(), model(graph), rtol=0.1, atol=0.05)
+
+
+def test_the_tester_catches_a_model_that_is_broken_on_purpose() -> None:
+    graph, model = kan_graph(random_population(WIDTHS, 2, 0)), make()
+
+    def broken(graph):  # type: ignore[no-untyped-def]
+        return model(graph) + 0.1 * graph.edges[0][:, :, 0].flatten(1)[:, :1]  # looks at hidden neuron 0
+
+    assert equivariance_error(broken, graph, random_permutations(graph.widths, 0)) > 1e-3
+    with pytest.raises(AssertionError, match="equivariance error"):
+        assert_equivariant(broken, graph)
+
+
+def test_positions() -> None:
+    assert [p.tolist() for p in edge_positions((2, 1, 2, 2))] == [[[0], [1]], [[2, 2]], [[3, 4], [3, 4]]]

@@ -1,0 +1,211 @@
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+
+from wskan.errors import DataError
+from wskan.graph import FeatureConfig
+from wskan.models import FlatMLPConfig, WSKANConfig
+from wskan.tasks import (
+    FrequencyRegression,
+    GraphDataset,
+    INRClassification,
+    Task,
+    TrainConfig,
+    evaluate,
+    get_task,
+    graph_loader,
+    open_run,
+    predict,
+    train,
+)
+from wskan.tasks.module import TrainingModule
+from wskan.testing import FakeZoo
+from wskan.zoo import Zoo
+
+QUICK = TrainConfig(epochs=3, batch_size=16, warmup_steps=5, patience=0)
+
+
+@pytest.fixture(scope="module")
+def zoo() -> Zoo:
+    return FakeZoo()
+
+
+def small(zoo: Zoo, task: Task, **config) -> WSKANConfig:  # type: ignore[no-untyped-def]
+    return WSKANConfig(
+        **{
+            "widths": zoo.spec.widths,
+            "edge_dim": zoo.spec.num_basis + 2,
+            "out_dim": task.out_dim,
+            "hidden": 16,
+            "num_layers": 1,
+            "dropout": 0.0,
+            **config,
+        }
+    )
+
+
+@pytest.mark.parametrize("task", [INRClassification(), FrequencyRegression()])
+def test_learns_and_scores(task: Task, tmp_path: Path) -> None:
+    zoo, config = FakeZoo(train=300), dataclasses.replace(QUICK, epochs=20, lr=5e-3)
+    run = train(zoo, task, small(zoo, task), config, tmp_path / "run", device="cpu")
+    if task.mode == "max":
+        assert run.record["test"]["accuracy"] > 50  # of 10 classes
+    else:
+        assert run.record["test"]["r2"] > 0.8
+    assert evaluate(run.model, zoo, task) == pytest.approx(run.record["test"])
+    loaded = open_run(tmp_path / "run")
+    assert evaluate(loaded.model, zoo, loaded.task, loaded.features) == pytest.approx(run.record["test"])
+    curve = list(csv.DictReader((tmp_path / "run" / "logs" / "metrics.csv").read_text().splitlines()))
+    assert len({row["epoch"] for row in curve}) == 20
+
+
+def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_happened(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = INRClassification()
+    whole = train(zoo, task, small(zoo, task), QUICK, tmp_path / "whole", device="cpu")
+    step, count = TrainingModule.training_step, 0
+
+    def dies(self, batch, index):  # type: ignore[no-untyped-def]
+        nonlocal count
+        count += 1
+        if count == 7:  # in the third epoch
+            raise RuntimeError("killed")
+        return step(self, batch, index)
+
+    monkeypatch.setattr(TrainingModule, "training_step", dies)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(zoo, task, small(zoo, task), QUICK, tmp_path / "cut", device="cpu")
+    with pytest.raises(DataError, match="no finished"):
+        open_run(tmp_path / "cut")
+    monkeypatch.setattr(TrainingModule, "training_step", step)
+    resumed = train(zoo, task, small(zoo, task), QUICK, tmp_path / "cut", device="cpu")
+    assert resumed.record["epochs"] == whole.record["epochs"] == 3
+    assert set(resumed.record) == set(whole.record)
+
+
+def test_same_seed_same_result(zoo: Zoo, tmp_path: Path) -> None:
+    task = INRClassification()
+    runs = [train(zoo, task, small(zoo, task, dropout=0.2), QUICK, tmp_path / name, device="cpu") for name in "ab"]
+    assert runs[0].record["val"] == runs[1].record["val"]
+    other = train(zoo, task, small(zoo, task), dataclasses.replace(QUICK, seed=1), tmp_path / "c", device="cpu")
+    assert other.record["val"] != runs[0].record["val"]
+
+
+def test_a_finished_run_is_returned_and_another_refused(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = INRClassification()
+    first = train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cpu")
+    monkeypatch.setattr(L, "Trainer", None)
+    assert train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cpu").record == first.record
+    with pytest.raises(DataError, match="another train"):
+        train(zoo, task, small(zoo, task), dataclasses.replace(QUICK, lr=0.5), tmp_path / "run", device="cpu")
+    (tmp_path / "letter").mkdir()
+    (tmp_path / "letter" / "a.txt").write_text("dear")
+    with pytest.raises(DataError, match="not empty"):
+        train(zoo, task, small(zoo, task), QUICK, tmp_path / "letter", device="cpu")
+
+
+def test_broken_runs_are_refused(zoo: Zoo, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no finished"):
+        open_run(tmp_path)
+    path = tmp_path / "run.json"
+    for text in (
+        "{",
+        "[]",
+        json.dumps({"finished": True, "asked": 3}),
+        json.dumps({"finished": True, "asked": {"task": "os.system"}}),
+    ):
+        path.write_text(text)
+        with pytest.raises(DataError):
+            open_run(tmp_path)
+
+
+def test_early_stopping_bf16_tensorboard_and_knots(zoo: Zoo, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    task, config = INRClassification(), TrainConfig(epochs=50, batch_size=16, patience=1, precision="bf16", lr=1e-5)
+    run = train(
+        zoo, task, small(zoo, task, node_dim=5), config, tmp_path / "run",
+        features=FeatureConfig(knots=True), tensorboard=True, train_limit=32, device="cpu",
+    )  # fmt: skip
+    assert run.record["epochs"] < 50
+    assert run.record["counts"]["train"] == 32
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_baseline_trains_too(zoo: Zoo, tmp_path: Path) -> None:
+    config = FlatMLPConfig(widths=zoo.spec.widths, edge_dim=zoo.spec.num_basis + 2, out_dim=10, hidden=16)
+    assert train(zoo, INRClassification(), config, QUICK, tmp_path / "run", device="cpu").record["parameters"] > 1000
+
+
+def test_statistics_come_from_the_training_split_only(zoo: Zoo, tmp_path: Path) -> None:
+    task = INRClassification()
+    data = GraphDataset(zoo, "train", task, FeatureConfig())
+    run = train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cpu")
+    kans = zoo.population(zoo.split("train"))
+    weights = torch.cat([layer.base_weight.flatten() for layer in kans.layers])
+    torch.testing.assert_close(run.model.standardize.edge_mean[0], weights.mean(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(data.statistics(7).edge_std, run.model.standardize.edge_std)
+
+
+def test_a_zoo_larger_than_memory_gives_the_same_batches(zoo: Zoo) -> None:
+    task = INRClassification()
+    kept, lazy = (GraphDataset(zoo, "val", task, FeatureConfig(), memory_limit=limit) for limit in (2**30, 0))
+    assert kept.population is not None
+    assert lazy.population is None
+    for places in ([3, 0, 7], [1]):
+        (a, y), (b, z) = kept[places], lazy[places]
+        assert torch.equal(y, z)
+        assert all(torch.equal(one, other) for one, other in zip(a.edges, b.edges, strict=True))
+    model = train_free_model(zoo, task)
+    outputs = [predict(model, graph_loader(data, 6, shuffle=False))[0] for data in (kept, lazy)]
+    assert torch.equal(*outputs)
+
+
+def train_free_model(zoo: Zoo, task: Task):  # type: ignore[no-untyped-def]
+    from wskan.models import WSKAN
+
+    return WSKAN(small(zoo, task))
+
+
+def test_shuffled_batches_have_one_shape(zoo: Zoo) -> None:
+    data = GraphDataset(zoo, "train", INRClassification(), FeatureConfig())
+    assert [len(y) for _, y in graph_loader(data, 16, shuffle=True)] == [16] * 3
+    assert [len(y) for _, y in graph_loader(data, 16, shuffle=False)] == [16] * 3 + [12]
+    assert [len(y) for _, y in graph_loader(data, 100, shuffle=True)] == [60]
+
+
+def test_tasks(zoo: Zoo) -> None:
+    assert get_task("auto", zoo).name == "inr-classification"
+    with pytest.raises(DataError, match="frequency-regression"):
+        get_task("nope")
+    bare = FakeZoo()
+    for name in ("label", "freq_0"):
+        del bare.columns[name]
+    with pytest.raises(DataError, match="no task"):
+        get_task("auto", bare)
+    with pytest.raises(DataError, match="freq_0"):
+        FrequencyRegression().check(bare)
+    bare.columns["label"] = zoo.columns["label"] + 5
+    with pytest.raises(DataError, match="from 0 to 9"):
+        INRClassification().targets(bare)
+    waves = FrequencyRegression()
+    targets = waves.targets(zoo)
+    output = (targets - waves.center) / waves.spread
+    assert float(waves.loss(output, targets)) == 0
+    torch.testing.assert_close(waves.decode(output), targets)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"epochs": 0}, {"lr": 0.0}, {"precision": "16"}, {"compile": 1}, {"seed": -1}, {"nope": 1}, {"batch_size": 2.5}],
+)
+def test_bad_training_configurations_are_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(DataError):
+        TrainConfig.from_dict(bad)
