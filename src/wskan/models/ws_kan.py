@@ -1,6 +1,7 @@
 """WS-KAN (paper, section 3.3) on dense layered graphs."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -34,10 +35,9 @@ class WSKANConfig(ModelConfig):
 class WSKANLayer(nn.Module):
     """One round of message passing (section 3.3, steps a to d), with residual connections, and layer normalisation of the nodes.
 
-    Edges are not normalised: that costs a tenth of the time and learned more slowly (docs/decisions.md).
-
     The messages of a complete bipartite block need no gather and no scatter: with W[v; e] = W_v v + W_e e, the node half is projected once a
     node and broadcast over its edges; and since a sum commutes with the second linear layer, that is applied after the sum.
+    Edges are not normalised: that costs a tenth of the time and learned more slowly (docs/decisions.md).
     """
 
     def __init__(self, hidden: int, dropout: float, *, backward_messages: bool, update_edges: bool) -> None:
@@ -52,48 +52,58 @@ class WSKANLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, nodes: Sequence[Tensor], edges: Sequence[Tensor], masks: Sequence[Tensor | None]
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """nodes ``[B, n_l, h]``, edges ``[B, n_l, n_{l+1}, h]``, masks ``[B, n_l, n_{l+1}, 1]`` to new nodes and edges."""
-        v = [self.node_norm(node) for node in nodes]
-        into, outof, new_e = [torch.zeros_like(v[0])], [], []
-        for i, mask in enumerate(masks):
-            second = None if self.edge_update is None else self.edge_update.second
-            messages = edge_messages(edges[i], mask, *self._halves(v[i], v[i + 1]), second)
-            into.append(_linear_of_sum(self.forward_message.second, messages[0], mask, edges[i].shape[1], 1))
-            if self.backward_message is not None and messages[1] is not None:
-                outof.append(_linear_of_sum(self.backward_message.second, messages[1], mask, edges[i].shape[2], 2))
-            new_e.append(messages[2])  # c
-        parts = [v, [self.forward_update(torch.cat(x, -1)) for x in zip(v, into, strict=True)]]  # a
-        if self.backward_update is not None:
-            outof.append(torch.zeros_like(v[-1]))
-            parts.append([self.backward_update(torch.cat(x, -1)) for x in zip(v, outof, strict=True)])  # b
-        updates = [self.node_update(torch.cat(part, -1)) for part in zip(*parts, strict=True)]
-        return [node + self.dropout(update) for node, update in zip(nodes, updates, strict=True)], new_e  # d
+        self, nodes: Tensor, edges: Sequence[Tensor], masks: Sequence[Tensor | None], degrees: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """New states of nodes and edges.
 
-    def _halves(self, source: Tensor, target: Tensor) -> tuple[Half, Half | None, Half | None]:
-        """First linear layers of MLP_v^(1;F)(source, e), MLP_v^(1;B)(target, e) and MLP_e(source, target, e), with the node halves done."""
-        h, backward, update = source.shape[-1], None, None
-        first = self.forward_message.first
-        forward = Half(first.weight[:, h:], F.linear(source, first.weight[:, :h], first.bias), None)
-        if self.backward_message is not None:
-            first = self.backward_message.first
-            backward = Half(first.weight[:, h:], None, F.linear(target, first.weight[:, :h], first.bias))
+        Args:
+            nodes: ``[B, N, h]``, all layers of the KAN one after the other.
+            edges: ``[B, n_l, n_{l+1}, h]`` for each layer of edges.
+            masks: ``[B, n_l, n_{l+1}, 1]`` each, or None.
+            degrees: numbers of incoming and of outgoing edges of each node, ``[1 or B, N, 1]``.
+        """
+        v, widths = self.node_norm(nodes), [edges[0].shape[1], *(edge.shape[2] for edge in edges)]
+        blocks, new_edges = self._halves(v, widths), []
+        into, outof = [torch.zeros_like(v[:, : widths[0]])], []
+        second = None if self.edge_update is None else self.edge_update.second
+        for edge, mask, halves in zip(edges, masks, blocks, strict=True):
+            forward, backward, new_edge = edge_messages(edge, mask, *halves, second)  # c
+            into.append(forward)
+            outof.append(backward)
+            new_edges.append(new_edge)
+        parts = [
+            v,
+            self.forward_update(torch.cat([v, _linear_of_sum(self.forward_message.second, into, degrees[0])], -1)),
+        ]  # a
+        if self.backward_message is not None and self.backward_update is not None:
+            outof.append(torch.zeros_like(v[:, -widths[-1] :]))
+            parts.append(
+                self.backward_update(
+                    torch.cat([v, _linear_of_sum(self.backward_message.second, outof, degrees[1])], -1)
+                )
+            )  # b
+        return nodes + self.dropout(self.node_update(torch.cat(parts, -1))), new_edges  # d
+
+    def _halves(self, v: Tensor, widths: Sequence[int]) -> list[tuple[Half, Half | None, Half | None]]:
+        """For each block, the first linear layers of MLP_v^(1;F)(source, e), MLP_v^(1;B)(target, e) and MLP_e(source, target, e), node halves done."""
+        h, mlps = v.shape[-1], [self.forward_message, self.backward_message, self.edge_update]
+        columns = [(mlp.first.weight[:, :h], mlp.first.bias) for mlp in mlps if mlp is not None]
         if self.edge_update is not None:
-            update = _edge_half(self.edge_update.first, source, target)
-        return forward, backward, update
+            columns.append((self.edge_update.first.weight[:, h : 2 * h], torch.zeros_like(self.edge_update.first.bias)))
+        weight, bias = (torch.cat(parts) for parts in zip(*columns, strict=True))
+        done = [part.split(list(widths), 1) for part in F.linear(v, weight, bias).split(h, -1)]
+        own = [None if mlp is None else mlp.first.weight[:, -h:].to(done[0][0].dtype) for mlp in mlps]
+        blocks: list[tuple[Half, Half | None, Half | None]] = []
+        for i in range(len(widths) - 1):
+            backward = None if own[1] is None else Half(own[1], None, done[1][i + 1])
+            update = None if own[2] is None else Half(own[2], done[-2][i], done[-1][i + 1])
+            blocks.append((Half(own[0], done[0][i], None), backward, update))  # type: ignore[arg-type]
+        return blocks
 
 
-def _edge_half(first: nn.Linear, source: Tensor, target: Tensor) -> Half:
-    """First linear layer of a perceptron of (source, target, e), with the node halves done."""
-    h = source.shape[-1]
-    from_source = F.linear(source, first.weight[:, :h], first.bias)
-    return Half(first.weight[:, 2 * h :], from_source, F.linear(target, first.weight[:, h : 2 * h]))
-
-
-def _linear_of_sum(linear: nn.Linear, total: Tensor, mask: Tensor | None, degree: int, dim: int) -> Tensor:
-    """``sum(linear(message))`` from the sum of messages: the bias counts as often as there are edges."""
-    return F.linear(total, linear.weight) + (degree if mask is None else mask.sum(dim)) * linear.bias
+def _linear_of_sum(linear: nn.Linear, sums: Sequence[Tensor], degree: Tensor) -> Tensor:
+    """``sum(linear(message))`` from the sums of messages ``[B, n_l, h]`` of each layer: the bias counts as often as there are edges."""
+    return F.linear(torch.cat(list(sums), 1), linear.weight) + degree * linear.bias.to(degree.dtype)
 
 
 class WSKAN(MetaNetwork):
@@ -138,33 +148,40 @@ class WSKAN(MetaNetwork):
         """``[B, out_dim]``, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer with the edge read-out."""
         nodes, edges = self.embed(graph)
         masks = [None if mask is None else mask.unsqueeze(-1).to(edges[0].dtype) for mask in graph.edge_mask]
+        degrees = _degrees(graph, masks, edges[0])
         for layer in self.layers:
             if self.config.checkpoint_activations and torch.is_grad_enabled():
-                nodes, edges = checkpoint(layer, nodes, edges, masks, use_reentrant=False)
+                nodes, edges = checkpoint(layer, nodes, edges, masks, degrees, use_reentrant=False)
             else:
-                nodes, edges = layer(nodes, edges, masks)
+                nodes, edges = layer(nodes, edges, masks, degrees)
         if self.edge_norm is not None:
-            v, e = [self.norm(node) for node in nodes], [self.edge_norm(edge) for edge in edges]
-            halves = [_edge_half(self.head.first, v[i], v[i + 1]) for i in range(len(e))]
-            return [self.head.second(edge_activations(edge, half)) for edge, half in zip(e, halves, strict=True)]
-        kinds = [slice(0, 1), slice(1, -1), slice(-1, None)]
-        pooled = torch.cat([_mean(nodes[kind], graph.node_mask[kind], nodes[0]) for kind in kinds], -1)
+            return self._edge_readout(self.norm(nodes), [self.edge_norm(edge) for edge in edges], graph.widths)
+        pooled = _pool(nodes, graph.node_mask, graph.widths)
         out: Tensor = self.head(self.dropout(self.norm(pooled)))
         return out
 
-    def embed(self, graph: KANGraph) -> tuple[list[Tensor], list[Tensor]]:
-        """First states of nodes and edges: features and positions."""
+    def embed(self, graph: KANGraph) -> tuple[Tensor, list[Tensor]]:
+        """First states of nodes ``[B, N, h]`` and edges: features and positions."""
         self.check(graph.num_layers, graph.widths[0], graph.widths[-1])
         graph = self.standardize(graph)
         edges = [self.edge_embedding(edge) for edge in graph.edges]
-        nodes = [self.node_constant.expand(*node.shape[:2], -1) for node in graph.nodes]
+        nodes = self.node_constant.to(edges[0].dtype).expand(len(graph), sum(graph.widths), -1)
         if self.node_embedding is not None:
-            nodes = [node + self.node_embedding(x) for node, x in zip(nodes, graph.nodes, strict=True)]
+            nodes = nodes + self.node_embedding(torch.cat(graph.nodes, 1))
         if self.node_position is not None and self.edge_position is not None:
-            positions = node_positions(graph.widths), edge_positions(graph.widths)
-            nodes = [v + _lookup(self.node_position, p, v) for v, p in zip(nodes, positions[0], strict=True)]
-            edges = [e + _lookup(self.edge_position, p, e) for e, p in zip(edges, positions[1], strict=True)]
+            nodes = nodes + _lookup(self.node_position, torch.cat(node_positions(graph.widths)), nodes)
+            edges = [
+                e + _lookup(self.edge_position, p, e) for e, p in zip(edges, edge_positions(graph.widths), strict=True)
+            ]
         return nodes, edges
+
+    def _edge_readout(self, v: Tensor, edges: Sequence[Tensor], widths: Sequence[int]) -> list[Tensor]:
+        """A perceptron of (source, target, edge)."""
+        first, h = self.head.first, v.shape[-1]
+        source = F.linear(v, first.weight[:, :h], first.bias).split(list(widths), 1)
+        target = F.linear(v, first.weight[:, h : 2 * h]).split(list(widths), 1)
+        halves = [Half(first.weight[:, 2 * h :], source[i], target[i + 1]) for i in range(len(edges))]
+        return [self.head.second(edge_activations(edge, half)) for edge, half in zip(edges, halves, strict=True)]
 
     def check(self, depth: int, inputs: int, outputs: int) -> None:
         """Refuse graphs whose positions this model has not learned."""
@@ -181,13 +198,31 @@ def _lookup(embedding: nn.Embedding, positions: Tensor, like: Tensor) -> Tensor:
     return out
 
 
-def _mean(nodes: Sequence[Tensor], masks: Sequence[Tensor | None], like: Tensor) -> Tensor:
-    """Mean over all existing nodes of some layers, ``[B, h]``; zero if there are none."""
-    if not nodes:
-        return torch.zeros_like(like[:, 0])
-    sums = [v.sum(1) if m is None else (v * m.unsqueeze(-1)).sum(1) for v, m in zip(nodes, masks, strict=True)]
-    counts = [
-        v.new_full((len(v), 1), v.shape[1]) if m is None else m.sum(1, keepdim=True)
-        for v, m in zip(nodes, masks, strict=True)
+def _degrees(graph: KANGraph, masks: Sequence[Tensor | None], like: Tensor) -> tuple[Tensor, Tensor]:
+    """Numbers of incoming and of outgoing edges of each node, ``[1 or B, N, 1]``."""
+    size, w = len(graph) if any(mask is not None for mask in masks) else 1, graph.widths
+
+    def degrees(dim: int) -> list[Tensor]:
+        full = [
+            like.new_full((size, w[i + 1] if dim == 1 else w[i], 1), w[i] if dim == 1 else w[i + 1])
+            for i in range(len(masks))
+        ]
+        return [constant if mask is None else mask.sum(dim) for constant, mask in zip(full, masks, strict=True)]
+
+    incoming = torch.cat([like.new_zeros(size, w[0], 1), *degrees(1)], 1)
+    return incoming, torch.cat([*degrees(2), like.new_zeros(size, w[-1], 1)], 1)
+
+
+def _pool(nodes: Tensor, masks: Sequence[Tensor | None], widths: Sequence[int]) -> Tensor:
+    """Means over existing input, hidden and output nodes, ``[B, 3h]``; zero where there are none."""
+    ends = [0, widths[0], sum(widths[:-1]), sum(widths)]
+    if all(mask is None for mask in masks):
+        sums = [nodes[:, a:b].sum(1) / max(b - a, 1) for a, b in itertools.pairwise(ends)]
+        return torch.cat(sums, -1)
+    exists = [
+        nodes.new_ones(len(nodes), n) if mask is None else mask.to(nodes.dtype)
+        for n, mask in zip(widths, masks, strict=True)
     ]
-    return torch.stack(sums).sum(0) / torch.stack([count.to(sums[0].dtype) for count in counts]).sum(0).clamp_min(1)
+    weight = torch.cat(exists, 1).unsqueeze(-1)
+    parts = [((nodes * weight)[:, a:b].sum(1), weight[:, a:b].sum(1)) for a, b in itertools.pairwise(ends)]
+    return torch.cat([total / count.clamp_min(1) for total, count in parts], -1)

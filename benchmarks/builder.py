@@ -1,0 +1,116 @@
+"""Seconds a KAN: wskan's engines against pykan's own `fit`, on the INR recipe ([2, 32, 32, 1], G = 10, k = 3, 1000 steps of 128, grids adapted).
+
+    python benchmarks/builder.py [--kans 64] [--pykan 2]
+
+The images are scikit-learn's digits, enlarged to 28 x 28: time does not depend on what is fitted. pykan is taken twice: one fit alone with all threads, and one
+single-threaded fit a core at once, which is its best throughput.
+"""
+
+import argparse
+import multiprocessing
+import os
+import time
+import warnings
+
+import torch
+
+from common import write
+from wskan.kan import fit_population
+from wskan.signals import coordinates, load_images
+from wskan.zoo import get_recipe
+
+RECIPE = get_recipe("mnist-inr")
+# Multiplications and additions of a step: for each sample and edge, (k + 1) basis functions and the base function, forward, into the weights and into the input.
+OPERATIONS = 2 * 3 * (RECIPE.spec.degree + 2) * RECIPE.spec.num_edges * RECIPE.fit.batch_size * RECIPE.fit.steps
+
+
+def targets(count: int) -> torch.Tensor:
+    images = load_images("digits", "train").images[:count].permute(0, 3, 1, 2).float() / 255
+    return torch.nn.functional.interpolate(images, (28, 28), mode="bilinear").flatten(2).transpose(1, 2).contiguous()
+
+
+def engine(name: str, count: int) -> float:
+    x, y = coordinates(28, 28), targets(count)
+    if name != "torch":  # compile beforehand: a zoo pays that once
+        import dataclasses
+
+        short = dataclasses.replace(RECIPE.fit, steps=60)
+        fit_population(RECIPE.spec, x, y, torch.arange(count), short, engine=name)
+    begin = time.perf_counter()
+    result = fit_population(RECIPE.spec, x, y, torch.arange(count), RECIPE.fit, engine=name)
+    seconds = time.perf_counter() - begin
+    assert result.population.is_finite().all()
+    return seconds / count
+
+
+def pykan(index: int, threads: int) -> float:
+    import kan
+
+    torch.set_num_threads(threads)
+    x, y = coordinates(28, 28), targets(index + 1)[index]
+    model = kan.KAN(
+        width=list(RECIPE.spec.widths),
+        grid=RECIPE.spec.grid,
+        k=RECIPE.spec.degree,
+        seed=index,
+        auto_save=False,
+        symbolic_enabled=False,
+    )
+    data = {"train_input": x, "train_label": y, "test_input": x[:1], "test_label": y[:1]}
+    begin = time.perf_counter()
+    model.fit(data, opt="Adam", steps=RECIPE.fit.steps, lr=RECIPE.fit.lr, batch=RECIPE.fit.batch_size)
+    return time.perf_counter() - begin
+
+
+def peak() -> float:
+    """Multiply-add rate of this machine, operations a second, from a product of matrices."""
+    a = torch.randn(2048, 2048)
+    times = []
+    for _ in range(6):
+        begin = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - begin)
+    return 2 * 2048**3 / min(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kans", type=int, default=64)
+    parser.add_argument("--pykan", type=int, default=2, help="KANs that pykan fits alone")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    cores = os.cpu_count() or 1
+    seconds = {"kernel (before)": engine("kernel", arguments.kans)}
+    alone = [pykan(index, cores) for index in range(arguments.pykan)]
+    seconds["pykan, all threads, one at a time"] = sum(alone) / len(alone)
+    context = multiprocessing.get_context("spawn")
+    begin = time.perf_counter()
+    with context.Pool(cores) as pool:
+        pool.starmap(pykan, [(index, 1) for index in range(cores)])
+    seconds["pykan, one a core"] = (time.perf_counter() - begin) / cores
+    seconds["torch"] = engine("torch", arguments.kans)
+    seconds["compile"] = engine("compile", arguments.kans)
+    seconds["kernel"] = engine("kernel", arguments.kans)
+    rate = peak()
+    write(
+        "builder",
+        {
+            "recipe": RECIPE.to_dict(),
+            "kans": arguments.kans,
+            "seconds_per_kan": {name: round(value, 4) for name, value in seconds.items()},
+            "times_faster_than_pykan": {
+                name: {base: round(seconds[base] / seconds[name], 1) for base in seconds if base.startswith("pykan")}
+                for name in ("kernel", "compile", "torch")
+            },
+            "roofline": {
+                "operations_per_kan": OPERATIONS,
+                "peak_operations_per_second": round(rate),
+                "least_seconds_per_kan": round(OPERATIONS / rate, 4),
+                "bytes": "everything of one KAN (weights, moments, activations: under 1 MB) stays in its core's cache",
+            },
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""One training step of WS-KAN: the dense model against the PyTorch Geometric reference, in time and peak memory, and its cost against the number of edges.
+
+    python benchmarks/ws_kan_step.py [--hidden 128] [--batch 32] [--rounds 5]
+
+Graphs of KANs [2, 32, 32, 1], 4 layers. Peak memory is that of a fresh process for each, less what it had before the first step.
+"""
+
+import argparse
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from common import side_by_side, write
+from wskan.graph import kan_graph, to_pyg
+from wskan.kan import KANSpec, Population
+from wskan.models import WSKAN, WSKANConfig
+
+KINDS = ("pyg fp32", "dense fp32", "dense bf16", "dense bf16 checkpointed")
+
+
+def step(kind: str, hidden: int, batch: int, width: int = 32) -> Callable[[], None]:
+    torch.manual_seed(0)
+    spec = KANSpec(widths=(2, width, width, 1), grid=10)
+    graph, label = kan_graph(Population.init(spec, range(batch))), torch.randint(10, (batch,))
+    model = WSKAN(
+        WSKANConfig(
+            widths=spec.widths, edge_dim=15, out_dim=10, hidden=hidden, checkpoint_activations="checkpointed" in kind
+        )
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    forward, data = model, graph
+    if kind.startswith("pyg"):
+        from torch_geometric.data import Batch
+
+        from wskan.models.ws_kan_pyg import WSKANPyG
+
+        forward, data = WSKANPyG(model), Batch.from_data_list(to_pyg(graph))
+
+    def run() -> None:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in kind):
+            output = forward(data)
+        torch.nn.functional.cross_entropy(output.float(), label).backward()
+        optimizer.step()
+
+    return run
+
+
+def peak_memory(kind: str, hidden: int, batch: int) -> float:
+    """Bytes, measured in a process of its own."""
+    code = [sys.executable, __file__, "--memory", kind, "--hidden", str(hidden), "--batch", str(batch)]
+    return float(subprocess.run(code, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+def print_memory(kind: str, hidden: int, batch: int) -> None:
+    step(kind, hidden, 1)()  # loads libraries and code
+    run, before = step(kind, hidden, batch), resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    run()
+    run()
+    print(resident("VmHWM") - before)
+
+
+def resident(field: str) -> float:
+    """Bytes of memory in use (VmRSS) or at most in use (VmHWM)."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return 1024 * float(line.split()[1])
+
+
+def operations(edges: int, hidden: int, layers: int) -> int:
+    """Of a step: products of edge states with h x h matrices (4 a layer, 2 in the last), forward and twice backward."""
+    return 2 * 3 * (4 * (layers - 1) + 2) * hidden**2 * edges
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hidden", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    hidden, batch = arguments.hidden, arguments.batch
+    if arguments.memory:
+        return print_memory(arguments.memory, hidden, batch)
+    seconds = side_by_side({kind: step(kind, hidden, batch) for kind in KINDS}, arguments.rounds)
+    memory = {kind: peak_memory(kind, hidden, batch) for kind in KINDS}
+    widths = (16, 32, 64, 128)
+    edges = {width: KANSpec(widths=(2, width, width, 1)).num_edges for width in widths}
+    scaling = side_by_side({str(width): step("dense bf16", hidden, 8, width) for width in widths}, arguments.rounds)
+    a, b = (torch.randn(4096, 4096, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
+    products = side_by_side({"fp32": lambda: a @ a, "bf16": lambda: b @ b}, 3)
+    peak = {name: 2 * 4096**3 / value for name, value in products.items()}
+    work = operations(edges[32] * batch, hidden, 4)
+    write(
+        f"ws_kan_step_h{hidden}",
+        {
+            "hidden": hidden,
+            "batch": batch,
+            "layers": 4,
+            "seconds": {kind: round(value, 4) for kind, value in seconds.items()},
+            "times_faster_than_pyg_fp32": {
+                kind: round(seconds["pyg fp32"] / value, 2) for kind, value in seconds.items()
+            },
+            "peak_megabytes": {kind: round(value / 1e6) for kind, value in memory.items()},
+            "times_less_memory_than_pyg_fp32": {
+                kind: round(memory["pyg fp32"] / value, 2) for kind, value in memory.items()
+            },
+            "roofline": {
+                "operations": work,
+                "peak_operations_per_second": {name: round(value) for name, value in peak.items()},
+                "least_seconds": {name: round(work / value, 4) for name, value in peak.items()},
+                "bytes_bf16": 2 * 30 * 4 * hidden * edges[32] * batch,
+            },
+            "scaling": {
+                width: {
+                    "edges": edges[width],
+                    "seconds": round(scaling[str(width)], 4),
+                    "nanoseconds_per_edge": round(1e9 * scaling[str(width)] / edges[width] / 8),
+                }
+                for width in widths
+            },
+        },
+    )
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Where a figure comes from: command, commit, machine and versions, to be kept beside it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+
+def provenance() -> dict[str, Any]:
+    """Command line, commit of the source (with ``-dirty`` if it was changed since), processor, cores and versions, as JSON types."""
+    return {
+        "command": " ".join(["python" if index == 0 else arg for index, arg in enumerate([sys.executable, *sys.argv])]),
+        "commit": _git("describe", "--always", "--dirty", "--abbrev=12") or "unknown",
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("wskan", "torch", "torch-geometric", "pykan")},
+        },
+    }
+
+
+def _git(*arguments: str) -> str:
+    try:
+        result = subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
+        )
+    except OSError:
+        return ""
+    return result.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
