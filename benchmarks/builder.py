@@ -56,7 +56,7 @@ def pykan(index: int, threads: int) -> float:
         auto_save=False,
         symbolic_enabled=False,
     )
-    data = {"train_input": x, "train_label": y, "test_input": x[:1], "test_label": y[:1]}
+    data = {"train_input": x, "train_label": y, "test_input": x, "test_label": y}
     begin = time.perf_counter()
     model.fit(data, opt="Adam", steps=RECIPE.fit.steps, lr=RECIPE.fit.lr, batch=RECIPE.fit.batch_size)
     return time.perf_counter() - begin

@@ -112,10 +112,10 @@ class _EdgeMessages(torch.autograd.Function):
         edge, mask, *saved = ctx.saved_tensors
         h, parts, before = edge.shape[-1], saved[:11], saved[11:]
         halves, weight = _halves(parts), parts[9]
+        wide = torch.promote_types(edge.dtype, torch.float32)  # sums over many rows
         d_edge = torch.zeros_like(edge) if gradients[2] is None else gradients[2].clone()  # the residual connection
         d_parts: list[Any] = [
-            None if part is None else torch.zeros_like(part, dtype=torch.float32 if part.ndim < 3 else None)
-            for part in parts
+            None if part is None else torch.zeros_like(part, dtype=wide if part.ndim < 3 else None) for part in parts
         ]
         for rows in _chunks(edge):
             x, scratch = edge[rows].reshape(-1, h), torch.empty_like(edge[rows])
@@ -128,7 +128,7 @@ class _EdgeMessages(torch.autograd.Function):
                 else:
                     out = gradients[2][rows].reshape(-1, h)
                     d_parts[9] += out.t() @ activation(total[rows]).view(-1, h)
-                    d_parts[10] += out.sum(0, dtype=torch.float32)
+                    d_parts[10] += out.sum(0, dtype=wide)
                     gradient = (out @ weight).view_as(scratch)
                 torch.ops.aten.silu_backward.grad_input(gradient, total[rows], grad_input=scratch)
                 flat, d_x = scratch.view(-1, h), d_edge[rows].view(-1, h)

@@ -64,12 +64,12 @@ class WSKANLayer(nn.Module):
         """
         v, widths = self.node_norm(nodes), [edges[0].shape[1], *(edge.shape[2] for edge in edges)]
         blocks, new_edges = self._halves(v, widths), []
-        into, outof = [torch.zeros_like(v[:, : widths[0]])], []
+        into, outof = [torch.zeros_like(v[:, : widths[0]])], list[Tensor]()
         second = None if self.edge_update is None else self.edge_update.second
         for edge, mask, halves in zip(edges, masks, blocks, strict=True):
             forward, backward, new_edge = edge_messages(edge, mask, *halves, second)  # c
             into.append(forward)
-            outof.append(backward)
+            outof += [] if backward is None else [backward]
             new_edges.append(new_edge)
         parts = [
             v,
@@ -87,11 +87,13 @@ class WSKANLayer(nn.Module):
     def _halves(self, v: Tensor, widths: Sequence[int]) -> list[tuple[Half, Half | None, Half | None]]:
         """For each block, the first linear layers of MLP_v^(1;F)(source, e), MLP_v^(1;B)(target, e) and MLP_e(source, target, e), node halves done."""
         h, mlps = v.shape[-1], [self.forward_message, self.backward_message, self.edge_update]
-        columns = [(mlp.first.weight[:, :h], mlp.first.bias) for mlp in mlps if mlp is not None]
+        columns: list[tuple[Tensor, Tensor]] = [
+            (mlp.first.weight[:, :h], mlp.first.bias) for mlp in mlps if mlp is not None
+        ]
         if self.edge_update is not None:
             columns.append((self.edge_update.first.weight[:, h : 2 * h], torch.zeros_like(self.edge_update.first.bias)))
         weight, bias = (torch.cat(parts) for parts in zip(*columns, strict=True))
-        done = [part.split(list(widths), 1) for part in F.linear(v, weight, bias).split(h, -1)]
+        done = [torch.split(part, list(widths), 1) for part in torch.split(F.linear(v, weight, bias), h, -1)]
         own = [None if mlp is None else mlp.first.weight[:, -h:].to(done[0][0].dtype) for mlp in mlps]
         blocks: list[tuple[Half, Half | None, Half | None]] = []
         for i in range(len(widths) - 1):
@@ -178,8 +180,8 @@ class WSKAN(MetaNetwork):
     def _edge_readout(self, v: Tensor, edges: Sequence[Tensor], widths: Sequence[int]) -> list[Tensor]:
         """A perceptron of (source, target, edge)."""
         first, h = self.head.first, v.shape[-1]
-        source = F.linear(v, first.weight[:, :h], first.bias).split(list(widths), 1)
-        target = F.linear(v, first.weight[:, h : 2 * h]).split(list(widths), 1)
+        source = torch.split(F.linear(v, first.weight[:, :h], first.bias), list(widths), 1)
+        target = torch.split(F.linear(v, first.weight[:, h : 2 * h]), list(widths), 1)
         halves = [Half(first.weight[:, 2 * h :], source[i], target[i + 1]) for i in range(len(edges))]
         return [self.head.second(edge_activations(edge, half)) for edge, half in zip(edges, halves, strict=True)]
 

@@ -60,15 +60,13 @@ def begin_run(folder: Path, asked: dict[str, Any]) -> Run | None:
     Raises:
         DataError: the folder holds another run, or something else.
     """
-    record = read_record(folder)
+    record, asked = read_record(folder), json.loads(json.dumps(asked))
     if record is None:
         if folder.exists() and any(folder.iterdir()):
             raise DataError(f"{folder} is not empty and holds no training run; choose another folder")
         write_record(folder, {"finished": False, "asked": asked})
         return None
-    if record["asked"] != json.loads(json.dumps(asked)):
-        keys = set(asked) | set(record["asked"])
-        different = sorted(key for key in keys if record["asked"].get(key) != json.loads(json.dumps(asked)).get(key))
+    if different := sorted(key for key in {*asked, *record["asked"]} if record["asked"].get(key) != asked.get(key)):
         raise DataError(f"{folder} holds a run with another {' and '.join(different)}; choose another folder")
     return open_run(folder) if record.get("finished") else None
 

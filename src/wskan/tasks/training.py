@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger
 from wskan.errors import DataError
 from wskan.graph import FeatureConfig
 from wskan.models import MetaNetwork, ModelConfig, build_model, save_model
+from wskan.provenance import provenance
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.evaluation import evaluate
@@ -71,6 +72,7 @@ def train(
     }
     if finished := begin_run(folder, asked):
         return finished
+    origin = provenance()
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     L.seed_everything(config.seed, verbose=False)
     data = GraphDataset(zoo, "train", task, features, device=place, limit=train_limit)
@@ -91,6 +93,7 @@ def train(
         **facts,
         "parameters": model.num_parameters,
         "counts": {"train": len(data), **counts},
+        **origin,
     }
     write_record(folder, record)
     return Run(folder=folder, model=model.to("cpu"), task=task, features=features, record=record)
