@@ -1,0 +1,127 @@
+"""How well KANs represent their images: PSNR of wskan's against pykan's own `fit`, and of whole zoos.
+
+    python benchmarks/fit_quality.py pykan --data DIR [--kans 64]      constant rate (the paper's letter), the same training images and initial weights
+    python benchmarks/fit_quality.py zoos --data DIR [--kans 1000]     each data set, decaying rate (the default) and constant rate
+
+DIR holds the data sets in their publishers' layouts. Every KAN that pykan has fitted is kept at once, and a run that was cut off goes on from there.
+"""
+
+import argparse
+import dataclasses
+import json
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from common import RESULTS, write
+from wskan.kan import fit_population
+from wskan.signals import psnr
+from wskan.zoo import build_zoo, get_recipe
+from wskan.zoo.builder import kan_seeds
+from wskan.zoo.targets import load_targets
+
+ZOOS = ("mnist-inr", "fashion-mnist-inr", "cifar10-inr", "sine-inr")
+
+
+def summary(values: torch.Tensor) -> dict[str, Any]:
+    quantiles = {f"{q:.0%}": round(float(values.quantile(q)), 1) for q in (0.01, 0.1, 0.5, 0.9)}
+    return {
+        "kans": len(values),
+        "mean_db": round(float(values.mean()), 2),
+        "share_above_40_db": round(float((values > 40).float().mean()), 4),
+        "share_above_50_db": round(float((values > 50).float().mean()), 4),
+        "lowest_db": round(float(values.min()), 1),
+        "highest_db": round(float(values.max()), 1),
+        "quantiles_db": quantiles,
+    }
+
+
+def against_pykan(data: Path, count: int) -> None:
+    import kan
+
+    recipe = dataclasses.replace(get_recipe("mnist-inr-constant"), train=max(count, 1), val=0, test=0)
+    targets, seeds = load_targets(recipe, data), kan_seeds(recipe, range(count)) % 2**31
+    values = targets.values(range(count))
+    ours = psnr(fit_population(recipe.spec, targets.inputs, values, seeds, recipe.fit).loss)
+    kept = RESULTS / "fit_quality_pykan_kans.json"
+    theirs: list[float] = json.loads(kept.read_text()) if kept.exists() else []
+    x = targets.inputs
+    for index in range(len(theirs), count):
+        model = kan.KAN(
+            width=list(recipe.spec.widths),
+            grid=recipe.spec.grid,
+            k=recipe.spec.degree,
+            seed=int(seeds[index]),
+            auto_save=False,
+            symbolic_enabled=False,
+        )
+        pairs = {"train_input": x, "train_label": values[index], "test_input": x, "test_label": values[index]}
+        model.fit(
+            pairs,
+            opt="Adam",
+            steps=recipe.fit.steps,
+            lr=recipe.fit.lr,
+            batch=recipe.fit.batch_size,
+            log=recipe.fit.steps,
+        )
+        with torch.no_grad():
+            theirs.append(float(psnr((model(x) - values[index]).square().mean())))
+        RESULTS.mkdir(exist_ok=True)
+        kept.write_text(json.dumps(theirs))
+    write(
+        "fit_quality_pykan",
+        {
+            "recipe": recipe.to_dict(),
+            "wskan": summary(ours.float()),
+            "pykan": summary(torch.tensor(theirs[:count])),
+            "psnr_db": {"wskan": [round(float(v), 2) for v in ours], "pykan": [round(v, 2) for v in theirs[:count]]},
+        },
+    )
+
+
+def zoos(data: Path, count: int) -> None:
+    found: dict[str, Any] = {}
+    for name in ZOOS:
+        for suffix, size in (("", count), ("-constant", 64)):
+            recipe = dataclasses.replace(get_recipe(name + suffix), train=size, val=0, test=0)
+            with tempfile.TemporaryDirectory() as folder:
+                begin = time.perf_counter()
+                zoo = build_zoo(recipe, Path(folder) / "zoo", data_root=data)
+                found[recipe.name] = {
+                    **summary(zoo.columns["psnr"]),
+                    "retried": int((zoo.columns["attempts"] > 0).sum()),
+                }
+                found[recipe.name] |= {
+                    "seconds": round(time.perf_counter() - begin, 1),
+                    "fit": recipe.fit.to_dict(),
+                    "spec": recipe.spec.to_dict(),
+                    "seed": recipe.seed,
+                }
+            print(
+                name + suffix,
+                {key: found[recipe.name][key] for key in ("mean_db", "share_above_40_db", "lowest_db", "seconds")},
+                flush=True,
+            )
+            write("fit_quality_zoos", found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["pykan", "zoos"])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--kans", type=int)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if arguments.what == "pykan":
+        torch.set_num_threads(1)
+        against_pykan(arguments.data, arguments.kans or 64)
+    else:
+        zoos(arguments.data, arguments.kans or 1000)
+
+
+if __name__ == "__main__":
+    main()
