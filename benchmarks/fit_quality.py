@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from common import RESULTS, write
-from wskan.kan import fit_population
+from wskan.kan import fit_population, from_pykan
 from wskan.signals import psnr
 from wskan.zoo import build_zoo, get_recipe
 from wskan.zoo.builder import kan_seeds
@@ -48,7 +48,9 @@ def against_pykan(data: Path, count: int) -> None:
     values = targets.values(range(count))
     ours = psnr(fit_population(recipe.spec, targets.inputs, values, seeds, recipe.fit).loss)
     kept = RESULTS / "fit_quality_pykan_kans.json"
-    theirs: list[float] = json.loads(kept.read_text()) if kept.exists() else []
+    theirs: list[tuple[float, float]] = (
+        json.loads(kept.read_text()) if kept.exists() else []
+    )  # PSNR, and how far our forward is from pykan's
     x = targets.inputs
     for index in range(len(theirs), count):
         model = kan.KAN(
@@ -69,7 +71,9 @@ def against_pykan(data: Path, count: int) -> None:
             log=recipe.fit.steps,
         )
         with torch.no_grad():
-            theirs.append(float(psnr((model(x) - values[index]).square().mean())))
+            output = model(x)
+            difference = float((from_pykan(model)(x)[0] - output).abs().max())
+            theirs.append((float(psnr((output - values[index]).square().mean())), difference))
         RESULTS.mkdir(exist_ok=True)
         kept.write_text(json.dumps(theirs))
     write(
@@ -77,8 +81,12 @@ def against_pykan(data: Path, count: int) -> None:
         {
             "recipe": recipe.to_dict(),
             "wskan": summary(ours.float()),
-            "pykan": summary(torch.tensor(theirs[:count])),
-            "psnr_db": {"wskan": [round(float(v), 2) for v in ours], "pykan": [round(v, 2) for v in theirs[:count]]},
+            "pykan": summary(torch.tensor([value for value, _ in theirs[:count]])),
+            "largest_difference_of_forward": max(difference for _, difference in theirs[:count]),
+            "psnr_db": {
+                "wskan": [round(float(v), 2) for v in ours],
+                "pykan": [round(value, 2) for value, _ in theirs[:count]],
+            },
         },
     )
 

@@ -13,6 +13,7 @@ from wskan.graph import FeatureStatistics, KANGraph
 
 # Caps checked before anything is allocated: a configuration may come from a file of a stranger's.
 MAX_WIDTH, MAX_HIDDEN, MAX_LAYERS = 65_536, 4_096, 64
+FORMAT_VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class ModelConfig:
         hidden: hidden dimension.
         num_layers: layers.
         dropout: probability.
+        format_version: of saved models; golden files in the tests keep old ones loading.
 
     Raises:
         DataError: a value is out of range.
@@ -43,8 +45,13 @@ class ModelConfig:
     hidden: int = 128
     num_layers: int = 4
     dropout: float = 0.2
+    format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
+        if self.format_version != FORMAT_VERSION:
+            raise DataError(
+                f"model configuration: format version {self.format_version!r}, this wskan reads {FORMAT_VERSION}; update it"
+            )
         if not isinstance(self.widths, tuple | list) or not 2 <= len(self.widths) <= MAX_LAYERS + 1:
             raise DataError(
                 f"model configuration: widths must be 2 to {MAX_LAYERS + 1} numbers, got {self.widths!r:.200}"

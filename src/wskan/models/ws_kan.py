@@ -71,17 +71,12 @@ class WSKANLayer(nn.Module):
             into.append(forward)
             outof += [] if backward is None else [backward]
             new_edges.append(new_edge)
-        parts = [
-            v,
-            self.forward_update(torch.cat([v, _linear_of_sum(self.forward_message.second, into, degrees[0])], -1)),
-        ]  # a
+        received = _linear_of_sum(self.forward_message.second, into, degrees[0])
+        parts = [v, self.forward_update(torch.cat([v, received], -1))]  # a
         if self.backward_message is not None and self.backward_update is not None:
             outof.append(torch.zeros_like(v[:, -widths[-1] :]))
-            parts.append(
-                self.backward_update(
-                    torch.cat([v, _linear_of_sum(self.backward_message.second, outof, degrees[1])], -1)
-                )
-            )  # b
+            received = _linear_of_sum(self.backward_message.second, outof, degrees[1])
+            parts.append(self.backward_update(torch.cat([v, received], -1)))  # b
         return nodes + self.dropout(self.node_update(torch.cat(parts, -1))), new_edges  # d
 
     def _halves(self, v: Tensor, widths: Sequence[int]) -> list[tuple[Half, Half | None, Half | None]]:

@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from wskan.graph import kan_graph
+from wskan.testing import FakeZoo, assert_equivariant, equivariance_error, random_permutations, random_population
+
+
+def test_permutations_are_never_all_the_identity() -> None:
+    for seed in range(50):
+        permutations = random_permutations((2, 1, 2, 1), seed)
+        assert [len(p) for p in permutations] == [1, 2]
+        assert permutations[1].tolist() == [1, 0]
+    with pytest.raises(ValueError, match="identity"):
+        random_permutations((2, 1, 3), 0)
+
+
+def test_errors_are_measured_for_graph_and_edge_outputs() -> None:
+    graph = kan_graph(random_population((2, 4, 3, 1), 3, 0))
+    permutations = [torch.arange(n).flip(0) for n in graph.widths[1:-1]]
+    assert equivariance_error(lambda g: g.edges, graph, permutations) == 0
+    assert equivariance_error(lambda g: torch.cat([e.sum((1, 2)) for e in g.edges]), graph, permutations) < 1e-5
+    assert equivariance_error(lambda g: g.edges[1][:, 0, 0], graph, permutations) > 0.1
+    assert equivariance_error(lambda g: [e + e[:, :1, :1] for e in g.edges], graph, permutations) > 0.1
+
+
+def test_the_bound_follows_the_dtype() -> None:
+    graph = kan_graph(random_population((2, 4, 3, 1), 3, 0))
+    noisy = lambda g: g.edges[0].sum((1, 2)) + 1e-6 * g.edges[0][:, 0, 0]  # noqa: E731
+    assert_equivariant(noisy, graph)
+    with pytest.raises(AssertionError):
+        assert_equivariant(noisy, graph.map(lambda t: t.double() if t.is_floating_point() else t))
+
+
+def test_fake_zoo_looks_like_a_zoo() -> None:
+    zoo = FakeZoo((2, 3, 1), train=5, val=2, test=3, seed=1)
+    assert [len(zoo.split(name)) for name in ("train", "val", "test")] == [5, 2, 3]
+    assert len(zoo.population(zoo.split("test"))) == 3
+    assert zoo.spec.widths == (2, 3, 1)
+    zoo.verify()
+    again = FakeZoo((2, 3, 1), train=5, val=2, test=3, seed=1)
+    assert torch.equal(zoo.population(slice(None)).layers[0].coef, again.population(slice(None)).layers[0].coef)
