@@ -91,7 +91,7 @@ def main() -> None:
     memory = {kind: peak_memory(kind, hidden, batch) for kind in KINDS}
     widths = (16, 32, 64, 128)
     edges = {width: KANSpec(widths=(2, width, width, 1)).num_edges for width in widths}
-    scaling = side_by_side({str(width): step("dense bf16", hidden, 8, width) for width in widths}, arguments.rounds)
+    scaling = side_by_side({str(width): step("dense bf16", hidden, batch, width) for width in widths}, arguments.rounds)
     a, b = (torch.randn(4096, 4096, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
     products = side_by_side({"fp32": lambda: a @ a, "bf16": lambda: b @ b}, 3)
     peak = {name: 2 * 4096**3 / value for name, value in products.items()}
@@ -120,7 +120,7 @@ def main() -> None:
                 width: {
                     "edges": edges[width],
                     "seconds": round(scaling[str(width)], 4),
-                    "nanoseconds_per_edge": round(1e9 * scaling[str(width)] / edges[width] / 8),
+                    "nanoseconds_per_edge": round(1e9 * scaling[str(width)] / edges[width] / batch),
                 }
                 for width in widths
             },
