@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from common import RESULTS, write
+from wskan.files import write_atomically
 from wskan.kan import fit_population, from_pykan
 from wskan.signals import psnr
 from wskan.zoo import build_zoo, get_recipe
@@ -48,8 +49,9 @@ def against_pykan(data: Path, count: int) -> None:
     values = targets.values(range(count))
     ours = psnr(fit_population(recipe.spec, targets.inputs, values, seeds, recipe.fit).loss)
     kept = RESULTS / "fit_quality_pykan_kans.json"
+    before = json.loads(kept.read_text()) if kept.exists() else {}
     theirs: list[tuple[float, float]] = (
-        json.loads(kept.read_text()) if kept.exists() else []
+        before["kans"] if before.get("recipe") == recipe.digest else []
     )  # PSNR, and how far our forward is from pykan's
     x = targets.inputs
     for index in range(len(theirs), count):
@@ -75,7 +77,7 @@ def against_pykan(data: Path, count: int) -> None:
             difference = float((from_pykan(model)(x)[0] - output).abs().max())
             theirs.append((float(psnr((output - values[index]).square().mean())), difference))
         RESULTS.mkdir(exist_ok=True)
-        kept.write_text(json.dumps(theirs))
+        write_atomically(kept, lambda path: path.write_text(json.dumps({"recipe": recipe.digest, "kans": theirs})))
     write(
         "fit_quality_pykan",
         {

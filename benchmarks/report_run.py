@@ -4,7 +4,6 @@ python benchmarks/report_run.py RUN ZOO OUT --data DIR
 """
 
 import argparse
-import csv
 import json
 from pathlib import Path
 
@@ -12,17 +11,8 @@ from matplotlib.figure import Figure
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from wskan.cli.figures import confusion, reconstructions
-from wskan.tasks import GraphDataset, graph_loader, open_run, predict
+from wskan.tasks import GraphDataset, graph_loader, learning_curve, open_run, predict
 from wskan.zoo import open_zoo, reconstruct
-
-
-def learning_curve(run: Path) -> list[dict[str, float]]:
-    """One row an epoch: Lightning writes training and validation figures of an epoch in rows of their own."""
-    rows: dict[int, dict[str, float]] = {}
-    with (run / "logs" / "metrics.csv").open() as file:
-        for row in csv.DictReader(file):
-            rows.setdefault(int(row["epoch"]), {}).update({name: float(value) for name, value in row.items() if value})
-    return [{name: round(value, 4) for name, value in row.items()} for row in rows.values()]
 
 
 def main() -> None:
@@ -32,7 +22,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     arguments = parser.parse_args()
     run, zoo, out = open_run(arguments.run), open_zoo(arguments.zoo), arguments.out
-    curve = learning_curve(arguments.run)
+    curve = [{name: round(value, 4) for name, value in row.items()} for row in learning_curve(arguments.run)]
     out.mkdir(parents=True, exist_ok=True)
     (out / "result.json").write_text(
         json.dumps({**run.record, "zoo": zoo.info(), "learning_curve": curve}, indent=1) + "\n"
@@ -57,9 +47,7 @@ def main() -> None:
     axis.legend()
     figure.savefig(out / "learning_curve.png", dpi=150)
 
-    output, target = predict(
-        run.model, graph_loader(GraphDataset(zoo, "test", run.task, run.features), 128, shuffle=False)
-    )
+    output, target = predict(run.model, graph_loader(GraphDataset(zoo, "test", run.task, run.features), 128))
     matrix = multiclass_confusion_matrix(output, target, run.task.out_dim)
     title = f"WS-KAN on {zoo.recipe.dataset}: {run.record['test']['accuracy']:.1f} % of {len(target):,} test KANs"
     confusion(matrix, [str(i) for i in range(run.task.out_dim)], title, out / "confusion.png")

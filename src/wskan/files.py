@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -28,4 +29,19 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             "what is finished is kept"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def empty(folder: Path) -> bool:
+    """Whether a folder is absent, or holds nothing but what a killed process left half-written.
+
+    Raises:
+        DataError: it is a file, or may not be read.
+    """
+    try:
+        return not folder.exists() or all(
+            path.name.startswith(".") and path.name.endswith(".tmp") for path in folder.iterdir()
+        )
+    except OSError as error:
+        raise DataError(f"{folder} cannot be used: {error}; choose another folder") from error

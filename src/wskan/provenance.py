@@ -14,8 +14,8 @@ from typing import Any
 def provenance() -> dict[str, Any]:
     """Command line, commit of the source (with ``-dirty`` if it was changed since), processor, cores and versions, as JSON types."""
     return {
-        "command": " ".join(["python" if index == 0 else arg for index, arg in enumerate([sys.executable, *sys.argv])]),
-        "commit": _git("describe", "--always", "--dirty", "--abbrev=12") or "unknown",
+        "command": " ".join(["python", *sys.argv]),
+        "commit": _commit(),
         "machine": {
             "processor": _processor(),
             "cores": os.cpu_count(),
@@ -28,12 +28,19 @@ def provenance() -> dict[str, Any]:
     }
 
 
+def _commit() -> str:
+    """Of this file's own repository, not of one that it is merely installed in."""
+    return (
+        _git("describe", "--always", "--dirty", "--abbrev=12") if _git("ls-files", Path(__file__).name) else ""
+    ) or "unknown"
+
+
 def _git(*arguments: str) -> str:
     try:
         result = subprocess.run(
             ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
         )
-    except OSError:
+    except (OSError, subprocess.SubprocessError):
         return ""
     return result.stdout.strip()
 

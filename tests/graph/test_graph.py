@@ -161,3 +161,14 @@ def test_graphs_that_do_not_fit_are_refused() -> None:
         dataclasses.replace(graph, edges=(graph.edges[0], graph.edges[1][:, 1:], graph.edges[2]))
     with pytest.raises(ShapeError, match="permutations"):
         graph.permute([torch.arange(5)])
+
+
+def test_a_graph_that_is_not_there() -> None:
+    population = random_population(WIDTHS, 3, 0)
+    assert len(list(kan_graph(population))) == 3  # iteration ends
+    assert len(kan_graph(population)[-1]) == 1
+    for index in (3, -4):
+        with pytest.raises(IndexError):
+            kan_graph(population)[index]
+        with pytest.raises(IndexError):
+            population[index]

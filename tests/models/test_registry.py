@@ -28,6 +28,8 @@ def test_the_hub_mixin_loads_it_too(saved: Path) -> None:
     [
         {"model": "os.system"},
         {"model": 3},
+        {"model": []},
+        {"model": "mlp", "widths": [65536] * 4, "edge_dim": 65536},
         {"widths": [2, 10**9, 1]},
         {"widths": "abc"},
         {"hidden": 10**9},
@@ -66,16 +68,17 @@ def test_damaged_files_are_refused(saved: Path, tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(DataError, match="cannot be read"):
         load_model(saved)
-    (saved / "config.json").write_text("{")
-    with pytest.raises(DataError):
-        load_model(saved)
+    for text in ("{", "[]", "[" * 200_000, " " * 2**21):
+        (saved / "config.json").write_text(text)
+        with pytest.raises(DataError):
+            load_model(saved)
 
 
 def test_a_full_disk_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def full(*_: object, **__: object) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(WSKAN, "save_pretrained", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(DataError, match="No space left"):
         save_model(WSKAN(CONFIG), tmp_path)
 

@@ -1,4 +1,3 @@
-import csv
 import dataclasses
 import json
 from pathlib import Path
@@ -19,6 +18,7 @@ from wskan.tasks import (
     evaluate,
     get_task,
     graph_loader,
+    learning_curve,
     open_run,
     predict,
     train,
@@ -60,33 +60,76 @@ def test_learns_and_scores(task: Task, tmp_path: Path) -> None:
     assert evaluate(run.model, zoo, task) == pytest.approx(run.record["test"])
     loaded = open_run(tmp_path / "run")
     assert evaluate(loaded.model, zoo, loaded.task, loaded.features) == pytest.approx(run.record["test"])
-    curve = list(csv.DictReader((tmp_path / "run" / "logs" / "metrics.csv").read_text().splitlines()))
-    assert len({row["epoch"] for row in curve}) == 20
+    curve = learning_curve(tmp_path / "run")
+    assert [row["epoch"] for row in curve] == list(range(20))
+    assert {"train_loss", f"val_{task.monitor}", "seconds"} <= set(curve[-1])
 
 
 def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_happened(
     zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = INRClassification()
-    whole = train(zoo, task, small(zoo, task), QUICK, tmp_path / "whole", device="cpu")
-    step, count = TrainingModule.training_step, 0
+    task, step, count = INRClassification(), TrainingModule.training_step, 0
+    # The best epoch is an early one: going back to it would repeat epochs.
+    model, config = small(zoo, task, dropout=0.3), dataclasses.replace(QUICK, epochs=5, lr=1e-7)
+    whole = train(zoo, task, model, config, tmp_path / "whole", device="cpu")
 
-    def dies(self, batch, index):  # type: ignore[no-untyped-def]
+    def counted(self, batch, index):  # type: ignore[no-untyped-def]
         nonlocal count
         count += 1
-        if count == 7:  # in the third epoch
+        if count == 11:  # in the fourth epoch of three steps each
             raise RuntimeError("killed")
         return step(self, batch, index)
 
-    monkeypatch.setattr(TrainingModule, "training_step", dies)
+    monkeypatch.setattr(TrainingModule, "training_step", counted)
     with pytest.raises(RuntimeError, match="killed"):
-        train(zoo, task, small(zoo, task), QUICK, tmp_path / "cut", device="cpu")
+        train(zoo, task, model, config, tmp_path / "cut", device="cpu")
     with pytest.raises(DataError, match="no finished"):
         open_run(tmp_path / "cut")
-    monkeypatch.setattr(TrainingModule, "training_step", step)
-    resumed = train(zoo, task, small(zoo, task), QUICK, tmp_path / "cut", device="cpu")
-    assert resumed.record["epochs"] == whole.record["epochs"] == 3
-    assert set(resumed.record) == set(whole.record)
+    moved = (tmp_path / "cut").rename(tmp_path / "moved")
+    resumed = train(zoo, task, model, config, moved, device="cpu")
+    assert count == 11 + 6
+    for key in ("val", "test", "epochs"):
+        assert resumed.record[key] == whole.record[key]
+    last = [
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for folder in (moved, tmp_path / "whole")
+    ]
+    assert all(torch.equal(last[0][name], last[1][name]) for name in last[1])
+    curves = [
+        [{name: v for name, v in row.items() if name != "seconds"} for row in learning_curve(f)]
+        for f in (moved, tmp_path / "whole")
+    ]
+    assert curves[0] == curves[1]
+
+
+def test_damaged_checkpoints_and_interrupts_are_told(zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = INRClassification()
+
+    def interrupted(self, batch, index):  # type: ignore[no-untyped-def]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingModule, "training_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cpu")
+    (tmp_path / "run" / "checkpoints").mkdir(exist_ok=True)
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").write_bytes(b"PK\x03\x04 half a file")
+    with pytest.raises(DataError, match=r"last\.ckpt: cannot be read"):
+        train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cpu")
+
+
+def test_what_cannot_be_trained_is_refused_at_once(zoo: Zoo, tmp_path: Path) -> None:
+    task = INRClassification()
+    with pytest.raises(DataError, match="no test KANs"):
+        train(FakeZoo(test=0), task, small(zoo, task), QUICK, tmp_path / "run")
+    with pytest.raises(DataError, match="at least 1"):
+        train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", train_limit=0, device="cpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(DataError, match="CUDA"):
+            train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cuda")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match="file"):
+        train(zoo, task, small(zoo, task), QUICK, tmp_path / "file" / "run", device="cpu")
 
 
 def test_same_seed_same_result(zoo: Zoo, tmp_path: Path) -> None:
@@ -164,7 +207,7 @@ def test_a_zoo_larger_than_memory_gives_the_same_batches(zoo: Zoo) -> None:
         assert torch.equal(y, z)
         assert all(torch.equal(one, other) for one, other in zip(a.edges, b.edges, strict=True))
     model = train_free_model(zoo, task)
-    outputs = [predict(model, graph_loader(data, 6, shuffle=False))[0] for data in (kept, lazy)]
+    outputs = [predict(model, graph_loader(data, 6))[0] for data in (kept, lazy)]
     assert torch.equal(*outputs)
 
 
@@ -174,11 +217,18 @@ def train_free_model(zoo: Zoo, task: Task):  # type: ignore[no-untyped-def]
     return WSKAN(small(zoo, task))
 
 
-def test_shuffled_batches_have_one_shape(zoo: Zoo) -> None:
+def test_shuffled_batches_have_one_shape_and_an_order_of_each_epoch(zoo: Zoo) -> None:
     data = GraphDataset(zoo, "train", INRClassification(), FeatureConfig())
-    assert [len(y) for _, y in graph_loader(data, 16, shuffle=True)] == [16] * 3
-    assert [len(y) for _, y in graph_loader(data, 16, shuffle=False)] == [16] * 3 + [12]
-    assert [len(y) for _, y in graph_loader(data, 100, shuffle=True)] == [60]
+    loader = graph_loader(data, 16, shuffle_seed=0)
+    assert [len(y) for _, y in loader] == [16] * 3
+    assert [len(y) for _, y in graph_loader(data, 16)] == [16] * 3 + [12]
+    assert [len(y) for _, y in graph_loader(data, 100, shuffle_seed=0)] == [60]
+    orders = []
+    for epoch in (0, 1, 0):
+        loader.sampler.set_epoch(epoch)
+        orders.append([place for batch in loader.sampler for place in batch])
+    assert orders[0] == orders[2] != orders[1]
+    assert sorted(torch.cat([y for _, y in graph_loader(data, 16)]).tolist()) == sorted(data.targets.tolist())
 
 
 def test_tasks(zoo: Zoo) -> None:

@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from wskan.errors import DataError
 from wskan.kan import FitConfig, KANSpec, Population
-from wskan.zoo import RECIPES, Recipe, Zoo, build_zoo, builder, get_recipe, open_zoo, reconstruct
+from wskan.zoo import RECIPES, Recipe, Zoo, build_zoo, get_recipe, open_zoo, reconstruct
+from wskan.zoo.manifest import Manifest
 
 TINY = Recipe(
     name="tiny",
@@ -91,18 +92,39 @@ build_zoo(Recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2])
 
 def test_killed_and_resumed_ends_with_the_same_bytes(tmp_path: Path) -> None:
     recipe = dataclasses.replace(TINY, fit=FitConfig(steps=1500, batch_size=32), shard_size=1)
-    whole = build_zoo(recipe, tmp_path / "whole")
-    moments, kills = random.Random(0), 0
-    for _ in range(4):
-        command = [sys.executable, "-c", KILLED, json.dumps(recipe.to_dict()), str(tmp_path / "killed")]
+    whole, cut = build_zoo(recipe, tmp_path / "whole"), tmp_path / "cut"
+    moments = random.Random(0)
+    for _ in range(3):
+        before = len(list(cut.glob("shards/*.safetensors")))
+        command = [sys.executable, "-c", KILLED, json.dumps(recipe.to_dict()), str(cut)]
         process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-        while process.poll() is None and not (tmp_path / "killed").exists():
-            time.sleep(0.01)
-        time.sleep(moments.uniform(0, 0.3))
+        while process.poll() is None and len(list(cut.glob("shards/*.safetensors"))) == before:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
-        kills += process.wait() != 0
-    assert kills
-    assert contents(build_zoo(recipe, tmp_path / "killed").folder) == contents(whole.folder)
+        process.wait()
+    assert 0 < len(Manifest.read(cut).shards) < recipe.num_shards
+    assert contents(build_zoo(recipe, cut).folder) == contents(whole.folder)
+
+
+def test_only_the_damaged_shard_is_built_again(zoo: Zoo, copy: Path) -> None:
+    path, kept = copy / "shards" / "00001.safetensors", copy / "shards" / "00003.safetensors"
+    path.write_bytes(b"x" * path.stat().st_size)
+    before = kept.stat().st_mtime_ns
+    build_zoo(TINY, copy).verify()
+    assert contents(copy) == contents(zoo.folder)
+    assert kept.stat().st_mtime_ns == before
+
+
+def test_shards_are_readable_by_others_and_leftovers_are_swept(zoo: Zoo, copy: Path, tmp_path: Path) -> None:
+    assert all(path.stat().st_mode & 0o044 for path in (zoo.folder / "shards").iterdir())
+    leftover = copy / "shards" / ".00001.safetensors.99.tmp"
+    leftover.write_bytes(b"half")
+    build_zoo(TINY, copy)
+    assert not leftover.exists()
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / ".manifest.json.99.tmp").write_text("{")  # killed during its very first write
+    build_zoo(TINY, tmp_path / "begun").verify()
 
 
 def test_a_flipped_byte_is_reported_by_name_and_mended(zoo: Zoo, copy: Path) -> None:
@@ -179,17 +201,17 @@ def test_another_recipes_folder_is_refused(copy: Path) -> None:
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = 0
+    calls, write = 0, Path.write_bytes
 
-    def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    def full(path: Path, data: bytes) -> int:
         nonlocal calls
         calls += 1
         if calls == 3:
-            path.write_bytes(b"part")
+            write(path, data[:99])
             raise OSError(28, "No space left on device")
-        save_file(tensors, path)
+        return write(path, data)
 
-    monkeypatch.setattr(builder, "save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(DataError, match="No space left"):
         build_zoo(TINY, tmp_path / "zoo")
     assert list(contents(tmp_path / "zoo")) == ["00000.safetensors", "00001.safetensors"]

@@ -23,10 +23,16 @@ class Evaluate:
     def run(self) -> None:
         from rich.console import Console
 
+        from wskan.errors import DataError
         from wskan.tasks import evaluate, open_run
         from wskan.zoo import open_zoo
 
         run, zoo = open_run(self.run_folder), open_zoo(self.zoo)
+        own, other = run.record["asked"].get("spec"), zoo.spec.to_dict()
+        if own is not None and any(own.get(key) != other[key] for key in ("grid", "degree", "domain", "base")):
+            raise DataError(
+                f"{self.run_folder} was trained on KANs with {own}, those of {self.zoo} have {other}: their features mean different things"
+            )
         scores = evaluate(run.model, zoo, run.task, run.features, split=self.split)
         text = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
         Console().print(

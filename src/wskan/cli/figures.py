@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,11 +62,16 @@ def confusion(matrix: Tensor, names: Sequence[str], title: str, path: Path) -> N
     _save(figure, path)
 
 
+def require_matplotlib() -> None:
+    """Raise a :class:`wskan.errors.DataError` that says what to do if there is no matplotlib."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise DataError("pictures need matplotlib: pip install 'wskan[plot]'")
+
+
 def _figure(width: float, height: float) -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise DataError("pictures need matplotlib: pip install 'wskan[plot]'") from error
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), layout="constrained")
 
 

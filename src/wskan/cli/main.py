@@ -33,7 +33,7 @@ def main(args: Sequence[str] | None = None) -> None:
     )
     try:
         command.run()
-    except WSKANError as error:
+    except (WSKANError, OSError) as error:
         print(f"wskan: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

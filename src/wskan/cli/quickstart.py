@@ -29,10 +29,12 @@ class Quickstart:
     def run(self) -> None:
         from rich.console import Console
 
-        from wskan.cli.figures import reconstructions
+        from wskan.cli.figures import reconstructions, require_matplotlib
         from wskan.cli.tables import print_scores
+        from wskan.files import write_atomically
         from wskan.zoo import build_zoo, get_recipe, reconstruct
 
+        require_matplotlib()
         console, begin = Console(), time.perf_counter()
         console.print(
             "[bold]1. A zoo:[/] one KAN \\[2, 8, 8, 1] for each of 1,797 images of digits, trained to map a pixel's coordinates to its value"
@@ -58,7 +60,7 @@ class Quickstart:
             "runs": records,
             "confusion": matrix,
         }
-        (self.folder / "summary.json").write_text(json.dumps(summary, indent=1))
+        write_atomically(self.folder / "summary.json", lambda path: path.write_text(json.dumps(summary, indent=1)))
         console.print(
             f"Finished in {summary['seconds']:,.0f} s. Pictures: {self.folder}/reconstructions.png, {self.folder}/confusion.png"
         )
@@ -83,9 +85,7 @@ class Quickstart:
         from wskan.cli.figures import confusion
         from wskan.tasks import GraphDataset, graph_loader, predict
 
-        output, target = predict(
-            run.model, graph_loader(GraphDataset(zoo, "test", run.task, run.features), 128, shuffle=False)
-        )
+        output, target = predict(run.model, graph_loader(GraphDataset(zoo, "test", run.task, run.features), 128))
         matrix = multiclass_confusion_matrix(output, target, run.task.out_dim)
         accuracy = run.record["test"]["accuracy"]
         confusion(

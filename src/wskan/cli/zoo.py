@@ -114,6 +114,8 @@ def _print_info(info: dict[str, object], folder: Path) -> None:
         "size": f"{info['bytes'] / 1e6:,.1f} MB",  # type: ignore[operator]
         "time": f"{info['seconds']:,.0f} s, {info['seconds_per_kan'] * 1e3:.1f} ms a KAN",  # type: ignore[operator]
     }
+    if note := info["built_with"].get("data"):  # type: ignore[attr-defined]
+        rows["data"] = note
     table = Table(show_header=False, box=None)
     for name, value in rows.items():
         table.add_row(f"[bold]{name}", str(value))

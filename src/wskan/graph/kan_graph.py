@@ -106,6 +106,8 @@ class KANGraph:
 
     def __getitem__(self, rows: int | slice | Tensor) -> KANGraph:
         """Some of the graphs; an int gives a batch of one."""
+        if isinstance(rows, int) and not -len(self) <= rows < len(self):
+            raise IndexError(f"no graph {rows} among {len(self)}")
         index = slice(rows, rows + 1 or None) if isinstance(rows, int) else rows
         return self.map(lambda tensor: tensor[index])
 

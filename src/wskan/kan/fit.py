@@ -153,7 +153,7 @@ def fit_population(
     config = config or FitConfig()
     inputs = inputs.unsqueeze(0) if inputs.ndim == 2 else inputs
     _check(spec, inputs, targets, seeds, config)
-    run = _engine(engine, spec, torch.device(device or "cpu"))
+    run = _engine(engine, spec, _device(device))
     attempts = torch.zeros_like(seeds)
     population, loss = run(Population.init(spec, seeds), inputs, targets, seeds, config, progress)
     for attempt in range(1, max_retries + 1):
@@ -203,6 +203,16 @@ def _engine(engine: Engine, spec: KANSpec, device: torch.device) -> _Run:
         return fit_chunks(population, inputs, targets, seeds, config, compiled=compiled, progress=progress)
 
     return run
+
+
+def _device(name: torch.device | str | None) -> torch.device:
+    try:
+        device = torch.device(name or "cpu")
+    except RuntimeError as error:
+        raise DataError(f"unknown device {str(name)!r}: {str(error).splitlines()[0]}") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise DataError("no CUDA GPU can be used here; leave the device out for the CPU")
+    return device
 
 
 def _check(spec: KANSpec, inputs: Tensor, targets: Tensor, seeds: Tensor, config: FitConfig) -> None:

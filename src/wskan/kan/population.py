@@ -241,6 +241,8 @@ class Population:
 
     def __getitem__(self, index: int | slice | Tensor) -> Population:
         """Some of the KANs; an int gives a population of one."""
+        if isinstance(index, int) and not -len(self) <= index < len(self):
+            raise IndexError(f"no KAN {index} among {len(self)}")
         rows = slice(index, index + 1 or None) if isinstance(index, int) else index
         return Population(self.spec, [_rows(layer, rows) for layer in self.layers])
 

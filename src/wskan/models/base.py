@@ -2,13 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from wskan.errors import DataError, ShapeError
+from wskan.files import write_atomically
 from wskan.graph import FeatureStatistics, KANGraph
 
 # Caps checked before anything is allocated: a configuration may come from a file of a stranger's.
@@ -167,6 +170,13 @@ class MetaNetwork(
         super().__init__()
         self.config = config
         self.standardize = Standardize(config.edge_dim, config.node_dim)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Called by ``save_pretrained``; safetensors' own writer would leave files behind when it is killed."""
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        write_atomically(
+            save_directory / "model.safetensors", lambda path: path.write_bytes(save(tensors, {"format": "pt"}))
+        )
 
     @property
     def num_parameters(self) -> int:

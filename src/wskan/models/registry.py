@@ -34,7 +34,7 @@ def build_model(config: ModelConfig | Mapping[str, Any]) -> MetaNetwork:
         if isinstance(config, Mapping)
         else None
     )
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise DataError(f"unknown model {name!r:.100}; choose from {', '.join(MODELS)}")
     cls, config_cls = MODELS[name]
     return cls(config if isinstance(config, config_cls) else config_cls.from_dict(config))  # type: ignore[arg-type]
@@ -61,13 +61,17 @@ def load_model(folder: Path | str) -> MetaNetwork:
     folder = Path(folder)
     try:
         path = folder / "config.json"
-        if path.stat().st_size > MAX_CONFIG:
-            raise DataError(f"{path}: larger than {MAX_CONFIG:,} bytes, which no configuration is")
-        data = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        size = path.stat().st_size
+        data = json.loads(path.read_text()) if size <= MAX_CONFIG else None
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{folder} holds no model: {error}") from error
-    with torch.device("meta"):
-        expected = {name: tuple(tensor.shape) for name, tensor in build_model(data).state_dict().items()}
+    if not isinstance(data, dict):
+        raise DataError(f"{path}: not a configuration ({size:,} bytes)")
+    try:
+        with torch.device("meta"):
+            expected = {name: tuple(tensor.shape) for name, tensor in build_model(data).state_dict().items()}
+    except RuntimeError as error:
+        raise DataError(f"{path}: asks for an impossible size ({error})") from error
     path = folder / "model.safetensors"
     try:
         tensors = load_file(path)

@@ -68,15 +68,8 @@ class WSKANPyG(nn.Module):
         model, ends = self.model, data.edge_index
         depth = int(data.layer.max())
         batch = data.batch if data.batch is not None else torch.zeros_like(data.layer)
-        count = int(batch.max()) + 1
-        model.check(depth, *(int((data.layer == index).sum()) // count for index in (0, depth)))
-        model.check(
-            depth,
-            *(
-                int(data.layer[data.batch == 0].eq(i).sum()) if data.batch is not None else int(data.layer.eq(i).sum())
-                for i in (0, depth)
-            ),
-        )
+        count, first = int(batch.max()) + 1, data.layer[batch == 0]
+        model.check(depth, *(int((first == index).sum()) for index in (0, depth)))
         nodes, edges = self._embed(data, depth)
         for layer in self.layers:
             nodes, edges = layer(nodes, edges, ends)

@@ -3,7 +3,7 @@
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.evaluation import evaluate, predict
-from wskan.tasks.run import Run, open_run
+from wskan.tasks.run import Run, learning_curve, open_run
 from wskan.tasks.task import TASKS, FrequencyRegression, INRClassification, Task, get_task
 from wskan.tasks.training import train
 
@@ -18,6 +18,7 @@ __all__ = [
     "evaluate",
     "get_task",
     "graph_loader",
+    "learning_curve",
     "open_run",
     "predict",
     "train",

@@ -11,7 +11,7 @@ from wskan.errors import DataError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How a model is trained (paper, appendix C): AdamW, linear schedule with warm-up.
+    """How a model is trained: AdamW, linear schedule with warm-up (paper, appendix C). Clipping and early stopping are ours.
 
     Args:
         epochs: passes over the training split.

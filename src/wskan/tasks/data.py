@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
+from wskan.errors import DataError
 from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, feature_statistics, kan_graph
 from wskan.kan import Population
 from wskan.tasks.task import Task
@@ -29,6 +30,9 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         device: where parameters and batches live.
         memory_limit: read the whole split into memory if its parameters take no more bytes than this.
         limit: use only the first so many KANs of the split.
+
+    Raises:
+        DataError: the zoo has no KANs in this split, or lacks a column of the task.
     """
 
     def __init__(
@@ -44,7 +48,11 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
     ) -> None:
         task.check(zoo)
         self.zoo, self.features, self.device = zoo, features, torch.device(device)
+        if limit is not None and limit < 1:
+            raise DataError(f"limit must be at least 1, got {limit}")
         self.rows = zoo.split(split)[:limit]
+        if len(self.rows) == 0:
+            raise DataError(f"the zoo in {zoo.folder} has no {split} KANs")
         self.targets = task.targets(zoo)[self.rows].to(self.device)
         self.population: Population | None = None
         if 4 * zoo.spec.num_parameters * len(self.rows) <= memory_limit:
@@ -71,8 +79,38 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         return feature_statistics(batches())
 
 
-def graph_loader(dataset: GraphDataset, batch_size: int, *, shuffle: bool) -> DataLoader[tuple[KANGraph, Tensor]]:
-    """Batches of a split; when shuffled, the last incomplete one is left out (all batches then have one shape, as ``torch.compile`` likes)."""
-    sampler = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
-    drop_last = shuffle and len(dataset) >= batch_size
-    return DataLoader(dataset, batch_size=None, sampler=BatchSampler(sampler, batch_size, drop_last=drop_last))
+def graph_loader(
+    dataset: GraphDataset, batch_size: int, *, shuffle_seed: int | None = None
+) -> DataLoader[tuple[KANGraph, Tensor]]:
+    """Batches of a split, in order, or shuffled anew each epoch.
+
+    When shuffled, the last incomplete batch is left out: all then have one shape, as ``torch.compile`` likes.
+    """
+    return DataLoader(dataset, batch_size=None, sampler=Batches(len(dataset), batch_size, shuffle_seed))
+
+
+class Batches(Sampler[list[int]]):
+    """Places of each batch: a function of (seed, epoch), so that a run that goes on sees what it would have seen. Lightning calls :meth:`set_epoch`."""
+
+    def __init__(self, size: int, batch_size: int, shuffle_seed: int | None) -> None:
+        self.size, self.batch_size, self.shuffle_seed, self.epoch = size, batch_size, shuffle_seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size // self.batch_size if self._drop_last else -(-self.size // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = torch.arange(self.size)
+        if self.shuffle_seed is not None:
+            order = torch.randperm(
+                self.size, generator=torch.Generator().manual_seed((self.shuffle_seed << 20) + self.epoch)
+            )
+        for index in range(len(self)):
+            yield order[index * self.batch_size : (index + 1) * self.batch_size].tolist()
+
+    @property
+    def _drop_last(self) -> bool:
+        return self.shuffle_seed is not None and self.size >= self.batch_size

@@ -44,7 +44,7 @@ def evaluate(
         ShapeError: its graphs do not fit the model.
     """
     dataset = GraphDataset(zoo, split, task, features or FeatureConfig(), device=device)
-    output, target = predict(model.to(device), graph_loader(dataset, batch_size, shuffle=False))
+    output, target = predict(model.to(device), graph_loader(dataset, batch_size))
     metrics = task.metrics()
     metrics.update(task.decode(output), target)
     return {name: float(value) for name, value in metrics.compute().items()} | {

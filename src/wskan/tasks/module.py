@@ -7,7 +7,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
@@ -33,13 +33,18 @@ class TrainingModule(L.LightningModule):
         super().__init__()
         self.model, self.task, self.config, self.steps = model, task, config, steps
         self.train_metrics, self.val_metrics = task.metrics().clone("train_"), task.metrics().clone("val_")
-        if config.compile:
-            model.compile(dynamic=False)
+        self.step = (
+            torch.compile(model.forward, dynamic=False) if config.compile else model.forward
+        )  # training only: its batches have one shape
 
-    def training_step(self, batch: Batch, _: int) -> Tensor:
+    def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of a batch."""
+        if (
+            index == 0
+        ):  # dropout depends on (seed, epoch) alone, so that a run that goes on ends as if it had never stopped
+            torch.manual_seed((self.config.seed << 20) + self.current_epoch)
         graph, target = batch
-        output = self.model(graph).float()
+        output = self.step(graph).float()
         loss = self.task.loss(output, target)
         self.train_metrics.update(self.task.decode(output.detach()), target)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(target))
@@ -49,7 +54,7 @@ class TrainingModule(L.LightningModule):
     def validation_step(self, batch: Batch, _: int) -> None:
         """Metrics of a batch."""
         graph, target = batch
-        output = self.model.forward(graph).float()  # not compiled: the last batch has a shape of its own
+        output = self.model(graph).float()
         self.val_metrics.update(self.task.decode(output), target)
         self.log("val_loss", self.task.loss(output, target), batch_size=len(target))
         self.log_dict(self.val_metrics, batch_size=len(target), prog_bar=True)
@@ -93,3 +98,18 @@ class Clock(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From the checkpoint."""
         self.before = float(state_dict["seconds"])
+
+
+class MovableCheckpoint(ModelCheckpoint):
+    """Keeps what it knows when the folder of a run has been moved, where Lightning's forgets it."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the checkpoint, with the folder's present name."""
+        before, now = str(state_dict["dirpath"]), str(self.dirpath)
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {moved(key): moved(item) for key, item in value.items()}
+            return value.replace(before, now, 1) if isinstance(value, str) else value
+
+        super().load_state_dict(moved(state_dict))

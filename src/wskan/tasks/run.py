@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 from wskan.errors import DataError
-from wskan.files import write_atomically
+from wskan.files import empty, write_atomically
 from wskan.graph import FeatureConfig
 from wskan.models import MetaNetwork, load_model
 from wskan.tasks.task import Task, get_task
@@ -18,7 +19,7 @@ MAX_RECORD = 2**20
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """A finished training run, as its folder keeps it in ``run.json``, ``model/`` and ``metrics.csv``.
+    """A finished training run, as its folder keeps it in ``run.json``, ``model/`` and ``logs/``.
 
     Attributes:
         folder: where it lies.
@@ -62,7 +63,7 @@ def begin_run(folder: Path, asked: dict[str, Any]) -> Run | None:
     """
     record, asked = read_record(folder), json.loads(json.dumps(asked))
     if record is None:
-        if folder.exists() and any(folder.iterdir()):
+        if not empty(folder):
             raise DataError(f"{folder} is not empty and holds no training run; choose another folder")
         write_record(folder, {"finished": False, "asked": asked})
         return None
@@ -78,13 +79,12 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         DataError: it is not what :func:`write_record` writes.
     """
     path = folder / "run.json"
-    if not path.exists():
-        return None
     try:
-        if path.stat().st_size > MAX_RECORD:
-            raise DataError(f"{path}: larger than {MAX_RECORD:,} bytes, which no record is")
-        record = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        if not path.exists():
+            return None
+        size = path.stat().st_size
+        record = json.loads(path.read_text()) if size <= MAX_RECORD else None
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     if not isinstance(record, dict) or not isinstance(record.get("asked"), dict):
         raise DataError(f"{path}: not the record of a training run")
@@ -95,3 +95,18 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
     """Write ``run.json``, at once or not at all."""
     text = json.dumps(record, indent=1)
     write_atomically(folder / "run.json", lambda path: path.write_text(text))
+
+
+def learning_curve(folder: Path | str) -> list[dict[str, float]]:
+    """One row an epoch, from Lightning's logs: ``epoch``, ``seconds``, ``train_*`` and ``val_*``.
+
+    Each continuation of a run has a log of its own; where they overlap, the later one counts.
+    """
+    rows: dict[int, dict[str, float]] = {}
+    for path in sorted(Path(folder).glob("logs/**/metrics.csv"), key=lambda path: path.stat().st_mtime):
+        with path.open() as file:
+            for row in csv.DictReader(file):
+                rows.setdefault(int(row["epoch"]), {}).update(
+                    {name: float(value) for name, value in row.items() if value}
+                )
+    return [rows[epoch] for epoch in sorted(rows)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, Logger
 
 from wskan.errors import DataError
@@ -22,10 +23,10 @@ from wskan.provenance import provenance
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.evaluation import evaluate
-from wskan.tasks.module import Clock, TrainingModule
+from wskan.tasks.module import Clock, MovableCheckpoint, TrainingModule
 from wskan.tasks.run import Run, begin_run, write_record
 from wskan.tasks.task import Task
-from wskan.zoo import Zoo
+from wskan.zoo import SPLITS, Zoo
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -62,11 +63,18 @@ def train(
     """
     folder, features = Path(folder), features or FeatureConfig()
     task.check(zoo)
+    if empty := [split for split in SPLITS if len(zoo.split(split)) == 0]:
+        raise DataError(
+            f"the zoo in {zoo.folder} has no {' and no '.join(empty)} KANs; training needs all three splits"
+        )
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DataError("no CUDA GPU can be used here; choose device cpu")
     asked = {
         "task": task.name,
         "model": model_config.to_dict(),
         "features": dataclasses.asdict(features),
         "train": dataclasses.asdict(config),
+        "spec": zoo.spec.to_dict(),
         "zoo": zoo.recipe.digest,
         "train_limit": train_limit,
     }
@@ -79,10 +87,7 @@ def train(
     model = build_model(model_config)
     model.standardize.set(data.statistics())
     val = GraphDataset(zoo, "val", task, features, device=place)
-    try:
-        facts = _fit(model, task, config, folder, data, val, place, progress, tensorboard)
-    except OSError as error:
-        raise DataError(f"could not write to {folder}: {error}; make room, then run the same command again") from error
+    facts = _fit(model, task, config, folder, data, val, place, progress, tensorboard)
     scores = {split: evaluate(model, zoo, task, features, split=split, device=place) for split in ("val", "test")}
     save_model(model, folder / "model")
     counts = {split: len(zoo.split(split)) for split in ("val", "test")}
@@ -111,15 +116,14 @@ def _fit(
     tensorboard: bool,
 ) -> dict[str, Any]:
     """Train ``model`` in place, to the weights of its best epoch."""
-    batches, clock = graph_loader(data, config.batch_size, shuffle=True), Clock()
-    best = ModelCheckpoint(
-        folder / "checkpoints",
-        "best",
-        monitor=f"val_{task.monitor}",
-        mode=task.mode,
-        save_last=True,
-        enable_version_counter=False,
-    )
+    batches, clock = graph_loader(data, config.batch_size, shuffle_seed=config.seed), Clock()
+    place = folder / "checkpoints"
+    at_the_end: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
+    best = MovableCheckpoint(place, "best", monitor=f"val_{task.monitor}", mode=task.mode, **at_the_end)
+    last = MovableCheckpoint(place, "last", **at_the_end)  # after best, so that it knows the best score
+    resume = place / "last.ckpt" if (place / "last.ckpt").exists() else None
+    if resume:
+        _read_checkpoint(resume)
     with _quiet_lightning():
         trainer = L.Trainer(
             accelerator="gpu" if device == "cuda" else device,
@@ -127,27 +131,36 @@ def _fit(
             max_epochs=config.epochs,
             precision="bf16-mixed" if config.precision == "bf16" else "32-true",
             gradient_clip_val=config.gradient_clip,
-            callbacks=[clock, *_callbacks(task, config, progress), best],
+            callbacks=[clock, *_callbacks(task, config, progress), best, last],
             logger=_loggers(folder, tensorboard),
             enable_progress_bar=progress,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             log_every_n_steps=1,
         )
-        last = folder / "checkpoints" / "last.ckpt"
-        trainer.fit(
-            TrainingModule(model, task, config, steps=config.epochs * len(batches)),
-            batches,
-            graph_loader(val, config.batch_size, shuffle=False),
-            ckpt_path=last if last.exists() else None,
-            weights_only=True,
-        )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    state = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True, map_location="cpu")["state_dict"]
+        module = TrainingModule(model, task, config, steps=config.epochs * len(batches))
+        try:
+            trainer.fit(module, batches, graph_loader(val, config.batch_size), ckpt_path=resume, weights_only=True)
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from None
+        except OSError as error:
+            raise DataError(
+                f"could not write to {folder}: {error}; make room, then run the same command again"
+            ) from error
+    state = _read_checkpoint(place / "best.ckpt")["state_dict"]
     weights = {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
     model.load_state_dict(weights)
     return {"epochs": trainer.current_epoch, "train_seconds": round(clock.seconds, 1)}
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # a damaged file fails in many ways
+        raise DataError(
+            f"{path}: cannot be read ({type(error).__name__}: {error}); delete {path.parent} and run the same command again"
+        ) from error
+    return checkpoint
 
 
 def _callbacks(task: Task, config: TrainConfig, progress: bool) -> list[Callback]:
@@ -162,8 +175,10 @@ def _callbacks(task: Task, config: TrainConfig, progress: bool) -> list[Callback
 
 
 def _loggers(folder: Path, tensorboard: bool) -> list[Logger]:
-    loggers: list[Logger] = [CSVLogger(folder, name="", version="logs")]
+    loggers: list[Logger] = [CSVLogger(folder, name="logs")]  # each continuation writes a log of its own
     if tensorboard:
+        if importlib.util.find_spec("tensorboard") is None:
+            raise DataError("TensorBoard logs need: pip install 'wskan[track]'")
         from lightning.pytorch.loggers import TensorBoardLogger
 
         loggers.append(TensorBoardLogger(folder, name="", version="tensorboard"))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import platform
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.files import write_atomically
+from wskan.files import empty, write_atomically
 from wskan.kan import Engine, derive_seed, fit_population
 from wskan.signals import psnr
 from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path
@@ -51,21 +52,23 @@ def build_zoo(
     """
     folder = Path(folder)
     manifest = _start(recipe, folder)
-    if len(manifest.shards) < recipe.num_shards:
+    missing = [shard for shard in range(recipe.num_shards) if not _holds(folder, manifest, shard)]
+    if missing:
         targets = load_targets(recipe, data_root, fetch=fetch)
-        with _progress_bar(recipe, len(manifest.shards) * recipe.shard_size, progress) as advance:
-            while (shard := len(manifest.shards)) < recipe.num_shards:
+        manifest = _same_data(manifest, targets, folder)
+        done = len(recipe) - sum(len(recipe.shard_rows(shard)) for shard in missing)
+        with _progress_bar(recipe, done, progress) as advance:
+            for shard in missing:
                 begin = time.perf_counter()
                 path = shard_path(folder, shard)
-                tensors = _build_shard(recipe, targets, shard, engine, device, advance)
-                write_atomically(path, lambda to, tensors=tensors: save_file(tensors, to))  # type: ignore[misc]
-                entry = Shard(
-                    sha256(path),
-                    path.stat().st_size,
-                    len(recipe.shard_rows(shard)),
-                    round(time.perf_counter() - begin, 3),
-                )
-                manifest = dataclasses.replace(manifest, shards=(*manifest.shards, entry))
+                shown = functools.partial(lambda before, count: advance(before + count), done)
+                tensors = _build_shard(recipe, targets, shard, engine, device, shown)
+                write_atomically(path, lambda to, tensors=tensors: to.write_bytes(save(tensors)))  # type: ignore[misc]
+                done += len(recipe.shard_rows(shard))
+                seconds = round(time.perf_counter() - begin, 3)
+                entry = Shard(sha256(path), path.stat().st_size, len(recipe.shard_rows(shard)), seconds)
+                shards = (*manifest.shards[:shard], entry, *manifest.shards[shard + 1 :])
+                manifest = dataclasses.replace(manifest, shards=shards)
                 manifest.write(folder)
     return open_zoo(folder)
 
@@ -79,7 +82,7 @@ def kan_seeds(recipe: Recipe, rows: range) -> Tensor:
 def _start(recipe: Recipe, folder: Path) -> Manifest:
     """The manifest to go on from."""
     if not (folder / "manifest.json").exists():
-        if folder.exists() and any(folder.iterdir()):
+        if not empty(folder):
             raise DataError(f"{folder} is not empty and holds no zoo; choose another folder")
         manifest = Manifest(recipe, built_with={"torch": torch.__version__, "machine": platform.machine()})
         manifest.write(folder)
@@ -90,15 +93,29 @@ def _start(recipe: Recipe, folder: Path) -> Manifest:
             f"{folder} holds a zoo of another recipe ({manifest.recipe.name} {manifest.recipe.digest}, "
             f"not {recipe.name} {recipe.digest}); choose another folder"
         )
-    for leftover in folder.glob("shards/.*.tmp"):  # of a killed process
+    for leftover in (*folder.glob(".*.tmp"), *folder.glob("shards/.*.tmp")):  # of a killed process
         leftover.unlink()
-    good = 0
-    for shard in manifest.shards:
-        path = shard_path(folder, good)
-        if not path.exists() or path.stat().st_size != shard.size or sha256(path) != shard.sha256:
-            break
-        good += 1
-    return dataclasses.replace(manifest, shards=manifest.shards[:good])
+    return manifest
+
+
+def _holds(folder: Path, manifest: Manifest, index: int) -> bool:
+    """Whether a shard is there with the bytes that the manifest says."""
+    if index >= len(manifest.shards):
+        return False
+    path, shard = shard_path(folder, index), manifest.shards[index]
+    return path.exists() and path.stat().st_size == shard.size and sha256(path) == shard.sha256
+
+
+def _same_data(manifest: Manifest, targets: Targets, folder: Path) -> Manifest:
+    """The manifest with a note of what is unusual about the data, which must not change half-way."""
+    note = manifest.built_with.get("data", "")
+    if manifest.shards and note != targets.note:
+        raise DataError(
+            f"{folder} was begun with other files of {manifest.recipe.dataset} ({note or 'the usual ones'}, now {targets.note or 'the usual ones'}); choose another folder"
+        )
+    return dataclasses.replace(
+        manifest, built_with={**manifest.built_with, **({"data": targets.note} if targets.note else {})}
+    )
 
 
 def _build_shard(
@@ -118,7 +135,7 @@ def _build_shard(
         recipe.fit,
         engine=engine,
         device=device,
-        progress=lambda done: advance(rows.start + done),
+        progress=advance,
     )
     index = torch.tensor(rows)
     facts = {

@@ -56,12 +56,10 @@ class Manifest:
         """
         path = folder / "manifest.json"
         try:
-            if path.stat().st_size > MAX_MANIFEST:
-                raise DataError(f"{path}: larger than {MAX_MANIFEST:,} bytes, which no manifest is")
-            data = json.loads(path.read_text())
+            data = json.loads(path.read_text()) if path.stat().st_size <= MAX_MANIFEST else None
         except OSError as error:
             raise DataError(f"{folder} is not a zoo: {error}; build one with `wskan zoo build`") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}: not JSON ({error}); the zoo must be built again") from error
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise DataError(f"{path}: not the manifest of a zoo")

@@ -27,6 +27,7 @@ class Targets:
         labels: columns of the zoo that say what the KAN represents.
         peak: range of the signal, for the PSNR.
         shape: ``(H, W, C)`` of a signal.
+        note: what is unusual about the data; empty if nothing is.
     """
 
     inputs: Tensor
@@ -35,6 +36,7 @@ class Targets:
     labels: dict[str, Tensor]
     peak: float
     shape: tuple[int, int, int]
+    note: str
     _signals: tuple[Images | Waves, Images | Waves]  # for training and validation, for test
 
     def values(self, rows: range | Tensor) -> Tensor:
@@ -59,7 +61,7 @@ def load_targets(recipe: Recipe, root: Path | str | None = None, *, fetch: bool 
     if recipe.dataset == "sine":
         waves, source = sine_waves(len(recipe), recipe.seed), torch.arange(len(recipe))
         labels = {"freq_0": waves.frequencies[:, 0].clone(), "freq_1": waves.frequencies[:, 1].clone()}
-        return Targets(coordinates(SIDE, SIDE), split, source, labels, 2.0, (SIDE, SIDE, 1), (waves, waves))
+        return Targets(coordinates(SIDE, SIDE), split, source, labels, 2.0, (SIDE, SIDE, 1), "", (waves, waves))
     train = load_images(recipe.dataset, "train", root=root, fetch=fetch)
     test = load_images(recipe.dataset, "test", root=root, fetch=fetch)
     first, last = _pick(len(train), recipe.val + recipe.train, recipe), _pick(len(test), recipe.test, recipe)
@@ -71,7 +73,9 @@ def load_targets(recipe: Recipe, root: Path | str | None = None, *, fetch: bool 
     if recipe.spec.widths[0] != 2 or recipe.spec.widths[-1] != channels:
         raise DataError(f"{recipe.dataset} needs KANs [2, ..., {channels}], the recipe has {list(recipe.spec.widths)}")
     source = torch.cat([first, last])
-    return Targets(coordinates(height, width), split, source, labels, 1.0, (height, width, channels), (train, test))
+    return Targets(
+        coordinates(height, width), split, source, labels, 1.0, (height, width, channels), train.note, (train, test)
+    )
 
 
 def _pick(available: int, count: int, recipe: Recipe) -> Tensor:
