@@ -1,4 +1,4 @@
-"""The C++ kernel (kernel.cpp): compiled once for this machine, cached, and called through ctypes."""
+"""The C++ kernel (csrc/): compiled once for this machine, cached, and called through ctypes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from wskan.kan.spec import BASES, KANSpec
 if TYPE_CHECKING:
     from wskan.kan.fit import FitConfig
 
-SOURCE = Path(__file__).with_name("kernel.cpp")
-DEGREES = range(1, 6)  # those instantiated in kernel.cpp
+SOURCES = Path(__file__).with_name("csrc")
+DEGREES = range(1, 6)  # those instantiated in csrc/kernel.cpp
 # No -ffast-math: it would change the floating-point mode of the whole process and optimise NaN checks away.
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-pthread"]
 
@@ -148,7 +148,9 @@ def _cache_folder() -> Path:
 
 def _fingerprint() -> str:
     """Changes with the source, the flags, PyTorch and the processor, for which it is compiled."""
-    digest = hashlib.sha256(SOURCE.read_bytes())
+    digest = hashlib.sha256()
+    for path in sorted(SOURCES.iterdir()):
+        digest.update(path.read_bytes())
     digest.update(repr((FLAGS, torch.__version__, platform.machine(), _processor())).encode())
     return digest.hexdigest()[:16]
 
@@ -172,7 +174,7 @@ def _compile(path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         cpp_extension.load(
             name="wskan_kernel",
-            sources=[str(SOURCE)],
+            sources=[str(SOURCES / "kernel.cpp")],
             extra_cflags=[*FLAGS, native],
             extra_ldflags=["-pthread"],
             build_directory=folder,

@@ -1,0 +1,157 @@
+// Grid adaptation of a layer, as pykan's update_grid_from_samples.
+#pragma once
+
+#include <limits>
+
+#include "layer.h"
+
+namespace {
+
+// One grid update from the current inputs X, as pykan's update_grid_from_samples: knots at the quantiles of the batch (mixed with grid_eps of a uniform
+// grid), coefficients refitted to the old spline by least squares. Both splines are linear in their coefficients, so the refit is one C x C matrix
+// T = argmin |A_new T - A_old| for all outputs of the neuron.
+template <int K>
+bool LayerState<K>::adapt(float eps) {
+  std::vector<float> x(B), old_value(size_t(B) * R);
+  std::vector<int> old_row(B);
+  std::vector<double> gram(C * C), cross(C * C);
+  std::vector<float> before(size_t(C) * OP);
+  for (int p = 0; p < I; ++p) {
+    std::memcpy(x.data(), X + p * B, B * sizeof(float));
+    for (float value : x)
+      if (!std::isfinite(value)) return false;
+    sort(p);
+    evaluate(p);
+    each(p, [&](int b, int row, const float* value) {
+      old_row[b] = row;
+      for (int r = 0; r < R; ++r) old_value[b * R + r] = value[r * POS];
+    });
+    std::sort(x.begin(), x.end());
+    place(p, x, eps);
+    tabulate(p);
+    sort(p);
+    evaluate(p);
+    std::fill(gram.begin(), gram.end(), 0.0);
+    std::fill(cross.begin(), cross.end(), 0.0);
+    each(p, [&](int b, int row, const float* value) {
+      for (int r = 0; r < R; ++r) {
+        const int i = row + r - K;
+        if (i < 0 || i >= C) continue;
+        const double f = value[r * POS];
+        for (int s = 0; s < R; ++s) {
+          if (const int j = row + s - K; j >= 0 && j < C) gram[i * C + j] += f * value[s * POS];
+          if (const int j = old_row[b] + s - K; j >= 0 && j < C) cross[i * C + j] += f * old_value[b * R + s];
+        }
+      }
+    });
+    solve(gram, cross);
+    std::memcpy(before.data(), coef + size_t(p) * C * OP, size_t(C) * OP * sizeof(float));
+    float* after = coef + size_t(p) * C * OP;
+    std::memset(after, 0, size_t(C) * OP * sizeof(float));
+    for (int i = 0; i < C; ++i)
+      for (int j = 0; j < C; ++j) {
+        const float weight = float(cross[i * C + j]);
+        for (int q = 0; q < OP; ++q) after[i * OP + q] += weight * before[j * OP + q];
+      }
+  }
+  refresh();
+  return true;
+}
+
+template <int K>
+template <class Visit>
+void LayerState<K>::each(int p, Visit visit) const {
+  for (int c = 0; c <= T; ++c)
+    for (int i = start[p * (T + 1) + c], to = i + count[p * (T + 1) + c]; i < to; ++i)
+      visit(order[p * POS + i], first_row(c), N.data.get() + size_t(p) * R * POS + i);
+}
+
+// pykan's get_grid and extend_grid.
+template <int K>
+void LayerState<K>::place(int p, const std::vector<float>& x, float eps) {
+  const int G = C - K;
+  float* t = knots + p * T + K;
+  const float step = (x[B - 1] - x[0]) / G;
+  for (int i = 0; i <= G; ++i) {
+    const float quantile = i < G ? x[int(double(B) / G * i)] : x[B - 1];
+    t[i] = eps * (x[0] + step * i) + (1 - eps) * quantile;
+  }
+  const float h = (t[G] - t[0]) / G;
+  for (int i = 1; i <= K; ++i) {
+    t[-i] = t[0] - h * i;
+    t[G + i] = t[G] + h * i;
+  }
+}
+
+// cross <- pinv(gram) cross: Cholesky where gram is well conditioned, else its eigenvectors with LAPACK's cut-off for single precision.
+template <int K>
+void LayerState<K>::solve(std::vector<double>& gram, std::vector<double>& cross) const {
+  std::vector<double> a = gram;
+  double largest = 0;
+  for (int i = 0; i < C; ++i) largest = std::max(largest, a[i * C + i]);
+  bool good = largest > 0;
+  for (int j = 0; j < C && good; ++j) {
+    for (int k = std::max(0, j - K); k < j; ++k) a[j * C + j] -= a[j * C + k] * a[j * C + k];
+    good = a[j * C + j] > 1e-8 * largest;
+    if (!good) break;
+    a[j * C + j] = std::sqrt(a[j * C + j]);
+    for (int i = j + 1; i <= std::min(C - 1, j + K); ++i) {  // gram is banded
+      for (int k = std::max(0, i - K); k < j; ++k) a[i * C + j] -= a[i * C + k] * a[j * C + k];
+      a[i * C + j] /= a[j * C + j];
+    }
+  }
+  if (!good) return pseudo_solve(gram, cross);
+  for (int i = 0; i < C; ++i) {
+    for (int k = std::max(0, i - K); k < i; ++k)
+      for (int j = 0; j < C; ++j) cross[i * C + j] -= a[i * C + k] * cross[k * C + j];
+    for (int j = 0; j < C; ++j) cross[i * C + j] /= a[i * C + i];
+  }
+  for (int i = C - 1; i >= 0; --i) {
+    for (int k = i + 1; k <= std::min(C - 1, i + K); ++k)
+      for (int j = 0; j < C; ++j) cross[i * C + j] -= a[k * C + i] * cross[k * C + j];
+    for (int j = 0; j < C; ++j) cross[i * C + j] /= a[i * C + i];
+  }
+}
+
+template <int K>
+void LayerState<K>::pseudo_solve(std::vector<double>& a, std::vector<double>& cross) const {
+  std::vector<double> vectors(C * C, 0.0), result(C * C, 0.0);
+  for (int i = 0; i < C; ++i) vectors[i * C + i] = 1;
+  for (int sweep = 0; sweep < 30; ++sweep) {  // cyclic Jacobi
+    double off = 0, diagonal = 0;
+    for (int i = 0; i < C; ++i)
+      for (int j = 0; j < C; ++j) (i == j ? diagonal : off) += a[i * C + j] * a[i * C + j];
+    if (!(off > 1e-26 * diagonal)) break;
+    for (int i = 0; i < C; ++i)
+      for (int j = i + 1; j < C; ++j) {
+        if (a[i * C + j] == 0) continue;
+        const double theta = (a[j * C + j] - a[i * C + i]) / (2 * a[i * C + j]);
+        const double tangent = (theta >= 0 ? 1 : -1) / (std::fabs(theta) + std::sqrt(theta * theta + 1));
+        const double cosine = 1 / std::sqrt(tangent * tangent + 1), sine = tangent * cosine;
+        for (int k = 0; k < C; ++k) rotate(a[k * C + i], a[k * C + j], cosine, sine);
+        for (int k = 0; k < C; ++k) rotate(a[i * C + k], a[j * C + k], cosine, sine);
+        for (int k = 0; k < C; ++k) rotate(vectors[k * C + i], vectors[k * C + j], cosine, sine);
+      }
+  }
+  double largest = 0;
+  for (int i = 0; i < C; ++i) largest = std::max(largest, a[i * C + i]);
+  const double cutoff = double(std::numeric_limits<float>::epsilon()) * std::max(B, C);
+  for (int e = 0; e < C; ++e) {
+    if (!(a[e * C + e] > cutoff * cutoff * largest)) continue;
+    for (int j = 0; j < C; ++j) {
+      double dot = 0;
+      for (int k = 0; k < C; ++k) dot += vectors[k * C + e] * cross[k * C + j];
+      for (int i = 0; i < C; ++i) result[i * C + j] += vectors[i * C + e] * dot / a[e * C + e];
+    }
+  }
+  cross = result;
+}
+
+template <int K>
+void LayerState<K>::rotate(double& x, double& y, double cosine, double sine) {
+  const double z = cosine * x - sine * y;
+  y = sine * x + cosine * y;
+  x = z;
+}
+
+}  // namespace

@@ -1,0 +1,216 @@
+// One layer of one KAN in training: its parameters, and its basis functions on a mini-batch.
+#pragma once
+
+#include "vector.h"
+
+namespace {
+
+template <int K>
+struct LayerState {
+  static constexpr int R = K + 1;  // basis functions that are not zero on an interval
+  int I, O, OP, C, T, B, POS, rows, base_kind;
+  bool wide;
+  Buffer base, spline, coef, mask, wb, E, dE, dbase, mb, vb, ms, vs, mc, vc;  // [I][OP], [I][C][OP], E and dE [I][C+2K][OP]
+  Buffer knots, poly, origin, inverse;                                          // [I][T], [I][T+1][R][R], [I][T+1] twice
+  Buffer X, Y, dY, dX;                                                          // [I][B], [B][OP], [B][OP], [I][B]
+  Buffer U, N, S, dS, scratch;                                                  // [I][POS], [I][R][POS], [I][POS] twice; scratch of one neuron
+  std::vector<int32_t> order, start, count, bucket;                             // [I][POS], [I][T+1] twice, [B]
+
+  void setup(int n_in, int n_out, int grid, int batch, int kind) {
+    I = n_in; O = n_out; C = grid + K; T = grid + 2 * K + 1; B = batch; base_kind = kind;
+    wide = O > 4;
+    OP = wide ? (O + 15) / 16 * 16 : O;
+    rows = C + 2 * K;
+    POS = (B + 15) / 16 * 16 + 16 * (T + 2);
+    for (Buffer* b : {&base, &spline, &mask, &wb, &dbase, &mb, &vb, &ms, &vs}) b->resize(I * OP);
+    for (Buffer* b : {&coef, &mc, &vc}) b->resize(I * C * OP);
+    E.resize(I * rows * OP); dE.resize(I * rows * OP);
+    knots.resize(I * T); poly.resize(I * (T + 1) * R * R); origin.resize(I * (T + 1)); inverse.resize(I * (T + 1));
+    X.resize(I * B + 16); Y.resize(B * OP + 16); dY.resize(B * OP + 16); dX.resize(I * B + 16);
+    U.resize(I * POS); N.resize(I * R * POS); S.resize(I * POS); dS.resize(I * POS); scratch.resize((R + 6) * POS);
+    order.assign(I * POS + 16, 0); start.assign(I * (T + 1), 0); count.assign(I * (T + 1), 0); bucket.assign(B + 16, 0);
+  }
+
+  void read(const float* b, const float* s, const float* c, const float* m, const float* t) {
+    for (Buffer* z : {&mb, &vb, &ms, &vs}) std::memset(*z, 0, I * OP * sizeof(float));
+    for (Buffer* z : {&mc, &vc}) std::memset(*z, 0, I * C * OP * sizeof(float));
+    for (int p = 0; p < I; ++p)
+      for (int q = 0; q < O; ++q) {
+        const int edge = p * O + q;
+        base[p * OP + q] = b[edge]; spline[p * OP + q] = s[edge]; mask[p * OP + q] = m[edge];
+        for (int i = 0; i < C; ++i) coef[(p * C + i) * OP + q] = c[edge * C + i];
+      }
+    std::memcpy(knots, t, I * T * sizeof(float));
+    for (int p = 0; p < I; ++p) tabulate(p);
+    refresh();
+  }
+
+  void write(float* b, float* s, float* c, float* t) {
+    for (int p = 0; p < I; ++p)
+      for (int q = 0; q < O; ++q) {
+        const int edge = p * O + q;
+        b[edge] = base[p * OP + q]; s[edge] = spline[p * OP + q];
+        for (int i = 0; i < C; ++i) c[edge * C + i] = coef[(p * C + i) * OP + q];
+      }
+    std::memcpy(t, knots, I * T * sizeof(float));
+  }
+
+  // E = spline_weight * mask * coef, with K rows of zeros before and after, and wb = base_weight * mask.
+  void refresh() {
+    for (int p = 0; p < I; ++p)
+      for (int q = 0; q < OP; ++q) {
+        const int j = p * OP + q;
+        wb[j] = base[j] * mask[j];
+        for (int i = 0; i < C; ++i) E[(p * rows + K + i) * OP + q] = coef[(p * C + i) * OP + q] * (spline[j] * mask[j]);
+      }
+  }
+
+  // The polynomials of the K+1 basis functions on every interval, by Cox-de Boor (appendix B) in u = (x - t_j) / (t_{j+1} - t_j). Bucket c = j + 1 holds
+  // interval j; buckets 0 and T are the outside of the extended knots, where every basis function is zero.
+  void tabulate(int p) {
+    const float* t = knots + p * T;
+    float* table = poly + size_t(p) * (T + 1) * R * R;
+    std::memset(table, 0, (T + 1) * R * R * sizeof(float));
+    std::memset(origin + p * (T + 1), 0, (T + 1) * sizeof(float));
+    std::memset(inverse + p * (T + 1), 0, (T + 1) * sizeof(float));
+    for (int j = 0; j + 1 < T; ++j) {
+      const double h = double(t[j + 1]) - t[j];
+      if (!(h > 0)) continue;
+      origin[p * (T + 1) + j + 1] = t[j];
+      inverse[p * (T + 1) + j + 1] = float(1 / h);
+      double now[R][R] = {}, next[R][R];
+      now[K][0] = 1;  // slot r is basis function j - K + r
+      for (int d = 1; d <= K; ++d) {
+        std::memset(next, 0, sizeof(next));
+        for (int r = K - d; r <= K; ++r) {
+          const int i = j - K + r;
+          if (i < 0 || i + d + 1 > T - 1) continue;
+          const double left = double(t[i + d]) - t[i], right = double(t[i + d + 1]) - t[i + 1];
+          if (left == 0 || right == 0) continue;  // as pykan: the whole 0/0 term is zero
+          for (int e = 0; e < d; ++e) {
+            next[r][e] += now[r][e] * (double(t[j]) - t[i]) / left;
+            next[r][e + 1] += now[r][e] * h / left;
+            if (r < K) {
+              next[r][e] += now[r + 1][e] * (double(t[i + d + 1]) - t[j]) / right;
+              next[r][e + 1] -= now[r + 1][e] * h / right;
+            }
+          }
+        }
+        std::memcpy(now, next, sizeof(now));
+      }
+      if (j > C - 1) {  // no such function K: its row is zero, so let it complete the sum to one, which backward() relies on
+        std::memset(now[K], 0, sizeof(now[K]));
+        now[K][0] = 1;
+        for (int r = 0; r < K; ++r)
+          for (int e = 0; e <= K; ++e) now[K][e] -= now[r][e];
+      }
+      for (int r = 0; r < R; ++r)
+        for (int e = 0; e < R; ++e) table[((j + 1) * R + r) * R + e] = float(now[r][e]);
+    }
+  }
+
+  int first_row(int c) const { return c > 0 && c < T ? c - 1 : 0; }
+
+  // Sort the batch of neuron p into buckets, each beginning at a multiple of 16. Bucket c holds the x with t_{c-1} <= x < t_c.
+  __attribute__((noinline)) void sort(int p) {
+    const float *x = X + p * B, *t = knots + p * T;
+    int32_t *pos = &order[p * POS], *first = &start[p * (T + 1)], *number = &count[p * (T + 1)], at = 0;
+    float* sorted = scratch;
+#if defined(__AVX512F__)
+    const int blocks = (B + 15) / 16;
+    uint16_t *below = reinterpret_cast<uint16_t*>(bucket.data()), *above = below + blocks;  // which samples reach the last knot, the next knot
+    for (int i = 0; i < blocks; ++i) below[i] = uint16_t(i * 16 + 16 <= B ? 0xFFFF : (1 << (B - i * 16)) - 1);
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (int c = 0; c <= T; ++c) {
+      const __m512 edge = _mm512_set1_ps(t[std::min(c, T - 1)]);
+      unsigned any = 0;
+      for (int i = 0; i < blocks; ++i) {
+        above[i] = c < T ? _mm512_mask_cmp_ps_mask(below[i], _mm512_loadu_ps(x + i * 16), edge, _CMP_GE_OQ) : 0;
+        any |= below[i] ^ above[i];
+      }
+      first[c] = at;
+      for (int i = 0; i < (any ? blocks : 0); ++i) {
+        const __mmask16 here = below[i] ^ above[i];
+        _mm512_storeu_ps(sorted + at, _mm512_maskz_compress_ps(here, _mm512_loadu_ps(x + i * 16)));
+        _mm512_storeu_si512(pos + at, _mm512_maskz_compress_epi32(here, _mm512_add_epi32(lanes, _mm512_set1_epi32(i * 16))));
+        at += __builtin_popcount(here);
+      }
+      std::swap(below, above);
+      _mm512_storeu_ps(sorted + at, _mm512_setzero_ps());  // harmless numbers for unused lanes
+      number[c] = at - first[c];
+      at = first[c] + (number[c] + 15) / 16 * 16;
+    }
+#else
+    int32_t* c = bucket.data();
+    std::memset(c, 0, B * sizeof(int32_t));
+    for (int j = 0; j < T; ++j) {
+      const float edge = t[j];
+      for (int b = 0; b < B; ++b) c[b] += x[b] >= edge;
+    }
+    std::memset(number, 0, (T + 1) * sizeof(int32_t));
+    for (int b = 0; b < B; ++b) ++number[c[b]];
+    for (int j = 0; j <= T; ++j) {
+      first[j] = at;
+      at += (number[j] + 15) / 16 * 16;
+      number[j] = 0;
+    }
+    std::memset(sorted, 0, at * sizeof(float));  // harmless numbers for unused lanes
+    for (int b = 0; b < B; ++b) {
+      const int32_t to = first[c[b]] + number[c[b]]++;
+      pos[to] = b;
+      sorted[to] = x[b];
+    }
+#endif
+  }
+
+  // Values of the K+1 functions and of the base function, and the derivative of the latter, in sorted order.
+  __attribute__((noinline)) void evaluate(int p) {
+    const float* sorted = scratch;
+    float *u = U + p * POS, *value = N + size_t(p) * R * POS, *s = S + p * POS, *ds = dS + p * POS;
+    for (int c = 0; c <= T; ++c) {
+      const int from = start[p * (T + 1) + c], to = from + count[p * (T + 1) + c];
+      const float* a = poly + (size_t(p) * (T + 1) + c) * R * R;
+      const float zero = origin[p * (T + 1) + c], scale = inverse[p * (T + 1) + c];
+      for (int i = from; i < to; i += 16) {
+        const v16 x = load(sorted + i), y = (x - zero) * scale;
+        store(u + i, y);
+        for (int r = 0; r < R; ++r) {
+          v16 f = splat(a[r * R + K]);
+          for (int e = K - 1; e >= 0; --e) f = f * y + a[r * R + e];
+          store(value + r * POS + i, f);
+        }
+        if (base_kind == 0) {
+          const v16 sigmoid = 1.0f / (1.0f + exponential(-x));
+          store(s + i, x * sigmoid);
+          store(ds + i, sigmoid * (1.0f + x * (1.0f - sigmoid)));
+        } else {
+          store(s + i, base_kind == 1 ? x : splat(0.0f));
+          store(ds + i, splat(base_kind == 1 ? 1.0f : 0.0f));
+        }
+      }
+    }
+  }
+
+  // passes.h
+  template <int V>
+  void accumulate(int p, int block);
+  __attribute__((noinline)) void accumulate_narrow(int p);
+  void forward();
+  __attribute__((noinline)) void slopes(int p, float* slope);
+  template <int V, bool kInput>
+  void reverse(int p, int block, const float* slope, float* dx);
+  __attribute__((noinline)) void reverse_narrow(int p, const float* slope, float* dx);
+  __attribute__((noinline)) void backward(bool want_input);
+  __attribute__((noinline)) void update(const AdamStep& adam);
+
+  // adapt.h
+  bool adapt(float eps);
+  template <class Visit>
+  void each(int p, Visit visit) const;
+  void place(int p, const std::vector<float>& x, float eps);
+  void solve(std::vector<double>& gram, std::vector<double>& cross) const;
+  void pseudo_solve(std::vector<double>& a, std::vector<double>& cross) const;
+  static void rotate(double& x, double& y, double cosine, double sine);
+};
+
+}  // namespace

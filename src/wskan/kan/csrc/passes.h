@@ -1,0 +1,206 @@
+// Forward and backward pass of a layer, and the update of its parameters.
+#pragma once
+
+#include "layer.h"
+
+namespace {
+
+template <int K>
+template <int V>
+void LayerState<K>::accumulate(int p, int block) {
+  const float *value = N + size_t(p) * R * POS, *s = S + p * POS;
+  const int32_t* pos = &order[p * POS];
+  v16 w[V];
+  for (int v = 0; v < V; ++v) w[v] = load(wb + p * OP + (block + v) * 16);
+  for (int c = 0; c <= T; ++c) {
+    const int from = start[p * (T + 1) + c], to = from + count[p * (T + 1) + c];
+    if (from == to) continue;
+    v16 e[R][V];
+    for (int r = 0; r < R; ++r)
+      for (int v = 0; v < V; ++v) e[r][v] = load(E + (p * rows + first_row(c) + r) * OP + (block + v) * 16);
+    for (int i = from; i < to; ++i) {
+      float* y = Y + pos[i] * OP + block * 16;
+      for (int v = 0; v < V; ++v) {
+        v16 total = load(y + v * 16) + s[i] * w[v];
+        for (int r = 0; r < R; ++r) total += value[r * POS + i] * e[r][v];
+        store(y + v * 16, total);
+      }
+    }
+  }
+}
+
+template <int K>
+void LayerState<K>::accumulate_narrow(int p) {
+  const float *value = N + size_t(p) * R * POS, *s = S + p * POS;
+  const int32_t* pos = &order[p * POS];
+  float* result = scratch;
+  for (int c = 0; c <= T; ++c) {
+    const int from = start[p * (T + 1) + c], to = from + count[p * (T + 1) + c];
+    for (int q = 0; q < O; ++q) {
+      const float* e = E + (p * rows + first_row(c)) * OP + q;
+      for (int i = from; i < to; i += 16) {
+        v16 total = load(s + i) * wb[p * OP + q];
+        for (int r = 0; r < R; ++r) total += load(value + r * POS + i) * e[r * OP];
+        store(result + i, total);
+      }
+      for (int i = from; i < to; ++i) Y[pos[i] * OP + q] += result[i];
+    }
+  }
+}
+
+template <int K>
+void LayerState<K>::forward() {
+  std::memset(Y, 0, size_t(B) * OP * sizeof(float));
+  for (int p = 0; p < I; ++p) {
+    sort(p);
+    evaluate(p);
+    if (!wide) { accumulate_narrow(p); continue; }
+    int block = 0;
+    for (; block + 2 <= OP / 16; block += 2) accumulate<2>(p, block);
+    if (block < OP / 16) accumulate<1>(p, block);
+  }
+}
+
+// Derivatives of functions 1..K on neuron p. The K+1 functions sum to a constant, so function 0 needs none: see reverse().
+template <int K>
+void LayerState<K>::slopes(int p, float* slope) {
+  const float* u = U + p * POS;
+  for (int c = 0; c <= T; ++c) {
+    const int from = start[p * (T + 1) + c], to = from + count[p * (T + 1) + c];
+    const float* a = poly + (size_t(p) * (T + 1) + c) * R * R;
+    const float scale = inverse[p * (T + 1) + c];
+    for (int i = from; i < to; i += 16) {
+      const v16 y = load(u + i);
+      for (int r = 1; r < R; ++r) {
+        v16 f = splat(a[r * R + K] * (K * scale));
+        for (int e = K - 1; e >= 1; --e) f = f * y + a[r * R + e] * (e * scale);
+        store(slope + (r - 1) * POS + i, f);
+      }
+    }
+  }
+}
+
+template <int K>
+template <int V, bool kInput>
+void LayerState<K>::reverse(int p, int block, const float* slope, float* dx) {
+  const float *value = N + size_t(p) * R * POS, *s = S + p * POS, *ds = dS + p * POS;
+  const int32_t* pos = &order[p * POS];
+  v16 w[V], dw[V] = {};
+  for (int v = 0; v < V; ++v) w[v] = load(wb + p * OP + (block + v) * 16);
+  for (int c = 0; c <= T; ++c) {
+    const int from = start[p * (T + 1) + c], to = from + count[p * (T + 1) + c];
+    if (from == to) continue;
+    const size_t row = size_t(p * rows + first_row(c)) * OP + block * 16;
+    v16 difference[R][V], de[R][V] = {};
+    for (int r = 1; r < R; ++r)
+      for (int v = 0; v < V; ++v) difference[r][v] = load(E + row + r * OP + v * 16) - load(E + row + v * 16);
+    for (int i = from; i < to; ++i) {
+      const float* g = dY + pos[i] * OP + block * 16;
+      v16 along = {};
+      for (int v = 0; v < V; ++v) {
+        const v16 gv = load(g + v * 16);
+        for (int r = 0; r < R; ++r) de[r][v] += value[r * POS + i] * gv;
+        dw[v] += s[i] * gv;
+        if (kInput) {
+          v16 tangent = ds[i] * w[v];
+          for (int r = 1; r < R; ++r) tangent += slope[(r - 1) * POS + i] * difference[r][v];
+          along += tangent * gv;
+        }
+      }
+      if (kInput) dx[pos[i]] += sum(along);
+    }
+    for (int r = 0; r < R; ++r)
+      for (int v = 0; v < V; ++v) {
+        float* to_row = dE + row + r * OP + v * 16;
+        store(to_row, load(to_row) + de[r][v]);
+      }
+  }
+  for (int v = 0; v < V; ++v) store(dbase + p * OP + (block + v) * 16, dw[v]);
+}
+
+template <int K>
+void LayerState<K>::reverse_narrow(int p, const float* slope, float* dx) {
+  const float *value = N + size_t(p) * R * POS, *s = S + p * POS, *ds = dS + p * POS;
+  const int32_t* pos = &order[p * POS];
+  float *g = scratch + K * POS, *along = scratch + (K + 1) * POS;
+  for (int q = 0; q < O; ++q) {
+    v16 dw = {};
+    const float w = wb[p * OP + q];
+    for (int c = 0; c <= T; ++c) {
+      const int from = start[p * (T + 1) + c], to = from + count[p * (T + 1) + c];
+      if (from == to) continue;
+      for (int i = from; i < to; ++i) g[i] = dY[pos[i] * OP + q];
+      for (int i = to; i % 16; ++i) g[i] = 0.0f;
+      const size_t row = size_t(p * rows + first_row(c)) * OP + q;
+      v16 de[R] = {};
+      for (int i = from; i < to; i += 16) {
+        const v16 gv = load(g + i);
+        v16 tangent = load(ds + i) * w;
+        for (int r = 0; r < R; ++r) de[r] += load(value + r * POS + i) * gv;
+        for (int r = 1; r < R; ++r) tangent += load(slope + (r - 1) * POS + i) * (E[row + r * OP] - E[row]);
+        dw += load(s + i) * gv;
+        store(along + i, tangent * gv);
+      }
+      for (int i = from; i < to; ++i) dx[pos[i]] += along[i];
+      for (int r = 0; r < R; ++r) dE[row + r * OP] += sum(de[r]);
+    }
+    dbase[p * OP + q] = sum(dw);
+  }
+}
+
+// Gradients of E and wb from dY; of the input, into dX, where a layer below wants it.
+template <int K>
+void LayerState<K>::backward(bool want_input) {
+  std::memset(dE, 0, size_t(I) * rows * OP * sizeof(float));
+  std::memset(dX, 0, size_t(I) * B * sizeof(float));
+  float* slope = scratch;
+  for (int p = 0; p < I; ++p) {
+    float* dx = dX + p * B;
+    if (want_input || !wide) slopes(p, slope);
+    if (!wide) { reverse_narrow(p, slope, dx); continue; }
+    int block = 0;
+    for (; block + 2 <= OP / 16; block += 2) want_input ? reverse<2, true>(p, block, slope, dx) : reverse<2, false>(p, block, slope, dx);
+    if (block < OP / 16) want_input ? reverse<1, true>(p, block, slope, dx) : reverse<1, false>(p, block, slope, dx);
+  }
+}
+
+// Chain rule from E = spline_weight * mask * coef to its factors, one Adam step, and the new E, in one pass.
+template <int K>
+void LayerState<K>::update(const AdamStep& adam) {
+  for (int p = 0; p < I; ++p) {
+    int q = 0;
+    for (; q + 16 <= OP; q += 16) {
+      const int j = p * OP + q;
+      const v16 m = load(mask + j), s = load(spline + j), scale = s * m;
+      v16 ds = {};
+      for (int i = 0; i < C; ++i) ds += load(dE + (p * rows + K + i) * OP + q) * load(coef + (p * C + i) * OP + q);
+      const v16 fresh = adam(s, ds * m, ms + j, vs + j);
+      store(spline + j, fresh);
+      const v16 b = adam(load(base + j), load(dbase + j) * m, mb + j, vb + j);
+      store(base + j, b);
+      store(wb + j, b * m);
+      for (int i = 0; i < C; ++i) {
+        const int at = (p * C + i) * OP + q, row = (p * rows + K + i) * OP + q;
+        const v16 c = adam(load(coef + at), load(dE + row) * scale, mc + at, vc + at);
+        store(coef + at, c);
+        store(E + row, c * (fresh * m));
+      }
+    }
+    for (; q < OP; ++q) {
+      const int j = p * OP + q;
+      const float m = mask[j], scale = spline[j] * m;
+      float ds = 0;
+      for (int i = 0; i < C; ++i) ds += dE[(p * rows + K + i) * OP + q] * coef[(p * C + i) * OP + q];
+      adam(spline[j], ds * m, ms[j], vs[j]);
+      adam(base[j], dbase[j] * m, mb[j], vb[j]);
+      wb[j] = base[j] * m;
+      for (int i = 0; i < C; ++i) {
+        const int at = (p * C + i) * OP + q, row = (p * rows + K + i) * OP + q;
+        adam(coef[at], dE[row] * scale, mc[at], vc[at]);
+        E[row] = coef[at] * (spline[j] * m);
+      }
+    }
+  }
+}
+
+}  // namespace
