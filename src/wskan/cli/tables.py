@@ -11,19 +11,19 @@ def print_scores(records: Mapping[str, Mapping[str, Any]], title: str | None = N
     from rich.console import Console
     from rich.table import Table
 
-    first = next(iter(records.values()))
+    metrics = [name for name in next(iter(records.values()))["test"] if name != "loss"]
     table = Table(title=title)
     for column in (
         "model",
         "parameters",
-        *(f"{split} {name}" for split in ("val", "test") for name in first["test"]),
+        *(f"{split} {name}" for name in metrics for split in ("val", "test")),
         "epochs",
-        "training",
+        "seconds",
     ):
         table.add_column(column, justify="left" if column == "model" else "right")
     for name, record in records.items():
-        scores = [f"{value:.4g}" for split in ("val", "test") for value in record[split].values()]
+        scores = [f"{record[split][metric]:.4g}" for metric in metrics for split in ("val", "test")]
         table.add_row(
-            name, f"{record['parameters']:,}", *scores, str(record["epochs"]), f"{record['train_seconds']:,.0f} s"
+            name, f"{record['parameters']:,}", *scores, str(record["epochs"]), f"{record['train_seconds']:,.0f}"
         )
     Console().print(table)

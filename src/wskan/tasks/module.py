@@ -7,7 +7,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
@@ -113,3 +113,13 @@ class MovableCheckpoint(ModelCheckpoint):
             return value.replace(before, now, 1) if isinstance(value, str) else value
 
         super().load_state_dict(moved(state_dict))
+
+
+class ProgressBar(RichProgressBar):
+    """Without the number of the log, which tells nobody anything."""
+
+    def get_metrics(
+        self, trainer: L.Trainer, pl_module: L.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """What is shown beside the bar."""
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}

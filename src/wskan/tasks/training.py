@@ -23,7 +23,7 @@ from wskan.provenance import provenance
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.evaluation import evaluate
-from wskan.tasks.module import Clock, MovableCheckpoint, TrainingModule
+from wskan.tasks.module import Clock, MovableCheckpoint, ProgressBar, TrainingModule
 from wskan.tasks.run import Run, begin_run, write_record
 from wskan.tasks.task import Task
 from wskan.zoo import SPLITS, Zoo
@@ -168,9 +168,7 @@ def _callbacks(task: Task, config: TrainConfig, progress: bool) -> list[Callback
     if config.patience:
         callbacks.append(EarlyStopping(f"val_{task.monitor}", mode=task.mode, patience=config.patience))
     if progress:
-        from lightning.pytorch.callbacks import RichProgressBar
-
-        callbacks.append(RichProgressBar(leave=False))
+        callbacks.append(ProgressBar(leave=False))
     return callbacks
 
 
