@@ -1,30 +1,11 @@
-import itertools
-
 import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given
 
 from wskan.errors import DataError, ShapeError
-from wskan.kan import KANSpec, Layer, Population, extend_knots
-
-
-def random_population(widths: tuple[int, ...], size: int, seed: int, grid: int = 4) -> Population:
-    """KANs with random weights, masks and grids, none of them special."""
-    spec, generator = KANSpec(widths=widths, grid=grid), torch.Generator().manual_seed(seed)
-    layers = []
-    for n, m in itertools.pairwise(widths):
-        inner = (torch.rand(size, n, grid + 1, generator=generator) + 0.1).cumsum(-1) - 1.5
-        layers.append(
-            Layer(
-                base_weight=torch.randn(size, n, m, generator=generator),
-                spline_weight=torch.randn(size, n, m, generator=generator),
-                coef=torch.randn(size, n, m, spec.num_basis, generator=generator) * 0.3,
-                mask=(torch.rand(size, n, m, generator=generator) < 0.8).float(),
-                knots=extend_knots(inner, spec.degree),
-            )
-        )
-    return Population(spec, layers)
+from wskan.kan import KANSpec, Layer, Population
+from wskan.testing import random_population
 
 
 @given(st.integers(0, 10**6), st.integers(2, 6), st.integers(2, 6))

@@ -220,13 +220,14 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     build_zoo(TINY, tmp_path / "zoo").verify()
 
 
-def test_recipes_round_trip_and_bad_ones_are_refused() -> None:
+def test_recipes_round_trip_and_bad_ones_are_refused(tmp_path: Path) -> None:
     for recipe in RECIPES.values():
         assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     with pytest.raises(DataError, match="mnist-inr"):
         get_recipe("nope")
     with pytest.raises(DataError, match="1,497 images"):
-        build_zoo(dataclasses.replace(TINY, train=2000), "/nonexistent/never")
+        build_zoo(dataclasses.replace(TINY, train=2000), tmp_path / "never")
+    assert not (tmp_path / "never").exists()
     for bad in (
         {},
         {**TINY.to_dict(), "x": 1},

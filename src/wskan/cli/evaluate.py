@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -13,9 +13,9 @@ import tyro
 class Evaluate:
     """Score a trained model on a split of a zoo, its own or another."""
 
-    run_folder: tyro.conf.Positional[Path]
+    run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run, as `wskan train` made it."""
-    zoo: tyro.conf.Positional[Path]
+    zoo: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ZOO")]
     """The zoo."""
     split: Literal["train", "val", "test"] = "test"
     """Which KANs."""

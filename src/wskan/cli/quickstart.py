@@ -6,7 +6,7 @@ import dataclasses
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Quickstart:
     """Train a zoo of 1,797 KANs, one for each of scikit-learn's digits, and a WS-KAN that tells from a KAN's weights which digit it represents."""
 
-    folder: tyro.conf.Positional[Path] = Path("quickstart")
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")] = Path("quickstart")
     """Where zoo, models, table and pictures are kept. Run again, it goes on from what is there."""
     epochs: int = 80
     """Passes over the training KANs."""

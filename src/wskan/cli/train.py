@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -13,9 +13,9 @@ import tyro
 class Train:
     """Train a model on a zoo, or go on with a run that was interrupted. Scores the best epoch's model on the test split."""
 
-    zoo: tyro.conf.Positional[Path]
+    zoo: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ZOO")]
     """The zoo, as `wskan zoo build` made it."""
-    folder: tyro.conf.Positional[Path]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Where the run is kept."""
     model: Literal["ws_kan", "mlp"] = "ws_kan"
     """Which model."""

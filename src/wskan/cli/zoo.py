@@ -13,9 +13,9 @@ import tyro
 class Build:
     """Train the KANs of a recipe, or finish a zoo that was interrupted."""
 
-    recipe: tyro.conf.Positional[str]
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """Name of a recipe, e.g. digits-inr, mnist-inr, fashion-mnist-inr, kmnist-inr, cifar10-inr, sine-inr; with -constant for the paper's constant learning rate."""
-    folder: tyro.conf.Positional[Path]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Where the zoo is to lie."""
     train: int | None = None
     """Training KANs, if not as many as the recipe says."""
@@ -57,7 +57,7 @@ class Build:
 class Info:
     """Print counts, PSNR quantiles, size and recipe of a zoo."""
 
-    folder: tyro.conf.Positional[Path]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """The zoo."""
 
     def run(self) -> None:
@@ -70,7 +70,7 @@ class Info:
 class Verify:
     """Check every byte of a zoo against its manifest."""
 
-    folder: tyro.conf.Positional[Path]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """The zoo."""
 
     def run(self) -> None:

@@ -56,6 +56,7 @@ def build_zoo(
     if missing:
         targets = load_targets(recipe, data_root, fetch=fetch)
         manifest = _same_data(manifest, targets, folder)
+        manifest.write(folder)  # before any shard: a folder with shards and no manifest would be nobody's zoo
         done = len(recipe) - sum(len(recipe.shard_rows(shard)) for shard in missing)
         with _progress_bar(recipe, done, progress) as advance:
             for shard in missing:
@@ -84,9 +85,7 @@ def _start(recipe: Recipe, folder: Path) -> Manifest:
     if not (folder / "manifest.json").exists():
         if not empty(folder):
             raise DataError(f"{folder} is not empty and holds no zoo; choose another folder")
-        manifest = Manifest(recipe, built_with={"torch": torch.__version__, "machine": platform.machine()})
-        manifest.write(folder)
-        return manifest
+        return Manifest(recipe, built_with={"torch": torch.__version__, "machine": platform.machine()})
     manifest = Manifest.read(folder)
     if manifest.recipe != recipe:
         raise DataError(
