@@ -19,7 +19,7 @@ from wskan.graph import kan_graph, to_pyg
 from wskan.kan import KANSpec, Population
 from wskan.models import WSKAN, WSKANConfig
 
-KINDS = ("pyg fp32", "dense fp32", "dense bf16", "dense bf16 compiled", "dense bf16 checkpointed")
+KINDS = ("pyg fp32", "dense fp32", "dense bf16", "dense bf16 checkpointed")
 
 
 def step(kind: str, hidden: int, batch: int, width: int = 32) -> Callable[[], None]:
@@ -32,7 +32,7 @@ def step(kind: str, hidden: int, batch: int, width: int = 32) -> Callable[[], No
         )
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    forward, data = torch.compile(model.forward, dynamic=False) if "compiled" in kind else model, graph
+    forward, data = model, graph
     if kind.startswith("pyg"):
         from torch_geometric.data import Batch
 
