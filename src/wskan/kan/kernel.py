@@ -1,14 +1,8 @@
-"""The C++ kernel (csrc/): compiled once for this machine, cached, and called through ctypes."""
+"""The C++ kernel that fits KANs (csrc/)."""
 
 from __future__ import annotations
 
 import ctypes
-import functools
-import hashlib
-import os
-import platform
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,14 +14,13 @@ from torch import Tensor
 
 from wskan.kan.population import FIELDS, Population
 from wskan.kan.spec import BASES, KANSpec
+from wskan.native import load_library
 
 if TYPE_CHECKING:
     from wskan.kan.fit import FitConfig
 
-SOURCES = Path(__file__).with_name("csrc")
+SOURCE = Path(__file__).with_name("csrc") / "kernel.cpp"
 DEGREES = range(1, 6)  # those instantiated in csrc/kernel.cpp
-# No -ffast-math: it would change the floating-point mode of the whole process and optimise NaN checks away.
-FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-pthread"]
 
 
 def unavailable(spec: KANSpec) -> str | None:
@@ -128,56 +121,9 @@ def _call(
     return result[0]
 
 
-@functools.cache
 def _library() -> Any:
     """The loaded library, or a sentence that says why there is none."""
-    path = _cache_folder() / f"kernel-{_fingerprint()}.so"
-    try:
-        if not path.exists():
-            _compile(path)
-        library = ctypes.CDLL(str(path))
-    except Exception as error:  # a broken compiler fails in many ways, and none may stop the torch path
-        return f"no working C++ compiler ({type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''})"
-    library.wskan_fit.restype = ctypes.c_int
+    library = load_library(SOURCE, "-pthread")
+    if not isinstance(library, str):
+        library.wskan_fit.restype = ctypes.c_int
     return library
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("WSKAN_CACHE", Path.home() / ".cache" / "wskan")) / "kernels"
-
-
-def _fingerprint() -> str:
-    """Changes with the source, the flags, PyTorch and the processor, for which it is compiled."""
-    digest = hashlib.sha256()
-    for path in sorted(SOURCES.iterdir()):
-        digest.update(path.read_bytes())
-    digest.update(repr((FLAGS, torch.__version__, platform.machine(), _processor())).encode())
-    return digest.hexdigest()[:16]
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return "".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
-
-
-def _compile(path: Path) -> None:
-    """Build in a folder of our own and rename: no lock that a killed process could leave behind."""
-    from torch.utils import cpp_extension
-
-    if not shutil.which(cpp_extension.get_cxx_compiler()):
-        raise FileNotFoundError(f"{cpp_extension.get_cxx_compiler()} not found")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        cpp_extension.load(
-            name="wskan_kernel",
-            sources=[str(SOURCES / "kernel.cpp")],
-            extra_cflags=[*FLAGS, native],
-            extra_ldflags=["-pthread"],
-            build_directory=folder,
-            is_python_module=False,
-        )
-        os.replace(Path(folder) / "wskan_kernel.so", path)

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from wskan.errors import ShapeError
 from wskan.graph import KANGraph, edge_positions, node_positions, num_edge_positions, num_node_positions
 from wskan.models.base import MetaNetwork, ModelConfig
-from wskan.models.blocks import MLP, LayerNorm
+from wskan.models.blocks import MLP, LayerNorm, activation
 from wskan.models.messages import Half, edge_activations, edge_messages
 
 
@@ -32,11 +33,26 @@ class WSKANConfig(ModelConfig):
     checkpoint_activations: bool = False
 
 
+class Embedding(NamedTuple):
+    """How the first states of edges came from their features: ``weight @ feature + offset``, for what is linear in them to be done on the features, which are fewer.
+
+    Attributes:
+        features: ``[B, n_l, n_{l+1}, F]`` of each layer.
+        weight: ``[h, F]``.
+        offsets: ``[n_l or 1, n_{l+1} or 1, h]`` of each layer.
+    """
+
+    features: Sequence[Tensor]
+    weight: Tensor
+    offsets: Sequence[Tensor]
+
+
 class WSKANLayer(nn.Module):
     """One round of message passing (section 3.3, steps a to d), with residual connections, and layer normalisation of the nodes.
 
     The messages of a complete bipartite block need no gather and no scatter: with W[v; e] = W_v v + W_e e, the node half is projected once a
-    node and broadcast over its edges; and since a sum commutes with the second linear layer, that is applied after the sum.
+    node and broadcast over its edges; and since a sum commutes with the second linear layer, that is applied after the sum. Where two linear
+    layers follow each other they are multiplied first.
     Edges are not normalised: that costs a tenth of the time and learned more slowly (docs/decisions.md).
     """
 
@@ -52,7 +68,12 @@ class WSKANLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, nodes: Tensor, edges: Sequence[Tensor], masks: Sequence[Tensor | None], degrees: tuple[Tensor, Tensor]
+        self,
+        nodes: Tensor,
+        edges: Sequence[Tensor],
+        masks: Sequence[Tensor | None],
+        degrees: tuple[Tensor, Tensor],
+        embedding: Embedding | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """New states of nodes and edges.
 
@@ -61,25 +82,42 @@ class WSKANLayer(nn.Module):
             edges: ``[B, n_l, n_{l+1}, h]`` for each layer of edges.
             masks: ``[B, n_l, n_{l+1}, 1]`` each, or None.
             degrees: numbers of incoming and of outgoing edges of each node, ``[1 or B, N, 1]``.
+            embedding: where ``edges`` came from, if they are the first states.
         """
         v, widths = self.node_norm(nodes), [edges[0].shape[1], *(edge.shape[2] for edge in edges)]
-        blocks, new_edges = self._halves(v, widths), []
-        into, outof = [torch.zeros_like(v[:, : widths[0]])], list[Tensor]()
+        read = [None] * len(edges) if embedding is None else embedding.features
+        into, outof, new_edges = [torch.zeros_like(v[:, : widths[0]])], list[Tensor](), []
         second = None if self.edge_update is None else self.edge_update.second
-        for edge, mask, halves in zip(edges, masks, blocks, strict=True):
-            forward, backward, new_edge = edge_messages(edge, mask, *halves, second)  # c
+        for edge, mask, halves, x in zip(edges, masks, self._halves(v, widths, embedding), read, strict=True):
+            forward, backward, new_edge = edge_messages(edge, mask, *halves, second, x)  # c
             into.append(forward)
             outof += [] if backward is None else [backward]
             new_edges.append(new_edge)
-        received = _linear_of_sum(self.forward_message.second, into, degrees[0])
-        parts = [v, self.forward_update(torch.cat([v, received], -1))]  # a
+        outof.append(torch.zeros_like(v[:, -widths[-1] :]))
+        updates = [(self.forward_message, self.forward_update, into, degrees[0])]  # a
         if self.backward_message is not None and self.backward_update is not None:
-            outof.append(torch.zeros_like(v[:, -widths[-1] :]))
-            received = _linear_of_sum(self.backward_message.second, outof, degrees[1])
-            parts.append(self.backward_update(torch.cat([v, received], -1)))  # b
-        return nodes + self.dropout(self.node_update(torch.cat(parts, -1))), new_edges  # d
+            updates.append((self.backward_message, self.backward_update, outof, degrees[1]))  # b
+        return nodes + self.dropout(self._update_nodes(v, updates)), new_edges  # d
 
-    def _halves(self, v: Tensor, widths: Sequence[int]) -> list[tuple[Half, Half | None, Half | None]]:
+    def _update_nodes(self, v: Tensor, updates: Sequence[tuple[MLP, MLP, list[Tensor], Tensor]]) -> Tensor:
+        """MLP_v^(3)(v, MLP_v^(2;F)(v, sum), MLP_v^(2;B)(v, sum)), given the activations of MLP_v^(1) summed over neighbours."""
+        outer = self.node_update.first.weight.chunk(1 + len(updates), 1)
+        parts, weights = [v], [outer[0]]
+        bias: Tensor = self.node_update.first.bias
+        for columns, (message, update, sums, degree) in zip(outer[1:], updates, strict=True):
+            own, received = update.first.weight.chunk(2, 1)
+            inner = torch.cat([own, received @ message.second.weight], 1)
+            # the bias of a message counts as often as there are edges
+            first = F.linear(torch.cat([v, torch.cat(sums, 1)], -1), inner, update.first.bias)
+            parts.append(activation(first + degree * (received @ message.second.bias).to(degree.dtype)))
+            weights.append(columns @ update.second.weight)
+            bias = bias + columns @ update.second.bias
+        out: Tensor = self.node_update.second(activation(F.linear(torch.cat(parts, -1), torch.cat(weights, 1), bias)))
+        return out
+
+    def _halves(
+        self, v: Tensor, widths: Sequence[int], embedding: Embedding | None
+    ) -> list[tuple[Half, Half | None, Half | None]]:
         """For each block, the first linear layers of MLP_v^(1;F)(source, e), MLP_v^(1;B)(target, e) and MLP_e(source, target, e), node halves done."""
         h, mlps = v.shape[-1], [self.forward_message, self.backward_message, self.edge_update]
         columns: list[tuple[Tensor, Tensor]] = [
@@ -94,13 +132,24 @@ class WSKANLayer(nn.Module):
         for i in range(len(widths) - 1):
             backward = None if own[1] is None else Half(own[1], None, done[1][i + 1])
             update = None if own[2] is None else Half(own[2], done[-2][i], done[-1][i + 1])
-            blocks.append((Half(own[0], done[0][i], None), backward, update))  # type: ignore[arg-type]
+            halves = (Half(own[0], done[0][i], None), backward, update)  # type: ignore[arg-type]
+            if embedding is not None:
+                halves = tuple(None if half is None else _of_features(half, embedding, i) for half in halves)  # type: ignore[assignment]
+            blocks.append(halves)
         return blocks
 
 
-def _linear_of_sum(linear: nn.Linear, sums: Sequence[Tensor], degree: Tensor) -> Tensor:
-    """``sum(linear(message))`` from the sums of messages ``[B, n_l, h]`` of each layer: the bias counts as often as there are edges."""
-    return F.linear(torch.cat(list(sums), 1), linear.weight) + degree * linear.bias.to(degree.dtype)
+def _of_features(half: Half, embedding: Embedding, i: int) -> Half:
+    """The same first layer, reading the features of edges in place of their first states."""
+    source, target = half.source, half.target
+    size, shift = len(embedding.features[i]), F.linear(embedding.offsets[i], half.weight)
+    if len(shift) > 1 or (target is None and shift.shape[1] == 1):  # the shift differs among sources, or not at all
+        shift = shift[:, 0].expand(size, -1, -1)
+        source = shift if source is None else source + shift
+    else:
+        shift = shift[0].expand(size, -1, -1)
+        target = shift if target is None else target + shift
+    return Half(half.weight @ embedding.weight, source, target)
 
 
 class WSKAN(MetaNetwork):
@@ -143,34 +192,44 @@ class WSKAN(MetaNetwork):
 
     def forward(self, graph: KANGraph) -> Tensor | list[Tensor]:
         """``[B, out_dim]``, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer with the edge read-out."""
-        nodes, edges = self.embed(graph)
+        nodes, edges, embedding = self.embed(graph)
         masks = [None if mask is None else mask.unsqueeze(-1).to(edges[0].dtype) for mask in graph.edge_mask]
         degrees = _degrees(graph, masks, edges[0])
         for layer in self.layers:
             if self.config.checkpoint_activations and torch.is_grad_enabled():
-                nodes, edges = checkpoint(layer, nodes, edges, masks, degrees, use_reentrant=False)
+                nodes, edges = checkpoint(layer, nodes, edges, masks, degrees, embedding, use_reentrant=False)
             else:
-                nodes, edges = layer(nodes, edges, masks, degrees)
+                nodes, edges = layer(nodes, edges, masks, degrees, embedding)
+            embedding = None
         if self.edge_norm is not None:
             return self._edge_readout(self.norm(nodes), [self.edge_norm(edge) for edge in edges], graph.widths)
         pooled = _pool(nodes, graph.node_mask, graph.widths)
         out: Tensor = self.head(self.dropout(self.norm(pooled)))
         return out
 
-    def embed(self, graph: KANGraph) -> tuple[Tensor, list[Tensor]]:
+    def embed(self, graph: KANGraph) -> tuple[Tensor, list[Tensor], Embedding | None]:
         """First states of nodes ``[B, N, h]`` and edges: features and positions."""
         self.check(graph.num_layers, graph.widths[0], graph.widths[-1])
         graph = self.standardize(graph)
-        edges = [self.edge_embedding(edge) for edge in graph.edges]
+        edges = [F.linear(edge, self.edge_embedding.weight) for edge in graph.edges]
         nodes = self.node_constant.to(edges[0].dtype).expand(len(graph), sum(graph.widths), -1)
+        offsets = [self.edge_embedding.bias.to(edges[0].dtype).expand(1, 1, -1)] * len(edges)
         if self.node_embedding is not None:
             nodes = nodes + self.node_embedding(torch.cat(graph.nodes, 1))
         if self.node_position is not None and self.edge_position is not None:
             nodes = nodes + _lookup(self.node_position, torch.cat(node_positions(graph.widths)), nodes)
-            edges = [
-                e + _lookup(self.edge_position, p, e) for e, p in zip(edges, edge_positions(graph.widths), strict=True)
+            positions = edge_positions(graph.widths)
+            if len(positions) > 1:  # they follow from one endpoint
+                positions = (positions[0][:, :1], *(p[:1, :1] for p in positions[1:-1]), positions[-1][:1])
+            offsets = [
+                offset + _lookup(self.edge_position, p, edges[0]) for offset, p in zip(offsets, positions, strict=True)
             ]
-        return nodes, edges
+        embedding = (
+            Embedding(graph.edges, self.edge_embedding.weight, offsets)
+            if all(1 in offset.shape[:2] for offset in offsets)
+            else None
+        )
+        return nodes, [edge + offset for edge, offset in zip(edges, offsets, strict=True)], embedding
 
     def _edge_readout(self, v: Tensor, edges: Sequence[Tensor], widths: Sequence[int]) -> list[Tensor]:
         """A perceptron of (source, target, edge)."""

@@ -1,7 +1,7 @@
 // One layer of one KAN in training: its parameters, and its basis functions on a mini-batch.
 #pragma once
 
-#include "vector.h"
+#include "optimize.h"
 
 namespace {
 

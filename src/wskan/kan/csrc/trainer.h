@@ -10,6 +10,14 @@
 
 namespace {
 
+// to[j][i] = from[i][j], for n rows of m numbers.
+__attribute__((noinline)) void transpose(const float* from, int from_stride, int n, int m, float* to, int to_stride) {
+  for (int j = 0; j < m; j += 16)
+    for (int i = 0; i < n; i += 16)
+      for (int b = j; b < std::min(j + 16, m); ++b)
+        for (int a = i; a < std::min(i + 16, n); ++a) to[b * to_stride + a] = from[a * from_stride + b];
+}
+
 struct Problem {  // everything the KANs have in common
   int32_t layers, grid, degree, base, loss;
   const int32_t* widths;
@@ -134,15 +142,6 @@ class Trainer {
     }
     return total / double(P.points);
   }
-};
-
-class FlushDenormals {  // a thread's own setting: denormal numbers cost a hundred cycles each and carry nothing here
-#if defined(__SSE__)
-  unsigned saved = _mm_getcsr();
- public:
-  FlushDenormals() { _mm_setcsr(saved | 0x8040); }
-  ~FlushDenormals() { _mm_setcsr(saved); }
-#endif
 };
 
 template <int K>

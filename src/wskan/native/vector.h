@@ -1,4 +1,4 @@
-// Vectors of 16 floats, aligned buffers, random numbers and Adam's step.
+// Vectors of 16 floats and aligned buffers, for every kernel of this library.
 #pragma once
 
 #include <algorithm>
@@ -67,32 +67,6 @@ inline v16 exponential(v16 x) {
   return p * scale;
 }
 
-// to[j][i] = from[i][j], for n rows of m numbers.
-__attribute__((noinline)) void transpose(const float* from, int from_stride, int n, int m, float* to, int to_stride) {
-  for (int j = 0; j < m; j += 16)
-    for (int i = 0; i < n; i += 16)
-      for (int b = j; b < std::min(j + 16, m); ++b)
-        for (int a = i; a < std::min(i + 16, n); ++a) to[b * to_stride + a] = from[a * from_stride + b];
-}
-
-inline uint64_t splitmix64(uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-  return z ^ (z >> 31);
-}
-constexpr uint64_t kGolden = 0x9E3779B97F4A7C15ull;
-
-// The same mini-batch as wskan.kan.minibatches: a partial Fisher-Yates shuffle that depends on (seed, step) alone.
-__attribute__((noinline)) void minibatch(uint64_t seed, int64_t step, int64_t n, int64_t batch, std::vector<int32_t>& order) {
-  for (int64_t i = 0; i < n; ++i) order[i] = int32_t(i);
-  if (batch >= n) return;
-  const uint64_t base = splitmix64(seed + kGolden);
-  for (int64_t i = 0; i < batch; ++i) {
-    const uint64_t random = splitmix64(base + kGolden * uint64_t(step * batch + i + 1)) >> 32;
-    std::swap(order[i], order[i + int64_t((random * uint64_t(n - i)) >> 32)]);
-  }
-}
-
 struct Buffer {  // zeroed, 64-byte aligned
   std::unique_ptr<float, decltype(&std::free)> data{nullptr, &std::free};
   void resize(size_t n) {
@@ -104,22 +78,13 @@ struct Buffer {  // zeroed, 64-byte aligned
   operator float*() { return data.get(); }
 };
 
-constexpr float kBeta1 = 0.9f, kBeta2 = 0.999f, kEps = 1e-8f;  // torch.optim.Adam's defaults
-
-struct AdamStep {
-  float rate, correction;  // lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
-  inline v16 operator()(v16 w, v16 g, float* m, float* v) const {
-    const v16 first = load(m) + (g - load(m)) * (1 - kBeta1);
-    const v16 second = load(v) * kBeta2 + g * g * (1 - kBeta2);
-    store(m, first);
-    store(v, second);
-    return w - rate * first / (square_root(second) * correction + kEps);
-  }
-  inline void operator()(float& w, float g, float& m, float& v) const {
-    m += (g - m) * (1 - kBeta1);
-    v = v * kBeta2 + g * g * (1 - kBeta2);
-    w -= rate * m / (std::sqrt(v) * correction + kEps);
-  }
+class FlushDenormals {  // a thread's own setting: denormal numbers cost a hundred cycles each and carry nothing here
+#if defined(__SSE__)
+  unsigned saved = _mm_getcsr();
+ public:
+  FlushDenormals() { _mm_setcsr(saved | 0x8040); }
+  ~FlushDenormals() { _mm_setcsr(saved); }
+#endif
 };
 
 }  // namespace

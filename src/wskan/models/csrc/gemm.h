@@ -1,0 +1,130 @@
+// Products of small matrices that lie in cache, of floats, or of bfloat16 with sums in float where the processor has an instruction for it.
+//
+// The inner dimension is counted in cells of 4 bytes: a float, or a pair of bfloat16 that one instruction multiplies and adds. A row-major matrix of bfloat16 is a
+// row-major matrix of pairs along its rows; pairs along its columns are made by `interleave`.
+#pragma once
+
+#include "vector.h"
+
+namespace {
+
+#if defined(__AVX512BF16__)
+constexpr bool kHasBFloat16 = true;
+#else
+constexpr bool kHasBFloat16 = false;
+#endif
+
+typedef uint16_t bfloat16;
+typedef uint32_t Pair;
+
+template <class T>
+struct Cells {  // of numbers of type T
+  typedef float Cell;
+  static constexpr int size = 1;
+};
+template <>
+struct Cells<bfloat16> {
+  typedef Pair Cell;
+  static constexpr int size = 2;
+};
+template <class T>
+using Cell = typename Cells<T>::Cell;
+template <class T>
+inline int cells(int numbers) { return (numbers + Cells<T>::size - 1) / Cells<T>::size; }
+
+inline v16 multiply_add(v16 sum, float a, const float* b) { return sum + a * load(b); }
+
+#if defined(__AVX512BF16__)
+inline v16 load(const bfloat16* p) {
+  return reinterpret_cast<v16>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16));
+}
+inline void store(bfloat16* p, v16 v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(v))));
+}
+inline v16 multiply_add(v16 sum, Pair a, const Pair* b) {
+  return reinterpret_cast<v16>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(_mm512_loadu_si512(b)),
+                                                reinterpret_cast<__m512bh>(_mm512_set1_epi32(int(a)))));
+}
+#endif
+
+constexpr int kPanel = 32, kRows = 12;  // columns and rows whose sums stay in registers: 24 of 32 vectors with AVX-512
+
+// The cell of rows 2p and 2p + 1 (or of row p alone) of one column.
+inline float column_cell(const float* from, int ld, int p, int, int c) { return from[int64_t(p) * ld + c]; }
+inline Pair column_cell(const bfloat16* from, int ld, int p, int rows, int c) {
+  const Pair low = from[int64_t(2 * p) * ld + c], high = 2 * p + 1 < rows ? from[int64_t(2 * p + 1) * ld + c] : 0;
+  return low | high << 16;
+}
+
+// [rows, n] copied to panels of kPanel columns, each contiguous: rows of a wide matrix would fall into few sets of the cache.
+template <class T>
+inline void pack(const T* from, int rows, int n, Cell<T>* to) {
+  for (int j = 0; j < n; j += kPanel)
+    for (int p = 0; p < cells<T>(rows); ++p)
+      for (int c = j; c < std::min(n, j + kPanel); ++c) *to++ = column_cell(from, n, p, rows, c);
+}
+
+// A matrix with its cells along the columns: itself, or copied to `to`. `ld` goes in as the distance of its rows and comes out as that of the result's.
+inline const float* interleave(const float* from, int, int, int&, float*) { return from; }
+inline const Pair* interleave(const bfloat16* from, int rows, int n, int& ld, Pair* to) {
+  for (int p = 0; p < cells<bfloat16>(rows); ++p)
+    for (int c = 0; c < n; ++c) to[int64_t(p) * n + c] = column_cell(from, ld, p, rows, c);
+  ld = n;
+  return to;
+}
+
+// A matrix with its cells along the rows: itself, or copied to `to` if a row has an odd number of bfloat16.
+inline const float* rows_of_cells(const float* from, int, int, int&, float*) { return from; }
+inline const Pair* rows_of_cells(const bfloat16* from, int rows, int n, int& ld, Pair* to) {
+  if (n % 2 == 0 && ld % 2 == 0) {
+    ld /= 2;
+    return reinterpret_cast<const Pair*>(from);
+  }
+  const int wide = cells<bfloat16>(n);
+  for (int r = 0; r < rows; ++r)
+    for (int p = 0; p < wide; ++p) {
+      const bfloat16* x = from + int64_t(r) * ld + 2 * p;
+      to[int64_t(r) * wide + p] = Pair(x[0]) | Pair(2 * p + 1 < n ? x[1] : 0) << 16;
+    }
+  ld = wide;
+  return to;
+}
+
+// C[M, V*16] = or += A[M, k] B[k, V*16], k and the distances of A and B in cells. With `transposed`, A is stored as [k, M].
+template <int M, int V, bool transposed, class C>
+inline void block(int k, const C* a, int lda, const C* b, int ldb, float* c, int ldc, bool accumulate) {
+  v16 sums[M][V];
+  for (int i = 0; i < M; ++i)
+    for (int v = 0; v < V; ++v) sums[i][v] = accumulate ? load(c + i * ldc + 16 * v) : v16{};
+  for (int p = 0; p < k; ++p)
+    for (int i = 0; i < M; ++i) {
+      const C x = transposed ? a[int64_t(p) * lda + i] : a[int64_t(i) * lda + p];
+      for (int v = 0; v < V; ++v) sums[i][v] = multiply_add(sums[i][v], x, b + int64_t(p) * ldb + 16 * v);
+    }
+  for (int i = 0; i < M; ++i)
+    for (int v = 0; v < V; ++v) store(c + i * ldc + 16 * v, sums[i][v]);
+}
+
+template <int V, bool transposed, class C>
+inline void panel(int m, int k, const C* a, int lda, const C* b, int ldb, float* c, int ldc, bool accumulate) {
+  const int step = transposed ? 1 : lda;
+  int i = 0;
+  for (; i + kRows <= m; i += kRows) block<kRows, V, transposed>(k, a + int64_t(i) * step, lda, b, ldb, c + int64_t(i) * ldc, ldc, accumulate);
+  for (; i + 4 <= m; i += 4) block<4, V, transposed>(k, a + int64_t(i) * step, lda, b, ldb, c + int64_t(i) * ldc, ldc, accumulate);
+  for (; i < m; ++i) block<1, V, transposed>(k, a + int64_t(i) * step, lda, b, ldb, c + int64_t(i) * ldc, ldc, accumulate);
+}
+
+// C[m, n] = or += A[m, k] B[k, n] for n a multiple of 16; k, lda and ldb in cells. `ldb` is 0 if B is packed.
+template <bool transposed, class C>
+inline void product(int m, int n, int k, const C* a, int lda, const C* b, int ldb, float* c, int ldc, bool accumulate) {
+  for (int j = 0; j < n; j += kPanel) {
+    const int width = std::min(kPanel, n - j);
+    const C* from = ldb ? b + j : b + int64_t(j) * k;
+    if (width == kPanel)
+      panel<kPanel / 16, transposed>(m, k, a, lda, from, ldb ? ldb : width, c + j, ldc, accumulate);
+    else
+      panel<1, transposed>(m, k, a, lda, from, ldb ? ldb : width, c + j, ldc, accumulate);
+  }
+}
+
+}  // namespace

@@ -1,0 +1,161 @@
+"""The messages of a block in C++ (csrc/messages.cpp) on CPUs: the same function as :mod:`wskan.models.messages`, with everything between two products in cache."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wskan.native import load_library
+
+SOURCE = Path(__file__).with_name("csrc") / "messages.cpp"
+LANES = 16  # floats in a vector: the hidden dimension must be a multiple
+
+_Pointer = ctypes.c_void_p
+
+
+class _Half(ctypes.Structure):
+    _fields_ = [
+        ("source", _Pointer),
+        ("target", _Pointer),
+        ("source_graph", ctypes.c_int64),
+        ("source_node", ctypes.c_int64),
+        ("target_graph", ctypes.c_int64),
+        ("target_node", ctypes.c_int64),
+        ("d_source", _Pointer),
+        ("d_target", _Pointer),
+    ]  # fmt: skip
+
+
+class _Block(ctypes.Structure):
+    _fields_ = [
+        ("graphs", ctypes.c_int64),
+        *((name, ctypes.c_int32) for name in ("bfloat16", "n", "m", "f", "h", "threads")),
+        ("column", ctypes.c_int32 * 3),
+        ("wide", ctypes.c_int32),
+        ("half", _Half * 3),
+        *((name, _Pointer) for name in ("x", "edge", "mask", "first_t", "first", "second_t", "second", "bias", "before")),
+        *((name, _Pointer) for name in ("into", "outof", "updated", "d_into", "d_outof", "d_updated")),
+        *((name, _Pointer) for name in ("d_x", "d_first_t", "d_second_t", "d_bias")),
+        ("residual", ctypes.c_int32),
+    ]  # fmt: skip
+
+
+def available(edge: Tensor, read: Tensor | None) -> bool:
+    """Whether the kernel can take these edges: on a CPU, in a precision that it has, no gradients of features wanted. The first call compiles it (seconds)."""
+    if (
+        edge.device.type != "cpu"
+        or edge.shape[-1] % LANES
+        or edge.numel() == 0
+        or (read is not None and read.requires_grad)
+    ):
+        return False
+    if edge.dtype not in (torch.float32, torch.bfloat16) or isinstance(library := _library(), str):
+        return False
+    return edge.dtype == torch.float32 or bool(library.wskan_messages_bfloat16())
+
+
+def _library() -> Any:
+    return load_library(SOURCE, "-fopenmp")  # the same threads as PyTorch's own
+
+
+class KernelMessages(torch.autograd.Function):
+    """Arguments and results of :func:`wskan.models.messages.edge_messages`, the halves one after the other. Saves the sums before each activation."""
+
+    @staticmethod
+    def forward(ctx: Any, edge: Tensor, read: Tensor | None, mask: Tensor | None, *parts: Tensor | None) -> Any:
+        edge = edge.contiguous()
+        x = edge if read is None else read.contiguous()
+        mask = None if mask is None else (mask != 0).contiguous()
+        size, n, m, h = ctx.shape = edge.shape
+        first, second, bias = _first(parts), *(None if part is None else part.contiguous() for part in parts[9:])
+        into = edge.new_zeros(size, m, h, dtype=torch.float32)
+        outof = None if parts[3] is None else edge.new_zeros(size, n, h, dtype=torch.float32)
+        updated = None if parts[6] is None else torch.empty_like(edge)
+        before = edge.new_empty(size, n, m, len(first)) if any(ctx.needs_input_grad) else None
+        transposed = {
+            "first_t": first.t().contiguous(),
+            "second_t": None if second is None else second.t().contiguous(),
+        }
+        _run(
+            "wskan_messages_forward", _block(ctx.shape, x, mask, parts), edge=edge, bias=bias, before=before, into=into, outof=outof,
+            updated=updated, **transposed,
+        )  # fmt: skip
+        ctx.save_for_backward(edge if read is None else None, None if read is None else x, mask, before, *parts)
+        return into.to(edge.dtype), None if outof is None else outof.to(edge.dtype), updated
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        edge, read, mask, before, *parts = ctx.saved_tensors
+        size, n, m, h = ctx.shape
+        x = edge if read is None else read
+        shapes = ((size, m, h), (size, n, h), (size, n, m, h))
+        given = [
+            None if parts[3 * kind] is None else x.new_zeros(shape) if gradient is None else gradient
+            for kind, (gradient, shape) in enumerate(zip(gradients, shapes, strict=True))
+        ]
+        given = [
+            None if g is None else g.to(torch.float32 if kind < 2 else x.dtype).contiguous()
+            for kind, g in enumerate(given)
+        ]
+        d_parts = [None if part is None else _zeros(part, size) for part in parts]
+        block = _block(ctx.shape, x, mask, parts)
+        for kind in range(3):
+            block.half[kind].d_source, block.half[kind].d_target = map(_pointer, d_parts[3 * kind + 1 : 3 * kind + 3])
+        block.residual = int(read is None)
+        first, second = _first(parts), None if parts[9] is None else parts[9].contiguous()
+        d_first_t = x.new_zeros(first.shape[1], first.shape[0], dtype=torch.float32)
+        d_second_t = d_parts[9]  # square: transposed below
+        d_x = torch.empty_like(x) if read is None else None
+        _run(
+            "wskan_messages_backward", block, first=first, second=second, before=before, d_into=given[0], d_outof=given[1],
+            d_updated=given[2], d_x=d_x, d_first_t=d_first_t, d_second_t=d_second_t, d_bias=d_parts[10],
+        )  # fmt: skip
+        d_first = iter(d_first_t.t().split(h))
+        for kind in range(3):
+            d_parts[3 * kind] = None if parts[3 * kind] is None else next(d_first)
+        d_parts[9] = None if d_second_t is None else d_second_t.t()
+        return (d_x if read is None else given[2], None, None, *d_parts)
+
+
+def _first(parts: Sequence[Tensor | None]) -> Tensor:
+    """The first layers of all kinds, ``[kinds * h, f]``."""
+    return torch.cat([weight for weight in parts[:9:3] if weight is not None])
+
+
+def _zeros(part: Tensor, size: int) -> Tensor:
+    shape = (size, *part.shape[1:]) if part.ndim == 3 else part.shape
+    return torch.zeros(shape, dtype=torch.float32)
+
+
+def _block(shape: torch.Size, x: Tensor, mask: Tensor | None, parts: Sequence[Tensor | None]) -> _Block:
+    size, n, m, h = shape
+    bfloat16, threads = int(x.dtype == torch.bfloat16), min(torch.get_num_threads(), size)
+    block = _Block(graphs=size, bfloat16=bfloat16, n=n, m=m, f=x.shape[-1], h=h, threads=threads)
+    block.x, block.mask = x.data_ptr(), _pointer(mask)
+    for kind in range(3):
+        weight, source, target = parts[3 * kind : 3 * kind + 3]
+        block.column[kind] = -1 if weight is None else block.wide
+        block.wide += 0 if weight is None else h
+        half = block.half[kind]
+        half.source, half.target = _pointer(source), _pointer(target)
+        if source is not None:
+            half.source_graph, half.source_node = source.stride()[:2]
+        if target is not None:
+            half.target_graph, half.target_node = target.stride()[:2]
+    return block
+
+
+def _pointer(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
+
+
+def _run(name: str, block: _Block, **tensors: Tensor | None) -> None:
+    for field, tensor in tensors.items():
+        setattr(block, field, _pointer(tensor))
+    if getattr(_library(), name)(ctypes.byref(block)):
+        raise MemoryError(f"out of memory in {name}: {block.graphs} graphs, {block.n} x {block.m} edges of {block.h}")
