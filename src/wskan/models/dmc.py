@@ -1,7 +1,7 @@
 """DMC: convolutions over the flattened parameters (paper, section 5; Eilertsen et al., "Classifying the classifier", 2020)."""
 
 import dataclasses
-import math
+import itertools
 
 from torch import nn
 
@@ -45,7 +45,4 @@ class DMC(FlatNetwork):
 
 def _stride(size: int, layers: int) -> int:
     """The smallest whose ``layers``-th power brings ``size`` down to at most ``POSITIONS``."""
-    stride = max(1, math.floor((size / POSITIONS) ** (1 / layers)))
-    while stride**layers * POSITIONS < size:
-        stride += 1
-    return stride
+    return next(stride for stride in itertools.count(1) if POSITIONS * stride**layers >= size)

@@ -35,7 +35,7 @@ def split_edges(values: Tensor, widths: Sequence[int]) -> list[Tensor]:
     """``[B, E, C]`` back into one ``[B, n_l, n_{l+1}, C]`` a layer."""
     pairs = list(itertools.pairwise(widths))
     parts = torch.split(values, [n * m for n, m in pairs], 1)
-    return [part.unflatten(1, pair) for part, pair in zip(parts, pairs, strict=True)]
+    return [part.reshape(len(part), *pair, -1) for part, pair in zip(parts, pairs, strict=True)]
 
 
 def mean_over_edges(x: Tensor, exist: Tensor | None) -> Tensor:
