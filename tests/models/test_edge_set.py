@@ -59,7 +59,7 @@ def test_an_edge_carries_the_features_of_its_source(config: dict[str, object]) -
         return dataclasses.replace(graph, edges=tuple(edges), edge_mask=tuple(masks))
 
     torch.testing.assert_close(model(reordered(2)), model(graph), rtol=1e-4, atol=1e-5)
-    assert float((model(reordered(1)) - model(graph)).abs().max()) > 1e-4
+    assert bool(((model(reordered(1)) - model(graph)).abs() > 1e-4).any())
     assert edge_tokens(graph).shape == (4, 42, 9 + 5)
 
 

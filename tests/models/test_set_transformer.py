@@ -64,6 +64,19 @@ def test_memory_does_not_grow_with_the_square_of_the_edges(inducing: int, keep: 
     assert large < 5 * small
 
 
+def test_no_kernel_is_asked_to_attend_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    attention, masks = torch.nn.functional.scaled_dot_product_attention, list[torch.Tensor]()
+
+    def watched(*args: Any, attn_mask: torch.Tensor) -> torch.Tensor:
+        masks.append(attn_mask)
+        return attention(*args, attn_mask=attn_mask)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watched)
+    make()(kan_graph(random_population((2, 5, 1), 3, 0, keep=0.0)))
+    assert len(masks) == 2
+    assert all(bool(mask.any(-1).all()) for mask in masks)
+
+
 def test_the_fused_kernel_computes_what_the_plain_formula_does() -> None:
     graph = kan_graph(random_population((2, 5, 1), 3, 0, keep=0.7))
     model = make().eval()

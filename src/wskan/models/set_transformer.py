@@ -89,7 +89,8 @@ class SetTransformerLayer(nn.Module):
     def forward(self, x: Tensor, exist: Tensor | None) -> Tensor:
         """``[B, E, h]`` and which edges exist, ``[B, E]`` or None, to ``[B, E, h]``."""
         mask = None
-        if exist is not None:  # a graph without any edge attends to all, since softmax of nothing is not a number
+        if exist is not None:
+            # A graph without any edge attends to all: what a kernel makes of nothing is up to the kernel.
             mask = (exist | ~exist.any(1, keepdim=True))[:, None, None]
         if self.points is None or self.summary is None:
             return self.block(x, x, mask)  # type: ignore[no-any-return]
