@@ -2,13 +2,17 @@ import dataclasses
 import json
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
 
 from wskan.cli import main
 from wskan.cli import quickstart as quickstart_module
+from wskan.cli.train import Train
 from wskan.kan import FitConfig, KANSpec
+from wskan.models import MODELS
+from wskan.tasks.augmentation import Symmetry
 from wskan.zoo import Recipe, recipes
 
 TINY = Recipe(
@@ -34,6 +38,34 @@ def test_zoo_train_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "accuracy" in capsys.readouterr().out
     main(["evaluate", run, zoo, "--split", "val"])
     assert "12 val KANs" in capsys.readouterr().out
+    short = ["--hidden", "8", "--layers", "1", "--epochs", "1", "--batch-size", "16"]
+    options = ["--model", "set_transformer", "--heads", "2", "--inducing", "3", "--augment", "permutation"]
+    main(["train", zoo, str(tmp_path / "set"), *short, *options])
+    asked = json.loads((tmp_path / "set" / "run.json").read_text())["asked"]
+    assert (asked["model"]["heads"], asked["model"]["inducing"], asked["train"]["augment"]) == (2, 3, ["permutation"])
+    with pytest.raises(SystemExit) as stop:
+        main(
+            [
+                "train",
+                zoo,
+                str(tmp_path / "no"),
+                *short,
+                "--model",
+                "dmc",
+                "--inducing",
+                "0",
+                "--checkpoint-activations",
+            ]
+        )
+    assert stop.value.code == 2
+    assert "model dmc has no checkpoint_activations and no inducing" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
+def test_every_model_and_symmetry_can_be_chosen() -> None:
+    hints = typing.get_type_hints(Train)
+    assert typing.get_args(hints["model"]) == tuple(MODELS)
+    assert hints["augment"] == tuple[Symmetry, ...]
 
 
 def test_quickstart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

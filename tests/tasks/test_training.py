@@ -226,7 +226,7 @@ def test_shuffled_batches_have_one_shape_and_an_order_of_each_epoch(zoo: Zoo) ->
     orders = []
     for epoch in (0, 1, 0):
         loader.sampler.set_epoch(epoch)
-        orders.append([place for batch in loader.sampler for place in batch])
+        orders.append([place for draw in loader.sampler for place in draw.places])
     assert orders[0] == orders[2] != orders[1]
     assert sorted(torch.cat([y for _, y in graph_loader(data, 16)]).tolist()) == sorted(data.targets.tolist())
 

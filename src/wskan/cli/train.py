@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -17,7 +17,7 @@ class Train:
     """The zoo, as `wskan zoo build` made it."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Where the run is kept."""
-    model: Literal["ws_kan", "mlp"] = "ws_kan"
+    model: Literal["ws_kan", "mlp", "dmc", "deep_sets", "set_transformer"] = "ws_kan"
     """Which model."""
     task: str = "auto"
     """inr-classification, frequency-regression, or auto: what the zoo has labels for."""
@@ -41,12 +41,18 @@ class Train:
     """bf16 is faster where the processor has instructions for it."""
     compile: bool = False
     """Run the model through torch.compile."""
+    augment: tuple[Literal["permutation"], ...] = ()
+    """permutation reorders the hidden neurons of each training KAN anew each time it is seen."""
     checkpoint_activations: bool = False
     """WS-KAN: less memory, more time."""
+    heads: int | None = None
+    """SetTransformer: attention heads (4)."""
+    inducing: int | None = None
+    """SetTransformer: inducing points, which make it fast; 0 for attention between all edges, as in the paper (0)."""
     train_limit: int | None = None
     """Use only the first so many training KANs."""
     seed: int = 0
-    """Of initial weights, dropout and the order of batches."""
+    """Of initial weights, dropout, augmentation and the order of batches."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU if there is one."""
     tensorboard: bool = False
@@ -54,6 +60,7 @@ class Train:
 
     def run(self) -> None:
         from wskan.cli.tables import print_scores
+        from wskan.errors import DataError
         from wskan.graph import FeatureConfig
         from wskan.models import MODELS
         from wskan.tasks import TrainConfig, get_task, train
@@ -61,8 +68,10 @@ class Train:
 
         zoo = open_zoo(self.zoo)
         task, features = get_task(self.task, zoo), FeatureConfig(knots=self.knots)
-        extra = {"checkpoint_activations": self.checkpoint_activations} if self.model == "ws_kan" else {}
-        model = MODELS[self.model][1](
+        config_cls, given = MODELS[self.model][1], self._given()
+        if unknown := sorted(given.keys() - {field.name for field in dataclasses.fields(config_cls)}):
+            raise DataError(f"model {self.model} has no {' and no '.join(unknown)}")
+        model = config_cls(
             model=self.model,
             widths=zoo.spec.widths,
             edge_dim=features.edge_dim(zoo.spec),
@@ -72,7 +81,7 @@ class Train:
             hidden=self.hidden,
             num_layers=self.layers,
             dropout=self.dropout,
-            **extra,
+            **given,
         )
         names = {field.name for field in dataclasses.fields(TrainConfig)}
         config = TrainConfig(**{name: value for name, value in vars(self).items() if name in names})
@@ -81,3 +90,8 @@ class Train:
             features=features, train_limit=self.train_limit, device=self.device, progress=True, tensorboard=self.tensorboard,
         )  # fmt: skip
         print_scores({self.model: run.record})
+
+    def _given(self) -> dict[str, Any]:
+        """Those options asked for that only some models have."""
+        options = {name: getattr(self, name) for name in ("checkpoint_activations", "heads", "inducing")}
+        return {name: value for name, value in options.items() if value is not None and value is not False}

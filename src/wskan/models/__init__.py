@@ -4,17 +4,26 @@ The PyTorch Geometric reference, ``wskan.models.ws_kan_pyg.WSKANPyG``, is import
 """
 
 from wskan.models.base import MetaNetwork, ModelConfig, Standardize
+from wskan.models.deep_sets import DeepSets, DeepSetsConfig
+from wskan.models.dmc import DMC, DMCConfig
 from wskan.models.mlp import FlatMLP, FlatMLPConfig
 from wskan.models.registry import MODELS, build_model, load_model, save_model
+from wskan.models.set_transformer import SetTransformer, SetTransformerConfig
 from wskan.models.ws_kan import WSKAN, WSKANConfig
 
 __all__ = [
+    "DMC",
     "MODELS",
     "WSKAN",
+    "DMCConfig",
+    "DeepSets",
+    "DeepSetsConfig",
     "FlatMLP",
     "FlatMLPConfig",
     "MetaNetwork",
     "ModelConfig",
+    "SetTransformer",
+    "SetTransformerConfig",
     "Standardize",
     "WSKANConfig",
     "build_model",

@@ -69,10 +69,7 @@ class ModelConfig:
         }
         values = [(name, getattr(self, name), *bound) for name, bound in bounds.items()]
         for name, value, low, high in [*values, *(("a width", width, 1, MAX_WIDTH) for width in self.widths)]:
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                raise DataError(
-                    f"model configuration: {name} must be a whole number from {low} to {high:,}, got {value!r}"
-                )
+            check_whole(name, value, low, high)
         if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise DataError(f"model configuration: dropout must be in [0, 1), got {self.dropout!r}")
         if self.readout not in ("graph", "edge"):
@@ -103,6 +100,16 @@ class ModelConfig:
             return cls(**data)
         except TypeError as error:
             raise DataError(f"malformed {cls.__name__} {data!r:.200}: {error}") from error
+
+
+def check_whole(name: str, value: object, low: int, high: int) -> None:
+    """Refuse a value of a configuration that is not a whole number in a range.
+
+    Raises:
+        DataError: naming it.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise DataError(f"model configuration: {name} must be a whole number from {low} to {high:,}, got {value!r}")
 
 
 class Standardize(nn.Module):

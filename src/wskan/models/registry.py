@@ -11,12 +11,18 @@ from safetensors.torch import load_file
 
 from wskan.errors import DataError
 from wskan.models.base import MetaNetwork, ModelConfig
+from wskan.models.deep_sets import DeepSets, DeepSetsConfig
+from wskan.models.dmc import DMC, DMCConfig
 from wskan.models.mlp import FlatMLP, FlatMLPConfig
+from wskan.models.set_transformer import SetTransformer, SetTransformerConfig
 from wskan.models.ws_kan import WSKAN, WSKANConfig
 
 MODELS: dict[str, tuple[type[MetaNetwork], type[ModelConfig]]] = {
     "ws_kan": (WSKAN, WSKANConfig),
     "mlp": (FlatMLP, FlatMLPConfig),
+    "dmc": (DMC, DMCConfig),
+    "deep_sets": (DeepSets, DeepSetsConfig),
+    "set_transformer": (SetTransformer, SetTransformerConfig),
 }
 MAX_CONFIG = 2**20
 

@@ -1,5 +1,6 @@
 """What models are trained for: targets, losses, metrics, training and evaluation."""
 
+from wskan.tasks.augmentation import augment
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.evaluation import evaluate, predict
@@ -15,6 +16,7 @@ __all__ = [
     "Run",
     "Task",
     "TrainConfig",
+    "augment",
     "evaluate",
     "get_task",
     "graph_loader",

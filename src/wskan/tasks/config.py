@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from wskan.errors import DataError
+from wskan.tasks.augmentation import SYMMETRIES, Symmetry
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,8 @@ class TrainConfig:
         patience: stop after this many epochs without a better validation score; 0 for never.
         precision: ``"32"``, or ``"bf16"`` for automatic mixed precision.
         compile: run the model through ``torch.compile``; needs a compiler and a minute or two at the start.
-        seed: of initial weights, dropout and the order of batches.
+        augment: symmetries drawn anew for each training KAN each time it is seen; see :func:`wskan.tasks.augmentation.augment`.
+        seed: of initial weights, dropout, augmentation and the order of batches.
 
     Raises:
         DataError: a value is out of range.
@@ -38,6 +40,7 @@ class TrainConfig:
     patience: int = 50
     precision: Literal["32", "bf16"] = "32"
     compile: bool = False
+    augment: tuple[Symmetry, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -53,6 +56,14 @@ class TrainConfig:
             raise DataError(
                 f"TrainConfig: precision must be '32' or 'bf16' and compile a bool, got {self.precision!r}, {self.compile!r}"
             )
+        names = list(self.augment) if isinstance(self.augment, tuple | list) else [None]
+        if any(name not in SYMMETRIES or names.count(name) > 1 for name in names):
+            raise DataError(f"TrainConfig: augment must be some of {SYMMETRIES}, each once, got {self.augment!r:.200}")
+        object.__setattr__(self, "augment", tuple(self.augment))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, the inverse of :meth:`from_dict`."""
+        return {**dataclasses.asdict(self), "augment": list(self.augment)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TrainConfig:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from wskan.errors import DataError
 from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, feature_statistics, kan_graph
 from wskan.kan import Population
+from wskan.tasks.augmentation import Symmetry, augment
 from wskan.tasks.task import Task
 from wskan.zoo import Zoo
 
@@ -19,8 +21,20 @@ MEMORY_LIMIT = (
 )  # bytes of parameters that are read into memory; beyond it, batches come from the memory-mapped files
 
 
+class Draw(NamedTuple):
+    """What makes up a batch of training.
+
+    Attributes:
+        places: of the KANs in their split.
+        seed: of what is random about them.
+    """
+
+    places: list[int]
+    seed: int
+
+
 class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
-    """Graphs and targets of one split; indexed by a list of places in the split.
+    """Graphs and targets of one split; indexed by a list of places in the split, as they are, or by a :class:`Draw`, augmented.
 
     Args:
         zoo: where the KANs come from.
@@ -30,6 +44,7 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         device: where parameters and batches live.
         memory_limit: read the whole split into memory if its parameters take no more bytes than this.
         limit: use only the first so many KANs of the split.
+        augment: symmetries for each :class:`Draw`.
 
     Raises:
         DataError: the zoo has no KANs in this split, or lacks a column of the task.
@@ -45,8 +60,10 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         device: torch.device | str = "cpu",
         memory_limit: int = MEMORY_LIMIT,
         limit: int | None = None,
+        augment: Sequence[Symmetry] = (),
     ) -> None:
         task.check(zoo)
+        self.augment = tuple(augment)
         self.zoo, self.features, self.device = zoo, features, torch.device(device)
         if limit is not None and limit < 1:
             raise DataError(f"limit must be at least 1, got {limit}")
@@ -61,12 +78,14 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, places: list[int]) -> tuple[KANGraph, Tensor]:
-        index = torch.as_tensor(places)
+    def __getitem__(self, draw: Draw | list[int]) -> tuple[KANGraph, Tensor]:
+        index = torch.as_tensor(draw.places if isinstance(draw, Draw) else draw)
         if self.population is None:
             population = self.zoo.population(self.rows[index]).to(self.device)
         else:
             population = self.population[index.to(self.device)]
+        if isinstance(draw, Draw):
+            population = augment(population, self.augment, draw.seed)
         return kan_graph(population, self.features), self.targets[index.to(self.device)]
 
     def statistics(self, batch_size: int = 512) -> FeatureStatistics:
@@ -82,15 +101,18 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
 def graph_loader(
     dataset: GraphDataset, batch_size: int, *, shuffle_seed: int | None = None
 ) -> DataLoader[tuple[KANGraph, Tensor]]:
-    """Batches of a split, in order, or shuffled anew each epoch.
+    """Batches of a split, in order, or shuffled (and augmented, if the data set is to be) anew each epoch.
 
     When shuffled, the last incomplete batch is left out: all then have one shape, as ``torch.compile`` likes.
     """
     return DataLoader(dataset, batch_size=None, sampler=Batches(len(dataset), batch_size, shuffle_seed))
 
 
-class Batches(Sampler[list[int]]):
-    """Places of each batch: a function of (seed, epoch), so that a run that goes on sees what it would have seen. Lightning calls :meth:`set_epoch`."""
+class Batches(Sampler[Draw | list[int]]):
+    """Places of each batch, and when shuffled its seed: functions of (seed, epoch), so that a run that goes on sees what it would have seen.
+
+    Lightning calls :meth:`set_epoch`.
+    """
 
     def __init__(self, size: int, batch_size: int, shuffle_seed: int | None) -> None:
         self.size, self.batch_size, self.shuffle_seed, self.epoch = size, batch_size, shuffle_seed, 0
@@ -102,14 +124,17 @@ class Batches(Sampler[list[int]]):
     def __len__(self) -> int:
         return self.size // self.batch_size if self._drop_last else -(-self.size // self.batch_size)
 
-    def __iter__(self) -> Iterator[list[int]]:
-        order = torch.arange(self.size)
-        if self.shuffle_seed is not None:
-            order = torch.randperm(
-                self.size, generator=torch.Generator().manual_seed((self.shuffle_seed << 20) + self.epoch)
-            )
-        for index in range(len(self)):
-            yield order[index * self.batch_size : (index + 1) * self.batch_size].tolist()
+    def __iter__(self) -> Iterator[Draw | list[int]]:
+        if self.shuffle_seed is None:
+            yield from self._cut(torch.arange(self.size))
+            return
+        generator = torch.Generator().manual_seed((self.shuffle_seed << 20) + self.epoch)
+        batches = self._cut(torch.randperm(self.size, generator=generator))
+        seeds = torch.randint(2**63 - 1, (len(self),), generator=generator)
+        yield from map(Draw, batches, seeds.tolist())
+
+    def _cut(self, order: Tensor) -> list[list[int]]:
+        return [batch.tolist() for batch in torch.split(order, self.batch_size)[: len(self)]]
 
     @property
     def _drop_last(self) -> bool:

@@ -12,6 +12,7 @@ from wskan.errors import DataError
 from wskan.files import empty, write_atomically
 from wskan.graph import FeatureConfig
 from wskan.models import MetaNetwork, load_model
+from wskan.tasks.config import TrainConfig
 from wskan.tasks.task import Task, get_task
 
 MAX_RECORD = 2**20
@@ -67,7 +68,12 @@ def begin_run(folder: Path, asked: dict[str, Any]) -> Run | None:
             raise DataError(f"{folder} is not empty and holds no training run; choose another folder")
         write_record(folder, {"finished": False, "asked": asked})
         return None
-    if different := sorted(key for key in {*asked, *record["asked"]} if record["asked"].get(key) != asked.get(key)):
+    recorded = dict(record["asked"])
+    if isinstance(
+        recorded.get("train"), dict
+    ):  # runs of earlier versions go on: what they could not be asked for is off
+        recorded["train"] = TrainConfig().to_dict() | recorded["train"]
+    if different := sorted(key for key in {*asked, *recorded} if recorded.get(key) != asked.get(key)):
         raise DataError(f"{folder} holds a run with another {' and '.join(different)}; choose another folder")
     return open_run(folder) if record.get("finished") else None
 

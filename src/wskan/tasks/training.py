@@ -73,7 +73,7 @@ def train(
         "task": task.name,
         "model": model_config.to_dict(),
         "features": dataclasses.asdict(features),
-        "train": dataclasses.asdict(config),
+        "train": config.to_dict(),
         "spec": zoo.spec.to_dict(),
         "zoo": zoo.recipe.digest,
         "train_limit": train_limit,
@@ -83,7 +83,7 @@ def train(
     origin = provenance()
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     L.seed_everything(config.seed, verbose=False)
-    data = GraphDataset(zoo, "train", task, features, device=place, limit=train_limit)
+    data = GraphDataset(zoo, "train", task, features, device=place, limit=train_limit, augment=config.augment)
     model = build_model(model_config)
     model.standardize.set(data.statistics())
     val = GraphDataset(zoo, "val", task, features, device=place)

@@ -1,0 +1,41 @@
+"""DeepSets over the edges (paper, section 5; Zaheer et al., "Deep Sets", 2017)."""
+
+import dataclasses
+
+from torch import Tensor, nn
+
+from wskan.models.base import ModelConfig
+from wskan.models.blocks import MLP, LayerNorm, activation
+from wskan.models.edge_set import EdgeSetNetwork, mean_over_edges
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeepSetsConfig(ModelConfig):
+    """Configuration of :class:`DeepSets`; see :class:`wskan.models.ModelConfig`."""
+
+    model: str = "deep_sets"
+
+
+class DeepSetsLayer(nn.Module):
+    """``x_i + second(act(first(x_i) + context(mean_j x_j)))``: the equivariant layer of Deep Sets (eq. 4 there) with a mean for its pooling, in a residual block."""
+
+    def __init__(self, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = LayerNorm(hidden)
+        self.mlp = MLP(hidden, hidden, hidden)
+        self.context = nn.Linear(hidden, hidden, bias=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, exist: Tensor | None) -> Tensor:
+        """``[B, E, h]`` and which edges exist, ``[B, E]`` or None, to ``[B, E, h]``."""
+        normed = self.norm(x)
+        context = self.context(mean_over_edges(normed, exist)).unsqueeze(1)  # [B, 1, h]
+        new: Tensor = self.dropout(self.mlp.second(activation(self.mlp.first(normed) + context)))
+        return x + new
+
+
+class DeepSets(EdgeSetNetwork):
+    """Each edge sees itself and the mean over all edges. Knows nothing of the topology: the paper's ablation of it."""
+
+    def __init__(self, config: DeepSetsConfig) -> None:
+        super().__init__(config, [DeepSetsLayer(config.hidden, config.dropout) for _ in range(config.num_layers)])

@@ -1,0 +1,77 @@
+"""What DeepSets and SetTransformer share: the edges of a KAN-graph as a set, and read-outs that know no order."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from wskan.graph import KANGraph
+from wskan.models.base import MetaNetwork, ModelConfig
+from wskan.models.blocks import MLP, LayerNorm
+
+
+def edge_tokens(graph: KANGraph) -> Tensor:
+    """Features of all E edges, layer after layer, each followed by those of the neuron it comes from, ``[B, E, F + D]``."""
+    blocks = []
+    for edges, nodes in zip(graph.edges, graph.nodes[:-1], strict=True):
+        sources = nodes.unsqueeze(2).expand(-1, -1, edges.shape[2], -1)
+        blocks.append(torch.cat([edges, sources], -1).flatten(1, 2))
+    return torch.cat(blocks, 1)
+
+
+def edges_exist(graph: KANGraph) -> Tensor | None:
+    """Which of these edges exist, ``[B, E]`` bool; None if all do."""
+    if all(mask is None for mask in graph.edge_mask):
+        return None
+    masks = [
+        edges.new_ones(edges.shape[:3], dtype=torch.bool) if mask is None else mask
+        for edges, mask in zip(graph.edges, graph.edge_mask, strict=True)
+    ]
+    return torch.cat([mask.flatten(1) for mask in masks], 1)
+
+
+def split_edges(values: Tensor, widths: Sequence[int]) -> list[Tensor]:
+    """``[B, E, C]`` back into one ``[B, n_l, n_{l+1}, C]`` a layer."""
+    pairs = list(itertools.pairwise(widths))
+    parts = torch.split(values, [n * m for n, m in pairs], 1)
+    return [part.reshape(len(part), *pair, -1) for part, pair in zip(parts, pairs, strict=True)]
+
+
+def mean_over_edges(x: Tensor, exist: Tensor | None) -> Tensor:
+    """``[B, E, h]`` to ``[B, h]``, over existing edges only; zero where there are none."""
+    if exist is None:
+        return x.mean(1)
+    total = (exist.to(x.dtype).unsqueeze(1) @ x).squeeze(1)
+    return total / exist.sum(1, keepdim=True).clamp_min(1)
+
+
+class EdgeSetNetwork(MetaNetwork):
+    """Base of models that see the edges as a set: invariant to any reordering of them, not only to those that leave the KAN the same.
+
+    Knots are features of neurons; an edge carries those of the neuron it comes from. Graphs may have any widths and depth. Absent edges count nowhere.
+
+    Args:
+        config: of the model.
+        layers: each takes states ``[B, E, h]`` and which edges exist, ``[B, E]`` bool or None, to new states, and commutes with reordering.
+    """
+
+    def __init__(self, config: ModelConfig, layers: Iterable[nn.Module]) -> None:
+        super().__init__(config)
+        hidden = config.hidden
+        self.embedding = nn.Linear(config.edge_dim + config.node_dim, hidden)
+        self.layers = nn.ModuleList(layers)
+        self.norm = LayerNorm(hidden)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = MLP(hidden, hidden, config.out_dim)
+
+    def forward(self, graph: KANGraph) -> Tensor | list[Tensor]:
+        """``[B, out_dim]`` from the mean over edges, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer with the edge read-out."""
+        graph = self.standardize(graph)
+        x, exist = self.embedding(edge_tokens(graph)), edges_exist(graph)
+        for layer in self.layers:
+            x = layer(x, exist)
+        if self.config.readout == "edge":
+            return split_edges(self.head(self.norm(x)), graph.widths)
+        out: Tensor = self.head(self.dropout(self.norm(mean_over_edges(x, exist))))
+        return out

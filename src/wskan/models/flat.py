@@ -1,0 +1,45 @@
+"""What the models of the flattened parameters share: one long vector in, one out."""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+
+from wskan.errors import ShapeError
+from wskan.graph import KANGraph
+from wskan.models.base import MetaNetwork, ModelConfig
+
+
+class FlatNetwork(MetaNetwork):
+    """Base of models that read all features of all edges, layer after layer, and then of all nodes, as one vector. Invariant to nothing.
+
+    A subclass builds ``network``, from ``[B, in_size]`` to ``[B, out_size]``.
+
+    Attributes:
+        edges: number of edges of each layer.
+        in_size: length of the vector: features of edges, then of nodes with outgoing edges.
+        out_size: ``out_dim``, or with the edge read-out ``out_dim`` for each edge.
+
+    Raises:
+        ShapeError: graphs of other widths than ``config.widths``, or filled-up ones.
+    """
+
+    network: nn.Module
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.edges = [n * m for n, m in itertools.pairwise(config.widths)]
+        self.in_size = sum(self.edges) * config.edge_dim + sum(config.widths[:-1]) * config.node_dim
+        self.out_size = config.out_dim * (sum(self.edges) if config.readout == "edge" else 1)
+
+    def forward(self, graph: KANGraph) -> Tensor | list[Tensor]:
+        """``[B, out_dim]``, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer with the edge read-out."""
+        if graph.widths != tuple(self.config.widths) or any(mask is not None for mask in graph.node_mask):
+            raise ShapeError(f"graphs have widths {graph.widths}, this model takes {self.config.widths} only")
+        graph = self.standardize(graph)
+        flat = torch.cat([tensor.flatten(1) for tensor in (*graph.edges, *graph.nodes[:-1])], 1)
+        out: Tensor = self.network(flat)
+        if self.config.readout == "graph":
+            return out
+        parts = torch.split(out, [count * self.config.out_dim for count in self.edges], 1)
+        return [part.view(*edges.shape[:3], -1) for part, edges in zip(parts, graph.edges, strict=True)]

@@ -1,0 +1,135 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from wskan.errors import DataError
+from wskan.graph import FeatureConfig, KANGraph
+from wskan.models import FlatMLPConfig
+from wskan.tasks import GraphDataset, INRClassification, TrainConfig, augment, graph_loader, train
+from wskan.tasks.augmentation import draw_permutations
+from wskan.tasks.data import Batches, Draw
+from wskan.tasks.module import TrainingModule
+from wskan.testing import FakeZoo, random_population
+from wskan.zoo import Zoo
+
+CONFIG = TrainConfig(epochs=3, batch_size=16, warmup_steps=5, patience=0, augment=("permutation",))
+
+
+@pytest.fixture(scope="module")
+def zoo() -> Zoo:
+    return FakeZoo()
+
+
+def dataset(zoo: Zoo, **options: object) -> GraphDataset:
+    return GraphDataset(zoo, "train", INRClassification(), FeatureConfig(), **options)  # type: ignore[arg-type]
+
+
+def epoch(data: GraphDataset, number: int, seed: int = 0) -> list[tuple[KANGraph, Tensor]]:
+    loader = graph_loader(data, 16, shuffle_seed=seed)
+    loader.sampler.set_epoch(number)  # type: ignore[attr-defined]
+    return list(loader)
+
+
+def same(one: KANGraph, other: KANGraph) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.edges, other.edges, strict=True))
+
+
+def test_functions_stay_and_weights_change() -> None:
+    kans = random_population((2, 6, 5, 3), 8, 0)
+    other, x = augment(kans, ["permutation"], 3), torch.rand(20, 2) * 2 - 1
+    torch.testing.assert_close(other(x), kans(x), rtol=1e-4, atol=1e-5)
+    for layer, before in zip(other.layers, kans.layers, strict=True):
+        assert bool((layer.coef != before.coef).flatten(1).any(1).all())
+    assert augment(kans, [], 3) is kans
+
+
+def test_every_kan_has_a_uniform_permutation_of_its_own() -> None:
+    first, second = draw_permutations((2, 3, 7, 1), 6000, torch.Generator().manual_seed(0))
+    assert (first.shape, second.shape) == ((6000, 3), (6000, 7))
+    _, counts = first.unique(dim=0, return_counts=True)
+    assert len(counts) == 6  # all of them, each about 1,000 times
+    assert int(counts.min()) > 850
+    assert bool((second.sort(-1).values == torch.arange(7)).all())
+
+
+def test_a_batch_is_a_function_of_seed_epoch_and_place(zoo: Zoo) -> None:
+    data, plain = dataset(zoo, augment=("permutation",)), dataset(zoo)
+    first, again, later, other = epoch(data, 1), epoch(data, 1), epoch(data, 2), epoch(data, 1, seed=1)
+    assert all(same(a, b) for (a, _), (b, _) in zip(first, again, strict=True))
+    assert not any(same(a, b) for (a, _), (b, _) in zip(first, later, strict=True))
+    assert not any(same(a, b) for (a, _), (b, _) in zip(first, other, strict=True))
+    for (graph, y), (unmoved, z) in zip(first, epoch(plain, 1), strict=True):  # the same KANs in the same order
+        assert torch.equal(y, z)
+        assert not same(graph, unmoved)
+        torch.testing.assert_close(graph.edges[1].sum((1, 2)), unmoved.edges[1].sum((1, 2)))
+    draws: list[Draw] = []
+    for seed, number in ((0, 0), (0, 1), (1, 0)):
+        batches = Batches(len(data), 16, seed)
+        batches.set_epoch(number)
+        draws += batches
+    assert len({draw.seed for draw in draws}) == len(draws) == 9
+    assert not same(data[draws[0]][0], data[draws[0]._replace(seed=draws[1].seed)][0])
+
+
+def test_only_training_batches_are_augmented(zoo: Zoo) -> None:
+    data, plain = dataset(zoo, augment=("permutation",)), dataset(zoo)
+    for (a, _), (b, _) in zip(graph_loader(data, 16), graph_loader(plain, 16), strict=True):
+        assert same(a, b)
+    assert torch.equal(data.statistics().edge_mean, plain.statistics().edge_mean)
+
+
+def test_a_zoo_larger_than_memory_is_augmented_alike(zoo: Zoo) -> None:
+    kept, lazy = (dataset(zoo, augment=("permutation",), memory_limit=limit) for limit in (2**30, 0))
+    assert all(same(a, b) for (a, _), (b, _) in zip(epoch(kept, 0), epoch(lazy, 0), strict=True))
+
+
+def test_an_interrupted_run_sees_the_same_permutations(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, seen = TrainingModule.training_step, list[KANGraph]()
+    model = FlatMLPConfig(widths=zoo.spec.widths, edge_dim=zoo.spec.num_basis + 2, out_dim=10, hidden=8, num_layers=2)
+
+    def watched(self, batch, index):  # type: ignore[no-untyped-def]
+        seen.append(batch[0])
+        if len(seen) == 9 + 5:  # in the second epoch of three steps each
+            raise RuntimeError("killed")
+        return step(self, batch, index)
+
+    monkeypatch.setattr(TrainingModule, "training_step", watched)
+    whole = train(zoo, INRClassification(), model, CONFIG, tmp_path / "whole", device="cpu")
+    with pytest.raises(RuntimeError, match="killed"):
+        train(zoo, INRClassification(), model, CONFIG, tmp_path / "cut", device="cpu")
+    resumed = train(zoo, INRClassification(), model, CONFIG, tmp_path / "cut", device="cpu")
+    assert all(same(a, b) for a, b in zip(seen[3:9], seen[14:], strict=True))
+    assert not any(same(a, b) for a, (b, _) in zip(seen, epoch(dataset(zoo), 0), strict=False))
+    assert all(same(a, b) for a, (b, _) in zip(seen, epoch(dataset(zoo, augment=CONFIG.augment), 0), strict=False))
+    for key in ("val", "test"):
+        assert resumed.record[key] == whole.record[key]
+    off = dataclasses.replace(CONFIG, augment=())
+    with pytest.raises(DataError, match="another train"):
+        train(zoo, INRClassification(), model, off, tmp_path / "whole", device="cpu")
+
+
+def test_runs_recorded_before_there_was_augmentation_are_the_same_runs(zoo: Zoo, tmp_path: Path) -> None:
+    model = FlatMLPConfig(widths=zoo.spec.widths, edge_dim=zoo.spec.num_basis + 2, out_dim=10, hidden=8, num_layers=2)
+    config = dataclasses.replace(CONFIG, epochs=1, augment=())
+    train(zoo, INRClassification(), model, config, tmp_path, device="cpu")
+    path = tmp_path / "run.json"
+    record = json.loads(path.read_text())
+    assert record["asked"]["train"].pop("augment") == []
+    path.write_text(json.dumps(record))
+    assert train(zoo, INRClassification(), model, config, tmp_path, device="cpu").record == record
+    with pytest.raises(DataError, match="another train"):
+        train(zoo, INRClassification(), model, dataclasses.replace(config, augment=("permutation",)), tmp_path)
+
+
+def test_configurations_take_lists_and_refuse_the_unknown() -> None:
+    assert TrainConfig.from_dict({"augment": ["permutation"]}) == TrainConfig(augment=("permutation",))
+    assert TrainConfig.from_dict(json.loads(json.dumps(CONFIG.to_dict()))) == CONFIG
+    for bad in ("permutation", ["rotation"], ["permutation"] * 2, [3], [["permutation"]], None, {"permutation": 1}):
+        with pytest.raises(DataError, match="augment"):
+            TrainConfig.from_dict({"augment": bad})
