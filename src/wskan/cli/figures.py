@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from wskan.errors import DataError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from wskan.pictures import new_figure, save_figure
 
 
 def reconstructions(original: Tensor, reconstruction: Tensor, psnr: Tensor, path: Path) -> None:
     """Original images above those that their KANs represent, ``[n, H, W, C]`` each, with the PSNR ``[n]`` of each in dB."""
     count = len(original)
-    figure = _figure(1.1 * count, 2.7)
+    figure = new_figure(1.1 * count, 2.7)
     axes = figure.subplots(2, count, squeeze=False)
     for row, images in enumerate((original, reconstruction)):
         for column in range(count):
@@ -33,12 +28,12 @@ def reconstructions(original: Tensor, reconstruction: Tensor, psnr: Tensor, path
     axes[0][0].set_ylabel("image")
     axes[1][0].set_ylabel("its KAN")
     figure.suptitle("Images, and what the KANs trained on them represent", fontsize=10)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def confusion(matrix: Tensor, names: Sequence[str], title: str, path: Path) -> None:
     """A confusion matrix ``[n, n]`` of counts; rows are true classes, columns predicted ones."""
-    figure = _figure(5.6, 5.2)
+    figure = new_figure(5.6, 5.2)
     axis = figure.subplots()
     axis.imshow((matrix / matrix.sum(1, keepdim=True).clamp_min(1)).numpy(), cmap="Blues", vmin=0, vmax=1)
     for i in range(len(names)):
@@ -59,25 +54,4 @@ def confusion(matrix: Tensor, names: Sequence[str], title: str, path: Path) -> N
     axis.set_xlabel("predicted from the KAN's weights")
     axis.set_ylabel("class of the image")
     axis.set_title(title, fontsize=10)
-    _save(figure, path)
-
-
-def require_matplotlib() -> None:
-    """Raise a :class:`wskan.errors.DataError` that says what to do if there is no matplotlib."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise DataError("pictures need matplotlib: pip install 'wskan[plot]'")
-
-
-def _figure(width: float, height: float) -> Figure:
-    require_matplotlib()
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150)
-    except OSError as error:
-        raise DataError(f"could not write {path}: {error}") from error
+    save_figure(figure, path)

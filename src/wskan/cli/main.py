@@ -10,6 +10,7 @@ import tyro
 
 from wskan.cli.evaluate import Evaluate
 from wskan.cli.quickstart import Quickstart
+from wskan.cli.reproduce import Reproduce
 from wskan.cli.train import Train
 from wskan.cli.zoo import ZooCommand
 from wskan.errors import WSKANError
@@ -18,6 +19,7 @@ Command = (
     Annotated[Quickstart, tyro.conf.subcommand("quickstart", prefix_name=False)]
     | Annotated[ZooCommand, tyro.conf.subcommand("zoo", prefix_name=False)]
     | Annotated[Train, tyro.conf.subcommand("train", prefix_name=False)]
+    | Annotated[Reproduce, tyro.conf.subcommand("reproduce", prefix_name=False)]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate", prefix_name=False)]
 )
 

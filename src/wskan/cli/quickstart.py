@@ -29,9 +29,10 @@ class Quickstart:
     def run(self) -> None:
         from rich.console import Console
 
-        from wskan.cli.figures import reconstructions, require_matplotlib
+        from wskan.cli.figures import reconstructions
         from wskan.cli.tables import print_scores
         from wskan.files import write_atomically
+        from wskan.pictures import require_matplotlib
         from wskan.zoo import build_zoo, get_recipe, reconstruct
 
         require_matplotlib()

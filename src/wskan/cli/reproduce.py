@@ -1,0 +1,59 @@
+"""``wskan reproduce``."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reproduce:
+    """Reproduce a table or figure of the paper: build the zoos it lacks, train what is missing, and put the paper's figures beside ours. Run again, it goes on."""
+
+    name: Annotated[Literal["table1", "table2", "table6", "table11", "figure8"], tyro.conf.Positional]
+    """Which."""
+    scale: Literal["smoke", "cpu", "paper"] = "cpu"
+    """smoke: a minute, on digits. cpu: hours on two cores. paper: the paper's protocol, for a GPU."""
+    datasets: tuple[str, ...] | None = None
+    """Images, if not all of the scale: mnist, fashion-mnist, cifar10, kmnist, digits."""
+    seeds: tuple[int, ...] | None = None
+    """Seeds, if not those of the scale."""
+    work: Path = Path("reproduce")
+    """Where zoos and runs are kept, for all experiments."""
+    out: Path = Path("results")
+    """Where NAME/SCALE.json, .md and .png are written."""
+    jobs: int | None = None
+    """Runs at a time (default: one a core, or one on a GPU)."""
+    dry_run: bool = False
+    """Only say what it would cost."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU if there is one."""
+    data: Path | None = None
+    """Folder with the data sets (default: the environment variable WSKAN_DATA, else ~/.cache/wskan)."""
+    fetch: bool = False
+    """Download missing data from its publisher."""
+
+    def run(self) -> None:
+        import torch
+
+        from wskan.errors import DataError
+        from wskan.experiments import EXPERIMENTS, Request, Workspace, get_scale, reproduce
+
+        scale = get_scale(self.scale)
+        on_gpu = self.device != "cpu" and torch.cuda.is_available()
+        jobs = self.jobs if self.jobs is not None else 1 if on_gpu else os.cpu_count() or 1
+        if jobs < 1:
+            raise DataError(f"--jobs must be at least 1, got {jobs}")
+        request = Request(
+            scale=scale,
+            datasets=scale.datasets if self.datasets is None else self.datasets,
+            seeds=scale.seeds if self.seeds is None else self.seeds,
+        )
+        if not request.datasets or not request.seeds:
+            raise DataError("--datasets and --seeds need at least one value each")
+        workspace = Workspace(folder=self.work, data_root=self.data, fetch=self.fetch, device=self.device, jobs=jobs)
+        reproduce(EXPERIMENTS[self.name], request, workspace, self.out, dry_run=self.dry_run)

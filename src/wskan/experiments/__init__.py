@@ -1,0 +1,34 @@
+"""The paper's tables and figures, one command each: ``wskan reproduce``."""
+
+from wskan.experiments.cost import Cost, estimate
+from wskan.experiments.experiment import Experiment, Request
+from wskan.experiments.figure8 import figure8
+from wskan.experiments.methods import METHODS, Method
+from wskan.experiments.plan import Plan
+from wskan.experiments.reproduce import reproduce
+from wskan.experiments.scale import SCALES, Scale, get_scale
+from wskan.experiments.table import Cell, Table
+from wskan.experiments.table2 import table2
+from wskan.experiments.table11 import table11
+from wskan.experiments.tables_1_6 import table1, table6
+from wskan.experiments.workspace import Workspace
+
+EXPERIMENTS: dict[str, Experiment] = {e.name: e for e in (table1, table2, table6, table11, figure8)}
+
+__all__ = [
+    "EXPERIMENTS",
+    "METHODS",
+    "SCALES",
+    "Cell",
+    "Cost",
+    "Experiment",
+    "Method",
+    "Plan",
+    "Request",
+    "Scale",
+    "Table",
+    "Workspace",
+    "estimate",
+    "get_scale",
+    "reproduce",
+]

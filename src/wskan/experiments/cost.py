@@ -1,0 +1,140 @@
+"""What an experiment will take, measured on a few steps before it starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+
+from wskan.errors import DataError
+from wskan.experiments.plan import Plan
+from wskan.experiments.workspace import Workspace
+from wskan.graph import kan_graph
+from wskan.kan import FitConfig, Population, fit_population
+from wskan.models import build_model
+from wskan.zoo import Recipe, open_zoo
+
+GRAPHS = 8  # of a timed step
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Of what is missing.
+
+    Attributes:
+        kans: to be fitted.
+        kan_seconds: for all of them.
+        runs: seconds of each run to be trained, on its share of the cores.
+        jobs: runs at a time.
+        device: where.
+    """
+
+    kans: int
+    kan_seconds: float
+    runs: dict[Plan, float]
+    jobs: int
+    device: str
+
+    @property
+    def seconds(self) -> float:
+        """For everything."""
+        return self.kan_seconds + sum(self.runs.values()) / self.jobs
+
+    def __str__(self) -> str:
+        zoos = f"{self.kans:,} KANs to fit ({duration(self.kan_seconds)})"
+        runs = f"{len(self.runs)} models to train ({duration(self.seconds - self.kan_seconds)}, {self.jobs} at a time)"
+        return f"{zoos}, {runs} on {self.device}: about {duration(self.seconds)}"
+
+
+def estimate(workspace: Workspace, plans: Sequence[Plan], recipes: Sequence[Recipe]) -> Cost:
+    """Time a few KANs and a few steps of each kind of model, and multiply.
+
+    Args:
+        workspace: what is there costs nothing.
+        plans: runs of the experiment.
+        recipes: of all its zoos.
+    """
+    missing = workspace.missing(plans)
+    unbuilt = [r for r in {r.digest: r for r in recipes}.values() if not _built(workspace, r)]
+    threads, device = torch.get_num_threads(), _device(workspace)
+    kan_seconds = sum(len(recipe) * _seconds_a_kan(recipe) for recipe in unbuilt)
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workspace.jobs))
+    try:
+        kinds: dict[tuple[str, str], float] = {}
+        for plan in missing:
+            kinds.setdefault((plan.dataset, plan.method), 0.0)
+        for dataset, method in kinds:
+            plan = next(p for p in missing if (p.dataset, p.method) == (dataset, method))
+            kinds[dataset, method] = _seconds_a_graph(plan, device)
+    finally:
+        torch.set_num_threads(threads)
+    runs = {plan: kinds[plan.dataset, plan.method] * plan.graphs * plan.training.epochs for plan in missing}
+    return Cost(
+        kans=sum(map(len, unbuilt)),
+        kan_seconds=kan_seconds,
+        runs=runs,
+        jobs=workspace.jobs,
+        device=torch.cuda.get_device_name() if device == "cuda" else f"{os.cpu_count()} cores",
+    )
+
+
+def duration(seconds: float) -> str:
+    """As people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _built(workspace: Workspace, recipe: Recipe) -> bool:
+    try:
+        open_zoo(workspace.zoo_folder(recipe))
+    except DataError:
+        return False
+    return True
+
+
+def _device(workspace: Workspace) -> str:
+    return "cuda" if workspace.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _seconds_a_kan(recipe: Recipe) -> float:
+    spec, cores = recipe.spec, torch.get_num_threads()
+    steps = min(recipe.fit.steps, 100)
+    config = dataclasses.replace(recipe.fit, steps=steps)
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand(1024, spec.widths[0], generator=generator) * 2 - 1
+    targets = torch.rand(2 * cores, 1024, spec.widths[-1], generator=generator)
+
+    def fit(config: FitConfig) -> None:
+        fit_population(spec, inputs, targets, torch.arange(2 * cores), config)
+
+    fit(dataclasses.replace(config, steps=1))  # compiles the kernel
+    return _time(lambda: fit(config)) / (2 * cores) * recipe.fit.steps / steps
+
+
+def _seconds_a_graph(plan: Plan, device: str) -> float:
+    graph = kan_graph(Population.init(plan.recipe.spec, range(GRAPHS)), plan.features).to(device)
+    model = build_model(plan.model).to(device)
+    optimizer = torch.optim.AdamW(model.parameters())
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with torch.autocast(device, torch.bfloat16, enabled=plan.training.precision == "bf16"):
+            output = model(graph)
+        output.float().square().mean().backward()
+        optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    step()
+    return min(_time(step) for _ in range(3)) / GRAPHS
+
+
+def _time(function: Callable[[], None]) -> float:
+    begin = time.perf_counter()
+    function()
+    return time.perf_counter() - begin

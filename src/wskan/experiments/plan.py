@@ -1,0 +1,97 @@
+"""One training run of an experiment, described so that the same one is never trained twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+
+from wskan.experiments.methods import METHODS
+from wskan.experiments.scale import Scale
+from wskan.graph import FeatureConfig
+from wskan.models import MODELS, ModelConfig
+from wskan.tasks import Task, TrainConfig, get_task
+from wskan.zoo import Recipe
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A method on a data set, with a learning rate and a seed.
+
+    Args:
+        scale: gives all else.
+        dataset: name of images, or ``"sine"``.
+        method: in :data:`wskan.experiments.METHODS`.
+        rate: learning rate.
+        seed: of the run.
+        samples: training KANs, if not all.
+    """
+
+    scale: Scale
+    dataset: str
+    method: str
+    rate: float
+    seed: int
+    samples: int | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """Of the zoo."""
+        return self.scale.recipe(self.dataset)
+
+    @property
+    def task(self) -> Task:
+        """What is learned."""
+        return get_task("frequency-regression" if self.dataset == "sine" else "inr-classification")
+
+    @property
+    def features(self) -> FeatureConfig:
+        """Those of eq. 5."""
+        return FeatureConfig()
+
+    @property
+    def model(self) -> ModelConfig:
+        """Configuration of the model."""
+        method, spec, scale = METHODS[self.method], self.recipe.spec, self.scale
+        options = dict(method.options)
+        if method.model == "set_transformer":
+            options["inducing"] = scale.inducing
+        return MODELS[method.model][1](
+            model=method.model,
+            widths=spec.widths,
+            edge_dim=self.features.edge_dim(spec),
+            out_dim=self.task.out_dim,
+            hidden=scale.hidden,
+            num_layers=scale.num_layers,
+            dropout=scale.dropout,
+            **options,
+        )
+
+    @property
+    def training(self) -> TrainConfig:
+        """How it is trained."""
+        base = self.scale.waves if self.dataset == "sine" else self.scale.training
+        return dataclasses.replace(base, lr=self.rate, seed=self.seed, augment=METHODS[self.method].augment)
+
+    @property
+    def graphs(self) -> int:
+        """Training KANs an epoch."""
+        return self.samples or self.recipe.train
+
+    @property
+    def name(self) -> str:
+        """Readable, and unique to all that the run depends on: where it is kept."""
+        everything = {
+            "recipe": self.recipe.digest,
+            "model": self.model.to_dict(),
+            "train": self.training.to_dict(),
+            "aligned": METHODS[self.method].aligned,
+            "samples": self.samples,
+        }
+        digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:8]
+        samples = f"-n{self.samples}" if self.samples else ""
+        return f"{self.dataset}/{self.method}{samples}-lr{self.rate:g}-seed{self.seed}-{digest}"
+
+    def __str__(self) -> str:
+        samples = f", {self.samples} KANs" if self.samples else ""
+        return f"{METHODS[self.method].label} on {self.dataset}{samples}, rate {self.rate:g}, seed {self.seed}"

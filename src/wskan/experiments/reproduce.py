@@ -1,0 +1,94 @@
+"""Run an experiment and keep what it shows."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from wskan.experiments.cost import duration, estimate
+from wskan.experiments.experiment import Experiment, Request
+from wskan.experiments.plan import Plan
+from wskan.experiments.table import Table
+from wskan.experiments.workspace import Workspace
+from wskan.files import write_atomically
+from wskan.pictures import require_matplotlib
+from wskan.provenance import provenance
+from wskan.tasks import Run
+
+
+def reproduce(
+    experiment: Experiment, request: Request, workspace: Workspace, out: Path, *, dry_run: bool = False
+) -> Table | None:
+    """Build the zoos that are missing, train the models that are missing, and write ``out/NAME/SCALE.json``, ``.md`` and ``.png``.
+
+    Interrupted anywhere, the same call goes on from there.
+
+    Args:
+        experiment: which table or figure.
+        request: how large, on what, with which seeds.
+        workspace: where zoos and runs lie.
+        out: folder of the results.
+        dry_run: only say what it would cost.
+
+    Raises:
+        DataError: data that is missing, or a full disk.
+    """
+    require_matplotlib()
+    console, begin, origin = Console(), time.perf_counter(), provenance()
+    plans = experiment.plans(request)
+    cost = estimate(workspace, plans, experiment.recipes(request))
+    console.print(f"[bold]{experiment.name}[/] at scale {request.scale.name}: {cost}")
+    if dry_run:
+        return None
+    progress = _Progress(console, cost.runs, cost.jobs)
+    workspace.train_all(plans, progress)
+    table, record = experiment.table(workspace, request)
+    folder, scale = out / experiment.name, request.scale.name
+    data = {
+        **origin,
+        "experiment": experiment.name,
+        "scale": scale,
+        "datasets": request.datasets,
+        "seeds": request.seeds,
+        "seconds": round(time.perf_counter() - begin, 1),
+        "table": table.to_dict(),
+        **record,
+    }
+    write_atomically(folder / f"{scale}.json", lambda path: path.write_text(json.dumps(data, indent=1) + "\n"))
+    write_atomically(folder / f"{scale}.md", lambda path: path.write_text(table.to_markdown()))
+    table.draw(folder / f"{scale}.png")
+    console.print(_rich(table))
+    console.print(f"Written to {folder}/{scale}.json, .md and .png")
+    return table
+
+
+class _Progress:
+    """A line for each run that ends, with the time left: the estimate, corrected by how it fared so far."""
+
+    def __init__(self, console: Console, expected: dict[Plan, float], jobs: int) -> None:
+        self.console, self.left, self.total, self.jobs = console, dict(expected), len(expected), jobs
+        self.all, self.begin = sum(expected.values()), time.perf_counter()
+
+    def __call__(self, plan: Plan, run: Run) -> None:
+        self.left.pop(plan, None)
+        metric, left = run.task.monitor, sum(self.left.values())
+        elapsed, done = time.perf_counter() - self.begin, self.all - left
+        remaining = elapsed * left / done if done else left / self.jobs
+        scores = f"{metric} {run.record['val'][metric]:.4g} on validation, {run.record['test'][metric]:.4g} on test"
+        number = f"{self.total - len(self.left)}/{self.total}"
+        self.console.print(f"{number} {plan}: {scores}, {run.record['train_seconds']:,.0f} s; {duration(remaining)} left")
+
+
+def _rich(table: Table) -> object:
+    from rich.table import Table as RichTable
+
+    shown = RichTable(title=f"{table.title} ({table.unit}; in brackets the paper's)")
+    shown.add_column("")
+    for label in table.columns.values():
+        shown.add_column(label, justify="right")
+    for row, label in table.rows.items():
+        shown.add_row(label, *(table.text(row, column).replace("**", "") for column in table.columns))
+    return shown

@@ -1,0 +1,78 @@
+"""Table 2: WS-KANs on wider KANs than they were trained on (paper, section 5.1.1), and beyond the paper on deeper ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wskan.experiments.experiment import Experiment, Request, best_rate, run_records
+from wskan.experiments.methods import METHODS
+from wskan.experiments.plan import Plan
+from wskan.experiments.table import Cell, Table, paper_cell
+from wskan.experiments.tables_1_6 import protocol_notes
+from wskan.experiments.workspace import Workspace
+from wskan.tasks import evaluate
+from wskan.zoo import Recipe
+
+METHODS_2 = ("ws_kan", "no_pe")
+
+
+def datasets(request: Request) -> list[str]:
+    """Those of the request that the paper's table has, or all if it has none of them."""
+    return [name for name in request.datasets if name != "cifar10"] or list(request.datasets)
+
+
+def plans(request: Request) -> list[Plan]:
+    """The runs of tables 1 and 6."""
+    return [p for dataset in datasets(request) for method in METHODS_2 for p in request.plans(dataset, method)]
+
+
+def columns(request: Request, dataset: str) -> dict[str, Recipe]:
+    """Zoos of other shapes, by the column they fill."""
+    own, *rest = request.scale.recipe(dataset).spec.widths[1:-1]
+    wider = {f"h={h}": request.scale.reshaped(dataset, (h, *(h for _ in rest))) for h in (own, *request.scale.widths)}
+    return {**wider, "deeper": request.scale.reshaped(dataset, (own, *rest, own))}
+
+
+def recipes(request: Request) -> list[Recipe]:
+    """Zoos of the runs, and of other shapes."""
+    return [
+        *(plan.recipe for plan in plans(request)),
+        *(recipe for dataset in datasets(request) for recipe in columns(request, dataset).values()),
+    ]
+
+
+def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]]:
+    """Test accuracy on KANs of other shapes, of the runs chosen on validation KANs of the shape they were trained on."""
+    cells: dict[tuple[str, str], Cell] = {}
+    labels: dict[str, str] = {}
+    for dataset in datasets(request):
+        zoos = {column: workspace.zoo(recipe, progress=True) for column, recipe in columns(request, dataset).items()}
+        for method in METHODS_2:
+            row = f"{method} {dataset}"
+            labels[row] = f"{METHODS[method].label}, {dataset}"
+            chosen = best_rate(workspace, request.plans(dataset, method))
+            for column, zoo in zoos.items():
+                values = tuple(evaluate(run.model, zoo, plan.task, run.features)["accuracy"] for plan, run in chosen)
+                paper = paper_cell("table2_ood_width_accuracy", dataset, column) if method == "ws_kan" else None
+                facts = {"seeds": [p.seed for p, _ in chosen], "zoo": zoo.recipe.digest, "psnr": zoo.info()["psnr_mean"]}
+                cells[row, column] = Cell(values=values, paper=paper, facts=facts)
+    first = request.scale.recipe(datasets(request)[0]).spec.widths
+    names = {column: column for column in columns(request, datasets(request)[0])}
+    deeper = list(columns(request, datasets(request)[0])["deeper"].spec.widths)
+    made = Table(
+        title="Table 2: generalisation to wider and deeper KANs",
+        unit="test accuracy, percent",
+        better="higher",
+        rows=labels,
+        columns={**names, "deeper": f"deeper {deeper}"},
+        cells=cells,
+        notes=[
+            f"Trained on KANs {list(first)} only. {request.scale.wide_test:,} test KANs of each shape, of the same images; the paper takes all, and has no deeper KANs.",
+            "Deeper KANs: a hidden layer takes the learned position of the layer at the same relative depth (wskan.graph.node_positions); no PE needs none.",
+            *protocol_notes(request)[:1],
+        ],
+    )
+    return made, {"runs": run_records(workspace, plans(request))}
+
+
+table2 = Experiment(name="table2", plans=plans, recipes=recipes, table=table)

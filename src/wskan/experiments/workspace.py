@@ -1,0 +1,127 @@
+"""Where zoos, alignments and runs of experiments lie: what is there is used, what is missing is made."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import torch
+
+from wskan.align import AlignedZoo, align_zoo
+from wskan.errors import DataError
+from wskan.experiments.methods import METHODS
+from wskan.experiments.plan import Plan
+from wskan.tasks import Device, Run, open_run, read_record, train
+from wskan.zoo import Recipe, Zoo, build_zoo
+
+MERGED = 1000  # KANs that MergeMany averages (appendix D.1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """A folder with ``zoos/``, ``aligned/`` and ``runs/``. One experiment at a time may work in it.
+
+    Args:
+        folder: created if absent.
+        data_root, fetch: see :func:`wskan.signals.load_images`.
+        device: see :func:`wskan.tasks.train`.
+        jobs: runs at a time, each in a process of its own with an equal share of the cores: two runs of one thread each end sooner than two of two threads one after the other.
+    """
+
+    folder: Path
+    data_root: Path | None = None
+    fetch: bool = False
+    device: Device = "auto"
+    jobs: int = 1
+
+    def zoo_folder(self, recipe: Recipe) -> Path:
+        """Where a zoo lies, or would."""
+        return self.folder / "zoos" / f"{recipe.name}-{recipe.digest}"
+
+    def zoo(self, recipe: Recipe, *, progress: bool = False) -> Zoo:
+        """The zoo of a recipe, built if it is missing or unfinished."""
+        folder = self.zoo_folder(recipe)
+        return build_zoo(recipe, folder, data_root=self.data_root, fetch=self.fetch, progress=progress)
+
+    def aligned(self, recipe: Recipe, *, progress: bool = False) -> AlignedZoo:
+        """The same, aligned to the mean of its training KANs (appendix D.1)."""
+        folder = self.folder / "aligned" / f"{recipe.name}-{recipe.digest}"
+        return align_zoo(self.zoo(recipe), folder, subset=min(MERGED, recipe.train), progress=progress)
+
+    def run_folder(self, plan: Plan) -> Path:
+        """Where a run lies, or would."""
+        return self.folder / "runs" / plan.name
+
+    def is_finished(self, plan: Plan) -> bool:
+        """Whether a run is there already."""
+        record = read_record(self.run_folder(plan))
+        return record is not None and bool(record.get("finished"))
+
+    def open(self, plan: Plan) -> Run:
+        """A finished run."""
+        return open_run(self.run_folder(plan))
+
+    def train(self, plan: Plan, *, progress: bool = False) -> Run:
+        """Train, go on with, or open a run."""
+        zoo = self.aligned(plan.recipe) if METHODS[plan.method].aligned else self.zoo(plan.recipe)
+        return train(
+            zoo, plan.task, plan.model, plan.training, self.run_folder(plan),
+            features=plan.features, train_limit=plan.samples, device=self.device, progress=progress,
+        )  # fmt: skip
+
+    def missing(self, plans: Sequence[Plan]) -> list[Plan]:
+        """Those that are not finished, each once."""
+        return [plan for plan in dict.fromkeys(plans) if not self.is_finished(plan)]
+
+    def train_all(self, plans: Sequence[Plan], report: Callable[[Plan, Run], None]) -> None:
+        """Make everything that some runs need, then the runs that are missing.
+
+        Args:
+            plans: what to train.
+            report: called after each.
+
+        Raises:
+            DataError: missing data, a full disk, or a worker that was killed. What is finished is kept.
+        """
+        missing = self.missing(plans)
+        for recipe in {plan.recipe.digest: plan.recipe for plan in missing}.values():
+            self.zoo(recipe, progress=True)
+        for recipe in {p.recipe.digest: p.recipe for p in missing if METHODS[p.method].aligned}.values():
+            self.aligned(recipe, progress=True)
+        if self.jobs == 1 or len(missing) < 2:
+            for plan in missing:
+                report(plan, self.train(plan, progress=True))
+        else:
+            self._train_in_processes(missing, report)
+
+    def _train_in_processes(self, plans: Sequence[Plan], report: Callable[[Plan, Run], None]) -> None:
+        threads = max(1, (os.cpu_count() or 1) // self.jobs)
+        pool = ProcessPoolExecutor(
+            self.jobs, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(threads,)
+        )
+        try:
+            running = {pool.submit(_train, self, plan): plan for plan in plans}
+            while running:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    plan = running.pop(future)
+                    future.result()
+                    report(plan, self.open(plan))
+        except BrokenProcessPool as error:
+            raise DataError(
+                f"a training process was killed, perhaps for want of memory: try --jobs {self.jobs - 1}; "
+                "what is finished is kept"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _train(workspace: Workspace, plan: Plan) -> float:
+    begin = time.perf_counter()
+    workspace.train(plan)
+    return time.perf_counter() - begin
