@@ -7,10 +7,18 @@ from wskan import provenance as module
 from wskan.provenance import provenance
 
 
-def test_it_names_command_commit_machine_and_versions() -> None:
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("/somewhere/bin/wskan train zoo", "wskan train zoo"),
+        ("benchmarks/align.py --kans 3", "python align.py --kans 3"),
+    ],
+)
+def test_it_names_command_commit_machine_and_versions(monkeypatch: pytest.MonkeyPatch, typed: str, kept: str) -> None:
+    monkeypatch.setattr("sys.argv", typed.split())
     found = provenance()
     json.dumps(found)
-    assert found["command"].startswith("python ")
+    assert found["command"] == kept
     assert found["machine"]["cores"] >= 1
     assert found["versions"]["torch"]
 

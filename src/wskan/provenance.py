@@ -14,7 +14,7 @@ from typing import Any
 def provenance() -> dict[str, Any]:
     """Command line, commit of the source (with ``-dirty`` if it was changed since), processor, cores and versions, as JSON types."""
     return {
-        "command": " ".join(["python", *sys.argv]),
+        "command": _command(),
         "commit": _commit(),
         "machine": {
             "processor": _processor(),
@@ -26,6 +26,12 @@ def provenance() -> dict[str, Any]:
             **{name: _version(name) for name in ("wskan", "torch", "torch-geometric", "pykan")},
         },
     }
+
+
+def _command() -> str:
+    """As it was typed, less the folder of the program: that is the machine's own."""
+    program = Path(sys.argv[0]).name
+    return " ".join([*(["python"] if program.endswith(".py") else []), program, *sys.argv[1:]])
 
 
 def _commit() -> str:

@@ -68,6 +68,24 @@ def test_every_model_and_symmetry_can_be_chosen() -> None:
     assert hints["augment"] == tuple[Symmetry, ...]
 
 
+def test_align(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    zoo, picture = str(tmp_path / "zoo"), tmp_path / "line.png"
+    main(["zoo", "build", "tiny", zoo])
+    main(["zoo", "align", zoo, str(tmp_path / "aligned"), "--subset", "10"])
+    assert "64 KANs aligned" in capsys.readouterr().out
+    main(["align", f"{zoo}:0", f"{zoo}:1"])
+    assert "squared distance" in capsys.readouterr().out
+    pytest.importorskip("matplotlib")
+    main(["align", f"{zoo}:3", "--plot", str(picture)])
+    assert "reseed 1" in capsys.readouterr().out
+    assert picture.stat().st_size > 5_000
+    main(["align", f"{zoo}:0", f"{zoo}:60", "--plot", str(picture)])
+    for wrong, message in ((zoo, "is not a KAN"), (f"{zoo}:64", "has no KAN 64"), (f"{zoo}:-1", "is not a KAN")):
+        with pytest.raises(SystemExit):
+            main(["align", wrong])
+        assert message in capsys.readouterr().err
+
+
 def test_quickstart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     main(["quickstart", str(tmp_path / "q"), "--epochs", "2"])

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import hypothesis.strategies as st
 import pytest
@@ -125,6 +126,32 @@ def test_positions(widths: tuple[int, ...]) -> None:
                 pair = (int(nodes[index][p]), int(nodes[index + 1][q]))
                 assert seen.setdefault(int(block[p, q]), pair) == pair
     assert len(set(seen.values())) == len(seen)
+
+
+@given(widths_strategy, st.integers(1, 7))
+def test_positions_of_another_depth(widths: tuple[int, ...], layers: int) -> None:
+    """Ends keep theirs, what lies between keeps its order, and everything is a position that KANs of that depth have."""
+    same = (widths[0], *[5] * (layers - 1), widths[-1])
+    counts = len(widths) - 2, layers - 1
+    if 0 in counts and any(counts):
+        with pytest.raises(ShapeError, match="counterpart"):
+            node_positions(widths, layers)
+        return
+    nodes, known = node_positions(widths, layers), node_positions(same)
+    assert torch.equal(nodes[0], known[0])
+    assert torch.equal(nodes[-1], known[-1])
+    middle = [int(layer[0]) for layer in nodes[1:-1]]
+    assert middle == sorted(middle)
+    assert set(middle) <= {int(layer[0]) for layer in known[1:-1]}
+    if len(middle) >= len(known) - 2:
+        assert set(middle) == {int(layer[0]) for layer in known[1:-1]}
+    if 1 not in counts or counts == (1, 1):
+        edges = edge_positions(widths, layers)
+        assert [tuple(block.shape) for block in edges] == list(itertools.pairwise(widths))
+        allowed = torch.cat([block.flatten() for block in edge_positions(same)]).tolist()
+        assert set(torch.cat([block.flatten() for block in edges]).tolist()) <= set(allowed)
+        if layers > 1:
+            assert torch.equal(edges[-1][0], edge_positions(same)[-1][0])
 
 
 def test_masked_edges_are_zero_and_absent() -> None:

@@ -111,13 +111,18 @@ def test_positions_tell_inputs_apart() -> None:
     torch.testing.assert_close(blind(graph), blind(swapped), rtol=1e-4, atol=1e-5)
 
 
-def test_other_hidden_widths_but_no_other_depth() -> None:
+def test_other_hidden_widths_and_other_depths() -> None:
     model = make()
     wider = kan_graph(random_population((2, 9, 8, 3), 2, 0))
     assert model(wider).shape == (2, 3)
     assert_equivariant(model, wider)
-    for widths in ((2, 5, 3), (3, 5, 4, 3), (2, 5, 4, 2)):
-        with pytest.raises(ShapeError, match="positions"):
+    deeper = kan_graph(random_population((2, 5, 6, 4, 3), 2, 0))
+    assert model(deeper).shape == (2, 3)
+    assert_equivariant(model, deeper)
+    with pytest.raises(ShapeError, match="positions"):
+        WSKANPyG(model)(to_pyg(deeper)[0])
+    for widths in ((3, 5, 4, 3), (2, 5, 4, 2), (2, 5, 3)):
+        with pytest.raises(ShapeError, match=r"positions|counterpart"):
             model(kan_graph(random_population(widths, 2, 0)))
     assert make(positional_encoding=False)(kan_graph(random_population((2, 5, 3), 2, 0))).shape == (2, 3)
     with pytest.raises(ShapeError, match="features"):

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from wskan.cli.align import Align
 from wskan.cli.evaluate import Evaluate
 from wskan.cli.quickstart import Quickstart
 from wskan.cli.reproduce import Reproduce
@@ -21,6 +22,7 @@ Command = (
     | Annotated[Train, tyro.conf.subcommand("train", prefix_name=False)]
     | Annotated[Reproduce, tyro.conf.subcommand("reproduce", prefix_name=False)]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate", prefix_name=False)]
+    | Annotated[Align, tyro.conf.subcommand("align", prefix_name=False)]
 )
 
 

@@ -1,4 +1,4 @@
-"""``wskan zoo build|info|verify``."""
+"""``wskan zoo build|info|verify|align``."""
 
 from __future__ import annotations
 
@@ -82,13 +82,43 @@ class Verify:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class AlignZoo:
+    """Align all KANs of a zoo to the mean of some of its training KANs (paper, appendix D.1)."""
+
+    zoo: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ZOO")]
+    """The zoo; it is not changed."""
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Where permutations and reference are kept. A finished alignment is opened, not made again."""
+    subset: int = 1000
+    """Training KANs that the reference is made of, a random choice."""
+    tolerance: float = 1e-3
+    """MergeMany ends with the pass that lowers the mean squared distance by no more than this share."""
+    seed: int = 0
+    """Of the choice, and of the orders of MergeMany."""
+
+    def run(self) -> None:
+        from wskan.align import align_zoo
+        from wskan.zoo import open_zoo
+
+        zoo = open_zoo(self.zoo)
+        aligned = align_zoo(
+            zoo, self.folder, subset=self.subset, tolerance=self.tolerance, seed=self.seed, progress=True
+        )
+        before, after = float(aligned.distance_before.mean()), float(aligned.distance_after.mean())
+        print(
+            f"{self.folder}: {len(zoo):,} KANs aligned, mean squared distance to the reference {before:.4g} before, {after:.4g} after"
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ZooCommand:
-    """Build, describe or check a zoo of trained KANs."""
+    """Build, describe, check or align a zoo of trained KANs."""
 
     command: (
         Annotated[Build, tyro.conf.subcommand("build", prefix_name=False)]
         | Annotated[Info, tyro.conf.subcommand("info", prefix_name=False)]
         | Annotated[Verify, tyro.conf.subcommand("verify", prefix_name=False)]
+        | Annotated[AlignZoo, tyro.conf.subcommand("align", prefix_name=False)]
     )
 
     def run(self) -> None:

@@ -79,7 +79,9 @@ class _Progress:
         remaining = elapsed * left / done if done else left / self.jobs
         scores = f"{metric} {run.record['val'][metric]:.4g} on validation, {run.record['test'][metric]:.4g} on test"
         number = f"{self.total - len(self.left)}/{self.total}"
-        self.console.print(f"{number} {plan}: {scores}, {run.record['train_seconds']:,.0f} s; {duration(remaining)} left")
+        self.console.print(
+            f"{number} {plan}: {scores}, {run.record['train_seconds']:,.0f} s; {duration(remaining)} left"
+        )
 
 
 def _rich(table: Table) -> object:

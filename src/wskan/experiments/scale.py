@@ -74,7 +74,7 @@ class Scale:
 
 
 _PAPER = TrainConfig(epochs=300, batch_size=128, lr=1e-3, weight_decay=0.01, warmup_steps=100, patience=0)
-_CPU = dataclasses.replace(_PAPER, epochs=40, batch_size=32, precision="bf16")
+_CPU = dataclasses.replace(_PAPER, epochs=40, batch_size=64, precision="bf16")
 _SMOKE = dataclasses.replace(_PAPER, epochs=2, batch_size=16, warmup_steps=2)
 
 SCALES: dict[str, Scale] = {
@@ -100,13 +100,13 @@ SCALES: dict[str, Scale] = {
         Scale(
             name="cpu",
             counts=(3_500, 500, 1_000),
-            wide_test=300,
+            wide_test=200,
             hidden=32,
             inducing=16,
             set_transformer=(("mnist", "sine"), 1),
             waves=dataclasses.replace(_CPU, epochs=100, batch_size=16),
             training=_CPU,
-            rates=(1e-3,),
+            rates=(2e-3,),
             timing=(512, 512, 10),
         ),
         Scale(

@@ -86,11 +86,22 @@ class Table:
             }
             for column in self.columns
         }
-        return {"title": self.title, "unit": self.unit, "better": self.better, "columns": cells, "notes": list(self.notes)}
+        return {
+            "title": self.title,
+            "unit": self.unit,
+            "better": self.better,
+            "columns": cells,
+            "notes": list(self.notes),
+        }
 
     def to_markdown(self) -> str:
         """Ours first, the paper's in brackets; the best of each column in bold."""
-        lines = [f"# {self.title}", "", f"{self.unit}; {self.better} is better. Mean ± standard deviation over seeds; in brackets the paper's.", ""]
+        lines = [
+            f"# {self.title}",
+            "",
+            f"{self.unit}; {self.better} is better. Mean ± standard deviation over seeds; in brackets the paper's.",
+            "",
+        ]
         lines.append("| | " + " | ".join(self.columns.values()) + " |")
         lines.append("| --- |" + " ---: |" * len(self.columns))
         for row, label in self.rows.items():

@@ -79,7 +79,7 @@ def _time(
                 output = model(graph)
             if name == "train":
                 optimizer.zero_grad()
-                F.cross_entropy(output.float(), target).backward()
+                F.cross_entropy(output.float(), target).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             count += len(target)
         if device == "cuda":

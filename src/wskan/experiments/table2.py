@@ -54,7 +54,11 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
             for column, zoo in zoos.items():
                 values = tuple(evaluate(run.model, zoo, plan.task, run.features)["accuracy"] for plan, run in chosen)
                 paper = paper_cell("table2_ood_width_accuracy", dataset, column) if method == "ws_kan" else None
-                facts = {"seeds": [p.seed for p, _ in chosen], "zoo": zoo.recipe.digest, "psnr": zoo.info()["psnr_mean"]}
+                facts = {
+                    "seeds": [p.seed for p, _ in chosen],
+                    "zoo": zoo.recipe.digest,
+                    "psnr": zoo.info()["psnr_mean"],
+                }
                 cells[row, column] = Cell(values=values, paper=paper, facts=facts)
     first = request.scale.recipe(datasets(request)[0]).spec.widths
     names = {column: column for column in columns(request, datasets(request)[0])}

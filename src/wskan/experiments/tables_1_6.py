@@ -52,13 +52,11 @@ def protocol_notes(request: Request) -> list[str]:
         f"as the epoch is. The paper: 10,000, 5,000 and the whole test split; 4, 128, 128, 300, 0.001 or 0.0001."
     ]
     if scale.inducing:
-        notes.append(f"SetTransformer with {scale.inducing} inducing points (Lee et al. 2019); the paper's attends between all edges.")
+        notes.append(
+            f"SetTransformer with {scale.inducing} inducing points (Lee et al. 2019); the paper's attends between all edges."
+        )
     return notes
 
 
-table1 = classification(
-    "table1", "Table 1: INR classification", BASELINES, "table1_inr_classification_accuracy"
-)
-table6 = classification(
-    "table6", "Table 6: INR classification, ablation", ABLATIONS, "table6_ablation_inr_accuracy"
-)
+table1 = classification("table1", "Table 1: INR classification", BASELINES, "table1_inr_classification_accuracy")
+table6 = classification("table6", "Table 6: INR classification, ablation", ABLATIONS, "table6_ablation_inr_accuracy")

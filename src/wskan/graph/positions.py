@@ -5,21 +5,33 @@ Neurons of a hidden layer share one position, input and output neurons have one 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from wskan.errors import ShapeError
 
-def node_positions(widths: Sequence[int]) -> tuple[Tensor, ...]:
+
+def node_positions(widths: Sequence[int], layers: int | None = None) -> tuple[Tensor, ...]:
     """Position of every node of every layer, ``[n_l]`` int64 each: first the inputs, then one a hidden layer, then the outputs.
 
     They depend on depth and on the numbers of inputs and outputs alone, so KANs of other hidden widths have the same.
+
+    Args:
+        widths: neurons a layer.
+        layers: in terms of KANs of so many layers of edges, if not as many as ``widths`` has: a hidden layer takes the position of the one at the same relative
+            depth, so that a model meets deeper KANs with positions that it knows.
+
+    Raises:
+        ShapeError: there are hidden layers, or edges between them, on one side only.
     """
-    first, hidden = widths[0], len(widths) - 2
+    first, hidden = widths[0], (len(widths) - 1 if layers is None else layers) - 1
+    places = _stretch(len(widths) - 2, hidden)
     return (
         torch.arange(first),
-        *(torch.full((width,), first + index) for index, width in enumerate(widths[1:-1])),
+        *(torch.full((width,), first + place) for place, width in zip(places, widths[1:-1], strict=True)),
         torch.arange(widths[-1]) + first + hidden,
     )
 
@@ -29,19 +41,29 @@ def num_node_positions(widths: Sequence[int]) -> int:
     return widths[0] + len(widths) - 2 + widths[-1]
 
 
-def edge_positions(widths: Sequence[int]) -> tuple[Tensor, ...]:
-    """Position of every edge of every layer, ``[n_l, n_{l+1}]`` int64 each: one for each pair of positions of endpoints."""
-    positions, begin = [], 0
-    for index in range(len(widths) - 1):
-        sources = torch.arange(widths[index]) if index == 0 else torch.zeros(widths[index], dtype=torch.int64)
-        last = index == len(widths) - 2
-        targets = torch.arange(widths[-1]) if last else torch.zeros(widths[index + 1], dtype=torch.int64)
-        per_source = widths[-1] if last else 1
-        positions.append(begin + sources[:, None] * per_source + targets)
-        begin += (widths[0] if index == 0 else 1) * per_source
-    return tuple(positions)
+def edge_positions(widths: Sequence[int], layers: int | None = None) -> tuple[Tensor, ...]:
+    """Position of every edge of every layer, ``[n_l, n_{l+1}]`` int64 each: one for each pair of positions of endpoints.
+
+    Args and errors are those of :func:`node_positions`.
+    """
+    layers = len(widths) - 1 if layers is None else layers
+    if len(widths) == 2 or layers == 1:
+        _stretch(len(widths) - 2, layers - 1)
+        return (torch.arange(widths[0] * widths[-1]).view(widths[0], widths[-1]),)
+    between = [widths[0] + place for place in _stretch(len(widths) - 3, layers - 2)]
+    inputs = torch.arange(widths[0])[:, None].expand(-1, widths[1])
+    outputs = (torch.arange(widths[-1]) + widths[0] + layers - 2).expand(widths[-2], -1)
+    hidden = [torch.full(pair, place) for pair, place in zip(itertools.pairwise(widths[1:-1]), between, strict=True)]
+    return (inputs, *hidden, outputs)
 
 
 def num_edge_positions(widths: Sequence[int]) -> int:
     """How many different positions edges have."""
     return widths[0] * widths[1] if len(widths) == 2 else widths[0] + len(widths) - 3 + widths[-1]
+
+
+def _stretch(count: int, known: int) -> list[int]:
+    """Which of ``known`` things each of ``count`` stands for, by relative depth."""
+    if (count == 0) != (known == 0):
+        raise ShapeError(f"{count} hidden layers (or layers of edges between them) have no counterpart among {known}")
+    return [round(index * (known - 1) / max(count - 1, 1)) for index in range(count)]

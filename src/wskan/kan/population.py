@@ -276,16 +276,16 @@ def _cat_layers(layers: Sequence[Layer]) -> Layer:
     return Layer(**fields, knots=knots)
 
 
+def reorder(tensor: Tensor, order: Tensor, dim: int) -> Tensor:
+    """``tensor[k, ..., order[k, i], ...]`` along ``dim``, for ``[K, ..., n, ...]`` and ``order [K, n]``. Whole rows are copied: several times faster than ``gather``."""
+    rows = order.repeat_interleave(tensor.shape[1:dim].numel(), 0)  # [K * ..., n]
+    rows = rows + order.shape[1] * torch.arange(len(rows), device=order.device).unsqueeze(1)
+    return tensor.flatten(0, dim).index_select(0, rows.flatten()).view(tensor.shape)
+
+
 def _select(layer: Layer, order: Tensor, dim: int) -> Layer:
     """Reorder inputs (dim 1) or outputs (dim 2) of a layer."""
-    size = layer.coef.shape[0]
-
-    def pick(tensor: Tensor) -> Tensor:
-        index = order.to(tensor.device).expand(size, -1)
-        index = index.view(size, *(-1 if axis == dim else 1 for axis in range(1, tensor.ndim)))
-        shape = [tensor.shape[axis] if axis != dim else index.shape[dim] for axis in range(tensor.ndim)]
-        return tensor.gather(dim, index.expand(shape))
-
-    fields = {name: pick(getattr(layer, name)) for name in FIELDS if name != "knots"}
+    order = order.to(layer.coef.device).expand(len(layer.coef), -1)
+    fields = {name: reorder(getattr(layer, name), order, dim) for name in FIELDS if name != "knots"}
     own_knots = dim == 1 and layer.knots.shape[:2] != (1, 1)
-    return Layer(**fields, knots=pick(layer.knots) if own_knots else layer.knots)
+    return Layer(**fields, knots=reorder(layer.knots, order, dim) if own_knots else layer.knots)

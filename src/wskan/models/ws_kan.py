@@ -155,12 +155,13 @@ def _of_features(half: Half, embedding: Embedding, i: int) -> Half:
 class WSKAN(MetaNetwork):
     """WS-KAN, the graph meta-network of the paper. See :class:`wskan.models.MetaNetwork` for what goes in and comes out.
 
-    Graphs may have any hidden widths, but with positional encodings the depth, inputs and outputs of ``config.widths``. The graph read-out takes the means over
+    Graphs may have any hidden widths and, with positional encodings, the inputs and outputs of ``config.widths``; of another depth, they take the positions of the
+    layers at the same relative depth (:func:`wskan.graph.node_positions`). The graph read-out takes the means over
     input, hidden and output nodes, the edge read-out a perceptron of an edge and its endpoints. It never tells hidden neurons of a layer apart, so
     permuting them changes nothing (or permutes the edges).
 
     Raises:
-        ShapeError: graphs of another depth, numbers of inputs or outputs.
+        ShapeError: graphs of other numbers of inputs or outputs.
     """
 
     config: WSKANConfig
@@ -209,7 +210,8 @@ class WSKAN(MetaNetwork):
 
     def embed(self, graph: KANGraph) -> tuple[Tensor, list[Tensor], Embedding | None]:
         """First states of nodes ``[B, N, h]`` and edges: features and positions."""
-        self.check(graph.num_layers, graph.widths[0], graph.widths[-1])
+        self.check(graph.widths[0], graph.widths[-1])
+        layers = len(self.config.widths) - 1
         graph = self.standardize(graph)
         edges = [F.linear(edge, self.edge_embedding.weight) for edge in graph.edges]
         nodes = self.node_constant.to(edges[0].dtype).expand(len(graph), sum(graph.widths), -1)
@@ -217,8 +219,8 @@ class WSKAN(MetaNetwork):
         if self.node_embedding is not None:
             nodes = nodes + self.node_embedding(torch.cat(graph.nodes, 1))
         if self.node_position is not None and self.edge_position is not None:
-            nodes = nodes + _lookup(self.node_position, torch.cat(node_positions(graph.widths)), nodes)
-            positions = edge_positions(graph.widths)
+            nodes = nodes + _lookup(self.node_position, torch.cat(node_positions(graph.widths, layers)), nodes)
+            positions = edge_positions(graph.widths, layers)
             if len(positions) > 1:  # they follow from one endpoint
                 positions = (positions[0][:, :1], *(p[:1, :1] for p in positions[1:-1]), positions[-1][:1])
             offsets = [
@@ -239,12 +241,12 @@ class WSKAN(MetaNetwork):
         halves = [Half(first.weight[:, 2 * h :], source[i], target[i + 1]) for i in range(len(edges))]
         return [self.head.second(edge_activations(edge, half)) for edge, half in zip(edges, halves, strict=True)]
 
-    def check(self, depth: int, inputs: int, outputs: int) -> None:
+    def check(self, inputs: int, outputs: int) -> None:
         """Refuse graphs whose positions this model has not learned."""
-        known = (len(self.config.widths) - 1, self.config.widths[0], self.config.widths[-1])
-        if self.config.positional_encoding and (depth, inputs, outputs) != known:
+        known = (self.config.widths[0], self.config.widths[-1])
+        if self.config.positional_encoding and (inputs, outputs) != known:
             raise ShapeError(
-                f"graphs have (layers, inputs, outputs) {(depth, inputs, outputs)}, the positions of this model are for {known}"
+                f"graphs have (inputs, outputs) {(inputs, outputs)}, the positions of this model are for {known}"
             )
 
 

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import MessagePassing, global_mean_pool
 
+from wskan.errors import ShapeError
 from wskan.models.blocks import MLP
 from wskan.models.ws_kan import WSKAN, WSKANLayer
 
@@ -69,7 +70,9 @@ class WSKANPyG(nn.Module):
         depth = int(data.layer.max())
         batch = data.batch if data.batch is not None else torch.zeros_like(data.layer)
         count, first = int(batch.max()) + 1, data.layer[batch == 0]
-        model.check(depth, *(int((first == index).sum()) for index in (0, depth)))
+        model.check(*(int((first == index).sum()) for index in (0, depth)))
+        if model.node_position is not None and depth != len(model.config.widths) - 1:
+            raise ShapeError(f"graphs have {depth} layers, the positions of this model are for {model.config.widths}")
         nodes, edges = self._embed(data, depth)
         for layer in self.layers:
             nodes, edges = layer(nodes, edges, ends)

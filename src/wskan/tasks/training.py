@@ -75,7 +75,7 @@ def train(
         "features": dataclasses.asdict(features),
         "train": config.to_dict(),
         "spec": zoo.spec.to_dict(),
-        "zoo": zoo.recipe.digest,
+        "zoo": zoo.digest,
         "train_limit": train_limit,
     }
     if finished := begin_run(folder, asked):

@@ -53,6 +53,11 @@ class Zoo:
         """Architecture of its KANs."""
         return self.recipe.spec
 
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that name it."""
+        return self.recipe.digest
+
     def __len__(self) -> int:
         return len(self.recipe)
 
@@ -101,7 +106,7 @@ class Zoo:
         seconds = sum(shard.seconds for shard in self.manifest.shards)
         return {
             "recipe": self.recipe.to_dict(),
-            "digest": self.recipe.digest,
+            "digest": self.digest,
             "counts": {name: len(self.split(name)) for name in SPLITS},
             "bytes": sum(shard.size for shard in self.manifest.shards),
             "psnr_mean": float(psnr.mean()),

@@ -1,0 +1,19 @@
+"""Alignment of KANs (paper, appendix D): weight matching, MergeMany, aligned zoos, and what lies between two KANs."""
+
+from wskan.align.aligned_zoo import AlignedZoo, align_zoo
+from wskan.align.average import average
+from wskan.align.interpolate import interpolate, interpolation_loss
+from wskan.align.merge_many import Merge, merge_many
+from wskan.align.weight_matching import Matching, weight_matching
+
+__all__ = [
+    "AlignedZoo",
+    "Matching",
+    "Merge",
+    "align_zoo",
+    "average",
+    "interpolate",
+    "interpolation_loss",
+    "merge_many",
+    "weight_matching",
+]

@@ -1,0 +1,112 @@
+"""The search behind weight matching: one hidden layer at a time, each solved exactly, for many KANs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from wskan.kan.population import reorder
+
+Permutations = list[Tensor]  # one [K, n_l] a hidden layer
+
+
+def coordinate_ascent(
+    reference: Sequence[Tensor], channels: Sequence[Tensor], *, tolerance: float, max_sweeps: int
+) -> tuple[Permutations, Tensor]:
+    """Permutations that locally maximise <reference, permuted channels> (appendix D, eqs. 8-10), starting from the identity.
+
+    Given the permutations of its neighbours, the best permutation of a hidden layer is a linear assignment. A sweep solves the hidden layers in
+    order, from the inputs on; a gain of at most ``tolerance |reference| |channels|`` is not taken, and a KAN of which no hidden layer has more to gain is finished and left out. The order is
+    fixed, not random as in git-re-basin, so that a KAN's result depends on nothing but itself and the reference.
+
+    Args:
+        reference: ``[1 or K, n_l, n_{l+1}, F]`` a layer.
+        channels: ``[K, n_l, n_{l+1}, F]`` a layer.
+        tolerance: least gain of a step, relative to the largest value that the objective could have.
+        max_sweeps: stop then in any case.
+
+    Returns:
+        The permutations, one ``[K, n_l]`` int64 a hidden layer (new neuron i is old neuron ``permutation[i]``), and the objective
+        before and after each sweep, ``[S + 1, K]`` float64, which never falls.
+    """
+    size, device = len(channels[0]), channels[0].device
+    hidden = [layer.shape[2] for layer in channels[:-1]]
+    permutations = [torch.arange(n, device=device).repeat(size, 1) for n in hidden]
+    history = [inner_product(reference, channels)]
+    least = tolerance * (inner_product(reference, reference) * inner_product(channels, channels)).sqrt()
+    settled = torch.zeros(
+        size, dtype=torch.int64, device=device
+    )  # how many layers, the last ones solved, are the best for the others as they are
+    while bool((settled < len(hidden)).any()) and len(history) <= max_sweeps:
+        now = history[-1].clone()
+        for index in range(len(hidden)):
+            rows = (settled < len(hidden)).nonzero().squeeze(1)
+            if len(rows) == 0:
+                break
+            gain = _solve(reference, channels, permutations, index, rows, least)
+            now[rows] += gain
+            settled[rows] = torch.where(gain > 0, 1, settled[rows] + 1)
+        history.append(now)
+    return permutations, torch.stack(history)
+
+
+def inner_product(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
+    """Frobenius inner product over all layers and channels (eq. 9), ``[K]`` float64."""
+    return torch.stack([(x * y).flatten(1).sum(1, dtype=torch.float64) for x, y in zip(a, b, strict=True)]).sum(0)
+
+
+def permute_channels(channels: Sequence[Tensor], permutations: Sequence[Tensor]) -> list[Tensor]:
+    """What :meth:`wskan.kan.Population.permute` does, for channels ``[K, n_l, n_{l+1}, F]`` a layer alone."""
+    permuted = []
+    for index, layer in enumerate(channels):
+        if index > 0:
+            layer = reorder(layer, permutations[index - 1], 1)
+        if index < len(permutations):
+            layer = reorder(layer, permutations[index], 2)
+        permuted.append(layer)
+    return permuted
+
+
+def _solve(
+    reference: Sequence[Tensor],
+    channels: Sequence[Tensor],
+    permutations: Permutations,
+    index: int,
+    rows: Tensor,
+    least: Tensor,
+) -> Tensor:
+    """Give the KANs in ``rows`` the best permutation of one hidden layer, in place; returns what each gained, ``[len(rows)]`` float64."""
+    if len(rows) < len(channels[0]):
+        reference = reference if len(reference[0]) == 1 else [layer[rows] for layer in reference]
+        channels = [layer[rows] if index <= place <= index + 1 else layer for place, layer in enumerate(channels)]
+    value = _values(reference, channels, [p[rows] for p in permutations], index).double()
+    old, new = permutations[index][rows], _assign(value)
+    gain = (value.gather(2, new.unsqueeze(2)) - value.gather(2, old.unsqueeze(2))).sum((1, 2))
+    better = gain > least[rows]  # a tie must not move anything, or a KAN could go round in circles
+    permutations[index][rows] = torch.where(better.unsqueeze(1), new, old)
+    return torch.where(better, gain, 0.0)
+
+
+def _values(reference: Sequence[Tensor], channels: Sequence[Tensor], permutations: Permutations, index: int) -> Tensor:
+    """What it is worth to put old neuron j of hidden layer ``index`` in place i, ``[K, n, n]``: the terms of eq. 8 that it takes part in."""
+    before, after = channels[index], channels[index + 1]  # its incoming and its outgoing edges
+    if index > 0:
+        before = reorder(before, permutations[index - 1], 1)
+    if index + 1 < len(permutations):
+        after = reorder(after, permutations[index + 1], 2)
+    incoming = _rows(reference[index].transpose(1, 2)) @ _rows(before.transpose(1, 2)).mT
+    return incoming + _rows(reference[index + 1]) @ _rows(after).mT
+
+
+def _rows(layer: Tensor) -> Tensor:
+    """``[K, n, m, F]`` to ``[K, n, m*F]``."""
+    return layer.flatten(2)
+
+
+def _assign(value: Tensor) -> Tensor:
+    """The permutation of greatest value of each KAN, ``[K, n]``."""
+    solved = [torch.from_numpy(linear_sum_assignment(matrix, maximize=True)[1]) for matrix in value.cpu().numpy()]
+    return torch.stack(solved).to(value.device)

@@ -1,0 +1,118 @@
+"""MergeMany: align many KANs to each other, and take their mean."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from wskan.align.average import average
+from wskan.align.coordinate_ascent import coordinate_ascent, permute_channels
+from wskan.align.features import check_alignable, edge_channels
+from wskan.align.threads import one_thread
+from wskan.errors import DataError
+from wskan.kan import Population
+
+SWEEP_TOLERANCE, MAX_SWEEPS = 1e-6, 100  # of each alignment, as in `weight_matching`
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Merge:
+    """What :func:`merge_many` returns.
+
+    Attributes:
+        mean: the mean of the aligned KANs, a population of one.
+        rows: ``[n]`` int64, which KANs were merged.
+        permutations: one ``[n, n_l]`` int64 a hidden layer, of each of them; new neuron i is old neuron ``permutation[i]``.
+        distance: ``[P + 1]`` float64, mean squared distance of the KANs to their mean before and after each pass. It never rises.
+        converged: whether the last pass lowered it by no more than the tolerance.
+    """
+
+    mean: Population
+    rows: Tensor
+    permutations: tuple[Tensor, ...]
+    distance: Tensor
+    converged: bool
+
+
+def merge_many(
+    population: Population,
+    *,
+    subset: int = 1000,
+    tolerance: float = 1e-3,
+    seed: int = 0,
+    channel_weights: Tensor | None = None,
+    max_passes: int = 100,
+    progress: Callable[[int, float], None] | None = None,
+) -> Merge:
+    """MergeMany (Ainsworth et al. 2022, algorithm 3; paper, appendix D.1) on up to ``subset`` of the KANs.
+
+    A pass takes the KANs in random order and aligns each, by weight matching, to the mean of all the others as they then are. The pass that lowers the mean squared
+    distance to the mean by no more than ``tolerance`` times what it was is the last. No step can raise it: with S the sum of the KANs it is
+    mean |KAN|^2 - |S|^2 / n^2, permutations leave the first term alone, and the alignment of a KAN to S without it raises |S|^2. S is kept up to date, so a step costs the same for any n.
+
+    Args:
+        population: K KANs.
+        subset: a random choice of so many if K is larger, as in the paper.
+        tolerance: see above; 0.001 in the paper, which does not say of what.
+        seed: of the choice and of the orders.
+        channel_weights: see :func:`wskan.align.weight_matching`.
+        max_passes: stop after so many in any case.
+        progress: called after each pass with its number and the mean squared distance.
+
+    Raises:
+        ShapeError: KANs without a hidden layer.
+        DataError: fewer than two KANs, or parameters that are not finite.
+    """
+    if len(population) < 2 or subset < 2:
+        raise DataError(f"merging needs at least two KANs, got {len(population)} and a subset of {subset}")
+    generator = torch.Generator().manual_seed(seed)
+    rows = random_rows(len(population), subset, generator)
+    population = population[rows]
+    check_alignable(population.spec, channel_weights)
+    channels, size = edge_channels(population, channel_weights), len(rows)
+    permutations = [torch.arange(layer.shape[2]).repeat(size, 1).to(layer.device) for layer in channels[:-1]]
+    total = [layer.sum(0, keepdim=True, dtype=torch.float64) for layer in channels]
+    squares = _squares(channels) / size
+    distance = [squares - _squares(total) / size**2]
+    converged = False
+    while not converged and len(distance) <= max_passes:
+        with one_thread():
+            for row in torch.randperm(size, generator=generator).tolist():
+                _align_to_others(row, channels, permutations, total)
+        distance.append(squares - _squares(total) / size**2)
+        converged = distance[-2] - distance[-1] <= tolerance * distance[-2]
+        if progress:
+            progress(len(distance) - 1, distance[-1])
+    return Merge(
+        mean=average(population.permute(permutations), torch.full((1, size), 1 / size)),
+        rows=rows,
+        permutations=tuple(permutations),
+        distance=torch.tensor(distance, dtype=torch.float64).clamp_min(0),
+        converged=converged,
+    )
+
+
+def _align_to_others(row: int, channels: list[Tensor], permutations: list[Tensor], total: list[Tensor]) -> None:
+    """Align one KAN to the mean of the others, in place: its channels and permutations, and the sum over all KANs."""
+    own = [layer[row : row + 1] for layer in channels]
+    others = [s - layer for s, layer in zip(total, own, strict=True)]
+    mean = [(s / (len(channels[0]) - 1)).to(layer) for s, layer in zip(others, own, strict=True)]
+    step, _ = coordinate_ascent(mean, own, tolerance=SWEEP_TOLERANCE, max_sweeps=MAX_SWEEPS)
+    moved = permute_channels(own, step)
+    for index, layer in enumerate(moved):
+        total[index] = others[index] + layer
+        channels[index][row] = layer[0]
+    for permutation, new in zip(permutations, step, strict=True):
+        permutation[row] = permutation[row][new[0]]
+
+
+def random_rows(size: int, subset: int, generator: torch.Generator) -> Tensor:
+    """Which of ``size`` KANs are merged: ``[min(size, subset)]`` int64, in ascending order."""
+    return torch.randperm(size, generator=generator)[:subset].sort().values
+
+
+def _squares(channels: list[Tensor]) -> float:
+    return float(sum(layer.double().square().sum() for layer in channels))
