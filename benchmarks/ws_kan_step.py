@@ -71,9 +71,9 @@ def resident(field: str) -> float:
     return 1024 * float(line.split()[1])
 
 
-def operations(edges: int, hidden: int, layers: int) -> int:
-    """Of a step: products of edge states with h x h matrices (4 a layer, 2 in the last), forward and twice backward."""
-    return 2 * 3 * (4 * (layers - 1) + 2) * hidden**2 * edges
+def operations(edges: int, hidden: int, layers: int, features: int) -> int:
+    """Of a step: products of edge states with h x h matrices (4 a layer; in the first, 1 and 3 with features; in the last 2), forward and twice backward."""
+    return 2 * 3 * ((4 * (layers - 2) + 3) * hidden**2 + 3 * features * hidden) * edges
 
 
 def main() -> None:
@@ -95,7 +95,7 @@ def main() -> None:
     a, b = (torch.randn(4096, 4096, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
     products = side_by_side({"fp32": lambda: a @ a, "bf16": lambda: b @ b}, 3)
     peak = {name: 2 * 4096**3 / value for name, value in products.items()}
-    work = operations(edges[32] * batch, hidden, 4)
+    work = operations(edges[32] * batch, hidden, 4, 15)
     write(
         f"ws_kan_step_h{hidden}",
         {
@@ -114,7 +114,8 @@ def main() -> None:
                 "operations": work,
                 "peak_operations_per_second": {name: round(value) for name, value in peak.items()},
                 "least_seconds": {name: round(work / value, 4) for name, value in peak.items()},
-                "bytes_bf16": 2 * 30 * 4 * hidden * edges[32] * batch,
+                # an edge, a layer: read x, edge, 3 sums, gradient; write 3 sums, new edge, gradient of x; x read again
+                "bytes_bf16": 2 * 12 * 4 * hidden * edges[32] * batch,
             },
             "scaling": {
                 width: {
