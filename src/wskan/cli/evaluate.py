@@ -19,15 +19,20 @@ class Evaluate:
     """The zoo."""
     split: Literal["train", "val", "test"] = "test"
     """Which KANs."""
+    align: Path | None = None
+    """Align the zoo first, as `wskan train --align` did."""
 
     def run(self) -> None:
         from rich.console import Console
 
+        from wskan.align import align_zoo
         from wskan.errors import DataError
         from wskan.tasks import evaluate, open_run
         from wskan.zoo import open_zoo
 
         run, zoo = open_run(self.run_folder), open_zoo(self.zoo)
+        if self.align is not None:
+            zoo = align_zoo(zoo, self.align, progress=True)
         own, other = run.record["asked"].get("spec"), zoo.spec.to_dict()
         if own is not None and any(own.get(key) != other[key] for key in ("grid", "degree", "domain", "base")):
             raise DataError(

@@ -49,6 +49,8 @@ class Train:
     """SetTransformer: attention heads (4)."""
     inducing: int | None = None
     """SetTransformer: inducing points, which make it fast; 0 for attention between all edges, as in the paper (0)."""
+    align: Path | None = None
+    """Align the KANs first (MergeMany, as the baseline "MLP + Align."); the alignment is kept in this folder, and used if it is there."""
     train_limit: int | None = None
     """Use only the first so many training KANs."""
     seed: int = 0
@@ -59,6 +61,7 @@ class Train:
     """Write TensorBoard logs, too (needs the extra 'track')."""
 
     def run(self) -> None:
+        from wskan.align import align_zoo
         from wskan.cli.tables import print_scores
         from wskan.errors import DataError
         from wskan.graph import FeatureConfig
@@ -67,6 +70,8 @@ class Train:
         from wskan.zoo import open_zoo
 
         zoo = open_zoo(self.zoo)
+        if self.align is not None:
+            zoo = align_zoo(zoo, self.align, progress=True)
         task, features = get_task(self.task, zoo), FeatureConfig(knots=self.knots)
         config_cls, given = MODELS[self.model][1], self._given()
         if unknown := sorted(given.keys() - {field.name for field in dataclasses.fields(config_cls)}):

@@ -7,7 +7,6 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan
 from wskan.experiments.scale import Scale
 from wskan.experiments.table import Cell, Table
@@ -50,7 +49,7 @@ class Experiment:
         name: as the command line calls it.
         plans: the runs that it needs.
         recipes: the zoos that it needs beside those of its runs.
-        table: what it shows, once all of them are there; the dictionary says more, for the record.
+        table: what it shows, once all of them are there, and the records of its runs.
     """
 
     name: str
@@ -88,18 +87,6 @@ def measured(workspace: Workspace, plans: Sequence[Plan], paper: tuple[float, fl
             "seeds": [plan.seed for plan, _ in chosen],
         },
     )
-
-
-def parameters_note(table_cells: dict[tuple[str, str], Cell]) -> str:
-    """Parameters of each method, as a note."""
-    counts: dict[str, set[int]] = {}
-    for (row, _), cell in table_cells.items():
-        counts.setdefault(row, set()).add(cell.facts["parameters"])
-    texts = [
-        f"{METHODS[row].label} {min(found):,}" + (f" to {max(found):,}" if len(found) > 1 else "")
-        for row, found in counts.items()
-    ]
-    return "Parameters: " + ", ".join(texts) + "."
 
 
 def run_records(workspace: Workspace, plans: Sequence[Plan]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wskan.experiments.experiment import Experiment, Request, measured, parameters_note, run_records
+from wskan.experiments.experiment import Experiment, Request, measured, run_records
 from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan
 from wskan.experiments.table import Table
@@ -31,7 +31,6 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
         f"KANs {list(recipe.spec.widths)}, G={recipe.spec.grid}; {recipe.val} validation and {recipe.test} test KANs; frequencies in [0.5, 10] a unit of length. "
         f"{scale.num_layers} layers, hidden dimension {scale.hidden}, batches of {waves.batch_size}, {waves.epochs} epochs; the paper: 4, 128, 128, 200. "
         "The paper gives the figure without numbers.",
-        parameters_note(cells),
     ]
     made = Table(
         title="Figure 8: frequencies of sine waves",
@@ -45,7 +44,7 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
         log=True,
         axis="number of training KANs",
     )
-    return made, {"runs": run_records(workspace, plans(request))}
+    return made, run_records(workspace, plans(request))
 
 
 figure8 = Experiment(

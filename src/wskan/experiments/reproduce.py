@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from wskan.errors import DataError
 from wskan.experiments.cost import duration, estimate
 from wskan.experiments.experiment import Experiment, Request
 from wskan.experiments.plan import Plan
+from wskan.experiments.scale import Scale
 from wskan.experiments.table import Table
 from wskan.experiments.workspace import Workspace
 from wskan.files import write_atomically
@@ -24,7 +27,7 @@ def reproduce(
 ) -> Table | None:
     """Build the zoos that are missing, train the models that are missing, and write ``out/NAME/SCALE.json``, ``.md`` and ``.png``.
 
-    Interrupted anywhere, the same call goes on from there.
+    Interrupted anywhere, the same call goes on from there. Data sets may be done one at a time: the result file gathers them.
 
     Args:
         experiment: which table or figure.
@@ -45,17 +48,18 @@ def reproduce(
         return None
     progress = _Progress(console, cost.runs, cost.jobs)
     workspace.train_all(plans, progress)
-    table, record = experiment.table(workspace, request)
+    table, runs = experiment.table(workspace, request)
     folder, scale = out / experiment.name, request.scale.name
+    if earlier := _earlier(folder / f"{scale}.json", request.scale, console):
+        table, runs = table.gather(earlier["table"]), {**earlier.get("runs", {}), **runs}
     data = {
         **origin,
         "experiment": experiment.name,
         "scale": scale,
-        "datasets": request.datasets,
-        "seeds": request.seeds,
+        "protocol": request.scale.digest,
         "seconds": round(time.perf_counter() - begin, 1),
         "table": table.to_dict(),
-        **record,
+        "runs": runs,
     }
     write_atomically(folder / f"{scale}.json", lambda path: path.write_text(json.dumps(data, indent=1) + "\n"))
     write_atomically(folder / f"{scale}.md", lambda path: path.write_text(table.to_markdown()))
@@ -63,6 +67,23 @@ def reproduce(
     console.print(_rich(table))
     console.print(f"Written to {folder}/{scale}.json, .md and .png")
     return table
+
+
+def _earlier(path: Path, scale: Scale, console: Console) -> dict[str, Any] | None:
+    """What is already known of this experiment, if it was measured in the same way."""
+    if not path.exists():
+        return None
+    try:
+        data = json.loads(path.read_text())
+        protocol = data["protocol"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{path}: not a result of wskan reproduce ({error}); move it away, or choose another --out"
+        ) from error
+    if protocol != scale.digest:
+        console.print(f"{path} was measured with other settings (protocol {protocol}, now {scale.digest}): replaced")
+        return None
+    return dict(data)
 
 
 class _Progress:

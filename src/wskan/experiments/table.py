@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+from wskan.errors import DataError
 from wskan.pictures import new_figure, save_figure
 
 
@@ -72,42 +73,71 @@ class Table:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        cells = {
-            column: {
-                row: {
-                    "mean": round(cell.mean, 4),
-                    "std": round(cell.std, 4),
-                    "values": [round(value, 4) for value in cell.values],
-                    "paper": cell.paper,
-                    **cell.facts,
-                }
-                for row in self.rows
-                if (cell := self.cells.get((row, column)))
+        cells: dict[str, dict[str, Any]] = {column: {} for column in self.columns}
+        for (row, column), cell in self.cells.items():
+            numbers = {
+                "mean": round(cell.mean, 4),
+                "std": round(cell.std, 4),
+                "values": [round(v, 4) for v in cell.values],
             }
-            for column in self.columns
-        }
+            cells[column][row] = {**numbers, "paper": cell.paper, **cell.facts}
+        labels = {"rows": dict(self.rows), "columns": dict(self.columns)}
         return {
             "title": self.title,
             "unit": self.unit,
             "better": self.better,
-            "columns": cells,
+            "labels": labels,
+            "cells": cells,
             "notes": list(self.notes),
         }
 
+    def gather(self, earlier: Mapping[str, Any]) -> Table:
+        """With the cells of an earlier table of the same protocol, as :meth:`to_dict` gave it, that this one has not: data sets may be done one at a time.
+
+        Raises:
+            DataError: it is no such table.
+        """
+        cells = dict(self.cells)
+        try:
+            for column, rows in earlier["cells"].items():
+                for row, data in rows.items():
+                    facts = {
+                        name: value for name, value in data.items() if name not in ("mean", "std", "values", "paper")
+                    }
+                    paper = None if data["paper"] is None else (float(data["paper"][0]), float(data["paper"][1]))
+                    cells.setdefault(
+                        (row, column), Cell(values=tuple(map(float, data["values"])), paper=paper, facts=facts)
+                    )
+            notes = list(dict.fromkeys([*self.notes, *map(str, earlier["notes"])]))
+            labels = {axis: {**earlier["labels"][axis], **getattr(self, axis)} for axis in ("rows", "columns")}
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise DataError(f"not a table: {type(error).__name__} {error}") from error
+        order = [column for column in labels["columns"] if any(c == column for _, c in cells)]
+        columns = {column: labels["columns"][column] for column in order}
+        return dataclasses.replace(self, cells=cells, rows=labels["rows"], columns=columns, notes=notes)
+
     def to_markdown(self) -> str:
         """Ours first, the paper's in brackets; the best of each column in bold."""
+        parameters = {row: self._parameters(row) for row in self.rows}
         lines = [
             f"# {self.title}",
             "",
             f"{self.unit}; {self.better} is better. Mean ± standard deviation over seeds; in brackets the paper's.",
             "",
         ]
-        lines.append("| | " + " | ".join(self.columns.values()) + " |")
-        lines.append("| --- |" + " ---: |" * len(self.columns))
+        more = ["parameters"] if any(parameters.values()) else []
+        lines.append("| | " + " | ".join([*more, *self.columns.values()]) + " |")
+        lines.append("| --- |" + " ---: |" * (len(more) + len(self.columns)))
         for row, label in self.rows.items():
-            texts = [self.text(row, column) for column in self.columns]
+            texts = [*([parameters[row]] if more else []), *(self.text(row, column) for column in self.columns)]
             lines.append(f"| {label} | " + " | ".join(texts) + " |")
         return "\n".join([*lines, "", *(f"- {note}" for note in self.notes)]) + "\n"
+
+    def _parameters(self, row: str) -> str:
+        counts = {
+            cell.facts["parameters"] for (r, _), cell in self.cells.items() if r == row and "parameters" in cell.facts
+        }
+        return "" if not counts else f"{min(counts):,}" + (f" to {max(counts):,}" if len(counts) > 1 else "")
 
     def text(self, row: str, column: str) -> str:
         """A cell in words, the best of its column in bold."""
@@ -128,6 +158,8 @@ class Table:
         axis.set_title(self.title, fontsize=10)
         if self.log:
             axis.set_yscale("log")
+        else:
+            axis.set_ylim(bottom=0)
         figure.legend(loc="outside right upper", fontsize=8, frameon=False)
         save_figure(figure, path)
 

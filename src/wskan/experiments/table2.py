@@ -76,7 +76,7 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
             *protocol_notes(request)[:1],
         ],
     )
-    return made, {"runs": run_records(workspace, plans(request))}
+    return made, run_records(workspace, plans(request))
 
 
 table2 = Experiment(name="table2", plans=plans, recipes=recipes, table=table)

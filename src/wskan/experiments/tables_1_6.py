@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wskan.experiments.experiment import Experiment, Request, measured, parameters_note, run_records
+from wskan.experiments.experiment import Experiment, Request, measured, run_records
 from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan
 from wskan.experiments.table import Table, paper_cell
@@ -35,11 +35,17 @@ def classification(name: str, title: str, methods: Sequence[str], paper: str) ->
             rows={method: METHODS[method].label for method in methods},
             columns={dataset: dataset for dataset in request.datasets},
             cells=cells,
-            notes=[*protocol_notes(request), parameters_note(cells)],
+            notes=[*protocol_notes(request), *data_notes(workspace, request)],
         )
-        return made, {"runs": run_records(workspace, plans(request))}
+        return made, run_records(workspace, plans(request))
 
     return Experiment(name=name, plans=plans, recipes=lambda request: [p.recipe for p in plans(request)], table=table)
+
+
+def data_notes(workspace: Workspace, request: Request) -> list[str]:
+    """What is unusual about the data of a zoo, as its manifest says."""
+    zoos = {dataset: workspace.zoo(request.scale.recipe(dataset)) for dataset in request.datasets}
+    return [f"{dataset}: {note}" for dataset, zoo in zoos.items() if (note := zoo.manifest.built_with.get("data"))]
 
 
 def protocol_notes(request: Request) -> list[str]:

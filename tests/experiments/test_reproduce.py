@@ -1,0 +1,156 @@
+import dataclasses
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from wskan.errors import DataError
+from wskan.experiments import EXPERIMENTS, METHODS, SCALES, Plan, Request, Workspace, estimate, get_scale, reproduce
+from wskan.experiments.cost import duration
+from wskan.experiments.experiment import best_rate
+
+SMOKE = dataclasses.replace(SCALES["smoke"], rates=(1e-3,), seeds=(0,))
+
+
+def request_of(scale: Any = SMOKE, **changes: Any) -> Request:
+    return Request(**{"scale": scale, "datasets": scale.datasets, "seeds": scale.seeds, **changes})
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return Workspace(folder=tmp_path_factory.mktemp("work"), device="cpu")
+
+
+@pytest.mark.parametrize("name", list(EXPERIMENTS))
+def test_every_experiment_at_smoke_scale(
+    name: str, workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment = EXPERIMENTS[name]
+    table = reproduce(experiment, request_of(), workspace, tmp_path)
+    assert table is not None
+    assert table.cells
+    data = json.loads((tmp_path / name / "smoke.json").read_text())
+    assert {"command", "commit", "machine", "versions", "protocol", "table", "runs"} <= set(data)
+    for record in data["runs"].values():
+        assert {"command", "commit", "machine", "test", "val", "parameters", "train_seconds"} <= set(record)
+    assert table.title in (tmp_path / name / "smoke.md").read_text()
+    assert (tmp_path / name / "smoke.png").stat().st_size > 1000
+    capsys.readouterr()
+    if name != "table11":  # it takes times
+        again = reproduce(experiment, request_of(), workspace, tmp_path)
+        assert again is not None
+        assert again.cells == table.cells
+        assert "0 models to train" in capsys.readouterr().out
+
+
+def test_runs_in_processes_and_gathering(
+    workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another data set later, two runs at a time, joins what is known; other settings replace it."""
+    experiment, parallel = EXPERIMENTS["table6"], dataclasses.replace(workspace, jobs=2)
+    request = request_of(seeds=(5,))
+    assert reproduce(experiment, request, parallel, tmp_path, dry_run=True) is None
+    assert "3 models to train" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+    reproduce(experiment, request, parallel, tmp_path)
+    path = tmp_path / "table6" / "smoke.json"
+    data = json.loads(path.read_text())
+    data["table"]["cells"]["mnist"] = data["table"]["cells"].pop("digits")
+    data["table"]["labels"]["columns"] = {"mnist": "mnist"}
+    path.write_text(json.dumps(data))
+    table = reproduce(experiment, request, workspace, tmp_path)
+    assert table is not None
+    assert set(table.columns) == {"mnist", "digits"}
+    other = dataclasses.replace(SMOKE, name="smoke", wide_test=17)
+    table = reproduce(experiment, request_of(other, seeds=(5,)), workspace, tmp_path)
+    assert table is not None
+    assert set(table.columns) == {"digits"}
+    assert "replaced" in capsys.readouterr().out
+    path.write_text("[]")
+    with pytest.raises(DataError, match="move it away"):
+        reproduce(experiment, request, workspace, tmp_path)
+    assert path.read_text() == "[]"
+
+
+def test_the_rate_is_chosen_on_validation_alone() -> None:
+    def run(val: float, test: float) -> Any:
+        return SimpleNamespace(record={"val": {"accuracy": val}, "test": {"accuracy": test}})
+
+    plans = [
+        Plan(scale=SMOKE, dataset="digits", method="mlp", rate=rate, seed=seed)
+        for rate in (0.1, 0.2)
+        for seed in (0, 1)
+    ]
+    runs = dict(zip(plans, [run(50, 99), run(60, 99), run(90, 1), run(30, 2)], strict=True))
+    chosen = best_rate(SimpleNamespace(open=runs.__getitem__), plans)  # type: ignore[arg-type]
+    assert [plan.rate for plan, _ in chosen] == [0.2, 0.2]
+
+
+def test_a_run_is_named_after_all_that_it_depends_on() -> None:
+    plan = Plan(scale=SMOKE, dataset="digits", method="ws_kan", rate=1e-3, seed=0)
+    changes: list[dict[str, Any]] = [
+        {"seed": 1},
+        {"rate": 2e-3},
+        {"samples": 7},
+        {"method": "no_pe"},
+        {"dataset": "kmnist"},
+        {"scale": dataclasses.replace(SMOKE, hidden=17)},
+        {"scale": dataclasses.replace(SMOKE, training=dataclasses.replace(SMOKE.training, epochs=3))},
+        {"scale": dataclasses.replace(SMOKE, counts=(9, 9, 9), recipe_changes={})},
+    ]
+    names = {plan.name, *(dataclasses.replace(plan, **change).name for change in changes)}
+    assert len(names) == len(changes) + 1
+    assert dataclasses.replace(plan, scale=dataclasses.replace(SMOKE, wide_test=3)).name == plan.name
+
+
+def test_the_papers_protocol() -> None:
+    """C.1.2, to the letter."""
+    scale = get_scale("paper")
+    plan = Plan(scale=scale, dataset="mnist", method="ws_kan", rate=scale.rates[0], seed=0)
+    model, training, recipe = plan.model, plan.training, plan.recipe
+    assert (model.num_layers, model.hidden, model.dropout) == (4, 128, 0.2)
+    assert (training.batch_size, training.weight_decay, training.epochs, training.warmup_steps) == (128, 0.01, 300, 100)
+    assert (training.patience, scale.rates, len(scale.seeds)) == (0, (1e-3, 1e-4), 3)
+    assert (recipe.train, recipe.val, recipe.test) == (10_000, 5_000, 10_000)
+    assert (recipe.spec.widths, recipe.spec.grid, recipe.fit.schedule) == ((2, 32, 32, 1), 10, "constant")
+    assert scale.recipe("cifar10").spec.widths == (2, 32, 32, 3)
+    request = request_of(scale)
+    assert len(EXPERIMENTS["table1"].plans(request)) == 3 * 7 * 2 * 3
+    wave = EXPERIMENTS["figure8"].plans(request)[0]
+    assert wave.training.epochs == 200
+    assert {plan.samples for plan in EXPERIMENTS["figure8"].plans(request)} == {100, 200, 500, 800}
+    with pytest.raises(DataError, match="no scale"):
+        get_scale("huge")
+
+
+def test_aligned_and_augmented_methods() -> None:
+    plan = Plan(scale=SMOKE, dataset="digits", method="mlp_aug", rate=1e-3, seed=0)
+    assert plan.training.augment == ("permutation",)
+    assert METHODS["mlp_align"].aligned
+    assert not dataclasses.replace(plan, method="mlp_align").training.augment
+
+
+def test_what_is_there_costs_nothing(workspace: Workspace) -> None:
+    request = request_of(seeds=(7,))
+    plans = EXPERIMENTS["table6"].plans(request)
+    cost = estimate(workspace, plans, [plan.recipe for plan in plans])
+    assert len(cost.runs) == 3
+    assert cost.seconds > 0
+    assert str(len(cost.runs)) in str(cost)
+    for plan in plans:
+        workspace.train(plan)
+    assert estimate(workspace, plans, [plan.recipe for plan in plans]).seconds == 0
+
+
+def test_missing_data_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="mnist"):
+        reproduce(EXPERIMENTS["table1"], request_of(datasets=("mnist",)), Workspace(folder=tmp_path, data_root=tmp_path, device="cpu"), tmp_path)  # fmt: skip
+    with pytest.raises(DataError, match="no recipe"):
+        reproduce(EXPERIMENTS["table1"], request_of(datasets=("nothing",)), Workspace(folder=tmp_path, device="cpu"), tmp_path)  # fmt: skip
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (600, "10 min"), (7_500, "2 h 05 min")])
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,0 +1,78 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from wskan.errors import DataError
+from wskan.experiments import EXPERIMENTS, METHODS, Cell, Table
+from wskan.experiments.table import paper_cell
+
+
+def make(cells: dict[tuple[str, str], Cell], **changes: object) -> Table:
+    columns = {column: column.upper() for _, column in cells}
+    fields = {
+        "title": "T",
+        "unit": "percent",
+        "better": "higher",
+        "rows": {"a": "Method A", "b": "Method B"},
+        "columns": columns,
+        "cells": cells,
+    }
+    return Table(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_mean_and_deviation_over_seeds() -> None:
+    cell = Cell(values=(1.0, 2.0, 6.0))
+    assert cell.mean == 3.0
+    assert cell.std == pytest.approx(7**0.5)
+    assert Cell(values=(4.0,)).std == 0
+
+
+def test_the_best_row_of_a_column_is_bold() -> None:
+    cells = {("a", "x"): Cell(values=(90.0, 80.0), paper=(94.3, 0.5)), ("b", "x"): Cell(values=(70.0, 60.0))}
+    text = make(cells).to_markdown()
+    assert "| Method A | **85.0 ± 7.1** (94.3 ± 0.5) |" in text
+    assert "| Method B | 65.0 ± 7.1 |" in text
+    assert make(cells, better="lower").first("x") == "b"
+    assert make(cells).first("absent") is None
+
+
+def test_parameters_stand_beside_the_result() -> None:
+    cells = {
+        ("a", column): Cell(values=(1.0,), facts={"parameters": count}) for column, count in (("x", 5), ("y", 7000))
+    }
+    assert "| Method A | 5 to 7,000 |" in make(cells).to_markdown()
+
+
+def test_tables_gather_what_was_measured_apart(tmp_path: Path) -> None:
+    first = make({("a", "x"): Cell(values=(1.0, 2.0), paper=(3.0, 0.1), facts={"rate": 0.1})}, notes=["one"])
+    second = make({("a", "y"): Cell(values=(5.0,)), ("b", "x"): Cell(values=(4.0,))}, notes=["two"])
+    both = second.gather(json.loads(json.dumps(first.to_dict())))
+    assert list(both.columns) == ["x", "y"]
+    assert both.cells["a", "x"] == first.cells["a", "x"]
+    assert both.cells["b", "x"].mean == 4
+    assert set(both.notes) == {"one", "two"}
+    again = make({("a", "x"): Cell(values=(9.0,))}).gather(first.to_dict())
+    assert again.cells["a", "x"].mean == 9, "what is measured anew counts"
+    both.draw(tmp_path / "bars.png")
+    lines = make(
+        {("a", "10"): Cell(values=(1.0,)), ("b", "20"): Cell(values=(2.0,), paper=(1.0, 0.1))}, kind="lines", log=True
+    )
+    lines.draw(tmp_path / "lines.png")
+    assert all((tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in ("bars", "lines"))
+
+
+@pytest.mark.parametrize("earlier", [{}, {"cells": 3}, {"cells": {"x": {"a": {"values": ["much"], "paper": None}}}}])
+def test_anything_else_is_refused(earlier: dict[str, object]) -> None:
+    with pytest.raises(DataError, match="not a table"):
+        make({("a", "x"): Cell(values=(1.0,))}).gather(earlier)
+
+
+def test_the_papers_figures() -> None:
+    assert paper_cell("table1_inr_classification_accuracy", "ws_kan", "mnist") == (94.3, 0.5)
+    assert paper_cell("table1_inr_classification_accuracy", "mlp_align", "cifar10") == (30.0, 0.2)
+    assert paper_cell("table2_ood_width_accuracy", "fashion-mnist", "h=96") == (82.2, 0.7)
+    assert paper_cell("table6_ablation_inr_accuracy", "no_bidir", "cifar10") == (10.0, 0.1)
+    assert paper_cell("table1_inr_classification_accuracy", "ws_kan", "digits") is None
+    assert all(paper_cell("table1_inr_classification_accuracy", row, "mnist") for row in list(METHODS)[:7])
+    assert set(EXPERIMENTS) == {"table1", "table2", "table6", "table11", "figure8"}
