@@ -31,3 +31,25 @@ class LayerNorm(nn.LayerNorm):
         """``[..., dim]`` to the same."""
         with torch.autocast(x.device.type, enabled=False):
             return F.layer_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
+
+
+class Dropout(nn.Module):
+    """Dropout that draws one random byte a number on CPUs, where PyTorch's own draws were 40 % of a step of DeepSets or DMC.
+
+    The probability is rounded to a multiple of 1/256, and the scale with it, so that the mean is kept.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[...]`` to the same."""
+        dropped = round(256 * self.p)
+        if not self.training or dropped == 0:
+            return x
+        if x.device.type != "cpu" or torch.compiler.is_compiling() or dropped == 256:
+            return F.dropout(x, self.p)
+        words = torch.randint(-(2**31), 2**31, ((x.numel() + 3) // 4,), dtype=torch.int32)
+        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped
+        return x * (kept * (256 / (256 - dropped))).to(x.dtype)

@@ -5,7 +5,7 @@ import dataclasses
 from torch import Tensor, nn
 
 from wskan.models.base import ModelConfig
-from wskan.models.blocks import MLP, LayerNorm, activation
+from wskan.models.blocks import MLP, Dropout, LayerNorm, activation
 from wskan.models.edge_set import EdgeSetNetwork, mean_over_edges
 
 
@@ -24,7 +24,7 @@ class DeepSetsLayer(nn.Module):
         self.norm = LayerNorm(hidden)
         self.mlp = MLP(hidden, hidden, hidden)
         self.context = nn.Linear(hidden, hidden, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, exist: Tensor | None) -> Tensor:
         """``[B, E, h]`` and which edges exist, ``[B, E]`` or None, to ``[B, E, h]``."""

@@ -6,7 +6,7 @@ import itertools
 from torch import nn
 
 from wskan.models.base import ModelConfig
-from wskan.models.blocks import MLP
+from wskan.models.blocks import MLP, Dropout
 from wskan.models.flat import FlatNetwork
 
 POSITIONS = 32  # at most so many are left after the last convolution
@@ -37,7 +37,7 @@ class DMC(FlatNetwork):
         for index in range(config.num_layers):
             channels = config.hidden if index else 1
             blocks.append(nn.Conv1d(channels, config.hidden, 2 * stride + 1, stride, padding=stride))
-            blocks += [nn.SiLU(), nn.Dropout(config.dropout)]
+            blocks += [nn.SiLU(), Dropout(config.dropout)]
             length = -(-length // stride)
         blocks += [nn.Flatten(), MLP(config.hidden * length, config.hidden, self.out_size)]
         self.network = nn.Sequential(*blocks)

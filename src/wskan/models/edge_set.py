@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from wskan.graph import KANGraph
 from wskan.models.base import MetaNetwork, ModelConfig
-from wskan.models.blocks import MLP, LayerNorm
+from wskan.models.blocks import MLP, Dropout, LayerNorm
 
 
 def edge_tokens(graph: KANGraph) -> Tensor:
@@ -62,7 +62,7 @@ class EdgeSetNetwork(MetaNetwork):
         self.embedding = nn.Linear(config.edge_dim + config.node_dim, hidden)
         self.layers = nn.ModuleList(layers)
         self.norm = LayerNorm(hidden)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = MLP(hidden, hidden, config.out_dim)
 
     def forward(self, graph: KANGraph) -> Tensor | list[Tensor]:

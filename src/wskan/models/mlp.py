@@ -6,6 +6,7 @@ import itertools
 from torch import nn
 
 from wskan.models.base import ModelConfig
+from wskan.models.blocks import Dropout
 from wskan.models.flat import FlatNetwork
 
 
@@ -30,5 +31,5 @@ class FlatMLP(FlatNetwork):
         for index, (n, m) in enumerate(itertools.pairwise(widths)):
             blocks.append(nn.Linear(n, m))
             if index < config.num_layers - 1:
-                blocks += [nn.ReLU(), nn.Dropout(config.dropout)]
+                blocks += [nn.ReLU(), Dropout(config.dropout)]
         self.network = nn.Sequential(*blocks)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from wskan.errors import DataError
 from wskan.models.base import MAX_HIDDEN, ModelConfig, check_whole
-from wskan.models.blocks import MLP, LayerNorm
+from wskan.models.blocks import MLP, Dropout, LayerNorm
 from wskan.models.edge_set import EdgeSetNetwork
 
 
@@ -50,7 +50,7 @@ class AttentionBlock(nn.Module):
         self.query, self.key_value = nn.Linear(hidden, hidden), nn.Linear(hidden, 2 * hidden)
         self.project = nn.Linear(hidden, hidden)
         self.mlp = MLP(hidden, 2 * hidden, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
         """What each x makes of all y.

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from wskan.errors import ShapeError
 from wskan.graph import KANGraph, edge_positions, node_positions, num_edge_positions, num_node_positions
 from wskan.models.base import MetaNetwork, ModelConfig
-from wskan.models.blocks import MLP, LayerNorm, activation
+from wskan.models.blocks import MLP, Dropout, LayerNorm, activation
 from wskan.models.messages import Half, edge_activations, edge_messages
 
 
@@ -65,7 +65,7 @@ class WSKANLayer(nn.Module):
         self.backward_update = MLP(2 * hidden, hidden, hidden) if backward_messages else None  # MLP_v^(2;B)
         self.edge_update = MLP(3 * hidden, hidden, hidden) if update_edges else None  # MLP_e
         self.node_update = MLP((3 if backward_messages else 2) * hidden, hidden, hidden)  # MLP_v^(3)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,
@@ -188,7 +188,7 @@ class WSKAN(MetaNetwork):
         )
         self.edge_norm = LayerNorm(hidden) if config.readout == "edge" else None
         self.norm = LayerNorm(hidden if config.readout == "edge" else 3 * hidden)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = MLP(3 * hidden, hidden, config.out_dim)
 
     def forward(self, graph: KANGraph) -> Tensor | list[Tensor]:
