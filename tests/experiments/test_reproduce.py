@@ -118,8 +118,9 @@ def test_the_papers_protocol() -> None:
     assert scale.recipe("cifar10").spec.widths == (2, 32, 32, 3)
     request = request_of(scale)
     assert len(EXPERIMENTS["table1"].plans(request)) == 3 * 7 * 2 * 3
-    wave = EXPERIMENTS["figure8"].plans(request)[0]
-    assert wave.training.epochs == 200
+    waves = EXPERIMENTS["figure8"].plans(request)
+    assert {(plan.rate, plan.training.lr, plan.training.epochs) for plan in waves} == {(1e-3, 1e-3, 200)}
+    assert len(waves) == 4 * 7 * 3
     assert {plan.samples for plan in EXPERIMENTS["figure8"].plans(request)} == {100, 200, 500, 800}
     with pytest.raises(DataError, match="no scale"):
         get_scale("huge")
@@ -130,6 +131,23 @@ def test_aligned_and_augmented_methods() -> None:
     assert plan.training.augment == ("permutation",)
     assert METHODS["mlp_align"].aligned
     assert not dataclasses.replace(plan, method="mlp_align").training.augment
+
+
+def test_a_run_that_was_tampered_with_is_no_result(workspace: Workspace) -> None:
+    plan = Plan(scale=SMOKE, dataset="digits", method="mlp", rate=1e-3, seed=9)
+    workspace.train(plan)
+    path = workspace.run_folder(plan) / "run.json"
+    record = json.loads(path.read_text())
+    record["asked"]["train"]["lr"] = 5.0
+    path.write_text(json.dumps(record))
+    with pytest.raises(DataError, match="another train"):
+        workspace.open(plan)
+
+
+def test_one_experiment_at_a_time(workspace: Workspace) -> None:
+    with workspace._alone(), pytest.raises(DataError, match="another experiment"):
+        workspace.train_all([], lambda plan, run: None)
+    workspace.train_all([], lambda plan, run: None)
 
 
 def test_what_is_there_costs_nothing(workspace: Workspace) -> None:
@@ -147,8 +165,12 @@ def test_what_is_there_costs_nothing(workspace: Workspace) -> None:
 def test_missing_data_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="mnist"):
         reproduce(EXPERIMENTS["table1"], request_of(datasets=("mnist",)), Workspace(folder=tmp_path, data_root=tmp_path, device="cpu"), tmp_path)  # fmt: skip
-    with pytest.raises(DataError, match="no recipe"):
-        reproduce(EXPERIMENTS["table1"], request_of(datasets=("nothing",)), Workspace(folder=tmp_path, device="cpu"), tmp_path)  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [{"datasets": ("sine",)}, {"datasets": ()}, {"seeds": (0, 0)}, {"seeds": ()}])
+def test_nonsense_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(DataError):
+        request_of(**wrong)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (600, "10 min"), (7_500, "2 h 05 min")])

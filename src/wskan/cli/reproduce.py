@@ -53,7 +53,5 @@ class Reproduce:
             datasets=scale.datasets if self.datasets is None else self.datasets,
             seeds=scale.seeds if self.seeds is None else self.seeds,
         )
-        if not request.datasets or not request.seeds:
-            raise DataError("--datasets and --seeds need at least one value each")
         workspace = Workspace(folder=self.work, data_root=self.data, fetch=self.fetch, device=self.device, jobs=jobs)
         reproduce(EXPERIMENTS[self.name], request, workspace, self.out, dry_run=self.dry_run)

@@ -7,10 +7,12 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from wskan.errors import DataError
 from wskan.experiments.plan import Plan
 from wskan.experiments.scale import Scale
 from wskan.experiments.table import Cell, Table
 from wskan.experiments.workspace import Workspace
+from wskan.signals import IMAGE_SETS
 from wskan.tasks import Run
 from wskan.zoo import Recipe
 
@@ -23,20 +25,31 @@ class Request:
         scale: how large.
         datasets: names of images.
         seeds: of the runs.
+
+    Raises:
+        DataError: no data set, one that is no set of images, or no seed; or one of them twice.
     """
 
     scale: Scale
     datasets: tuple[str, ...]
     seeds: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        for name, values in (("datasets", self.datasets), ("seeds", self.seeds)):
+            if not values or len(set(values)) < len(values):
+                raise DataError(f"{name} must be at least one, and none twice, got {list(values)}")
+        if unknown := sorted(set(self.datasets) - set(IMAGE_SETS)):
+            raise DataError(f"no images {unknown}; there are {', '.join(IMAGE_SETS)}")
+
     def plans(self, dataset: str, method: str, samples: int | None = None) -> list[Plan]:
-        """Every learning rate with every seed; the SetTransformer only where the scale can afford it."""
+        """Every learning rate with every seed; sine waves have one rate (C.1.2). The SetTransformer only where the scale can afford it."""
         seeds, limits = self.seeds, self.scale.set_transformer
+        rates = (self.scale.waves.lr,) if dataset == "sine" else self.scale.rates
         if method == "set_transformer" and limits is not None:
             seeds = seeds[: limits[1]] if dataset in limits[0] else ()
         return [
             Plan(scale=self.scale, dataset=dataset, method=method, rate=rate, seed=seed, samples=samples)
-            for rate in self.scale.rates
+            for rate in rates
             for seed in seeds
         ]
 

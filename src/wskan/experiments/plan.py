@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from typing import Any
 
 from wskan.experiments.methods import METHODS
 from wskan.experiments.scale import Scale
@@ -79,15 +80,22 @@ class Plan:
         return self.samples or self.recipe.train
 
     @property
+    def asked(self) -> dict[str, Any]:
+        """What the record of the run says was asked for, as JSON types (without the zoo's digest, which an alignment changes)."""
+        return {
+            "task": self.task.name,
+            "model": self.model.to_dict(),
+            "features": dataclasses.asdict(self.features),
+            "train": self.training.to_dict(),
+            "spec": self.recipe.spec.to_dict(),
+            "train_limit": self.samples,
+        }
+
+    @property
     def name(self) -> str:
         """Readable, and unique to all that the run depends on: where it is kept."""
-        everything = {
-            "recipe": self.recipe.digest,
-            "model": self.model.to_dict(),
-            "train": self.training.to_dict(),
-            "aligned": METHODS[self.method].aligned,
-            "samples": self.samples,
-        }
+        aligned = alignment(self.recipe) if METHODS[self.method].aligned else None
+        everything = {**self.asked, "recipe": self.recipe.digest, "aligned": aligned}
         digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:8]
         samples = f"-n{self.samples}" if self.samples else ""
         return f"{self.dataset}/{self.method}{samples}-lr{self.rate:g}-seed{self.seed}-{digest}"
@@ -95,3 +103,8 @@ class Plan:
     def __str__(self) -> str:
         samples = f", {self.samples} KANs" if self.samples else ""
         return f"{METHODS[self.method].label} on {self.dataset}{samples}, rate {self.rate:g}, seed {self.seed}"
+
+
+def alignment(recipe: Recipe) -> dict[str, Any]:
+    """Arguments of :func:`wskan.align.align_zoo` (appendix D.1): MergeMany on at most 1,000 training KANs, to a tolerance of 0.001."""
+    return {"subset": min(1000, recipe.train), "tolerance": 1e-3, "seed": 0}

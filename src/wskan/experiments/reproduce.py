@@ -98,10 +98,10 @@ class _Progress:
         metric, left = run.task.monitor, sum(self.left.values())
         elapsed, done = time.perf_counter() - self.begin, self.all - left
         remaining = elapsed * left / done if done else left / self.jobs
-        scores = f"{metric} {run.record['val'][metric]:.4g} on validation, {run.record['test'][metric]:.4g} on test"
+        score = f"{metric} {run.record['val'][metric]:.4g} on validation"
         number = f"{self.total - len(self.left)}/{self.total}"
         self.console.print(
-            f"{number} {plan}: {scores}, {run.record['train_seconds']:,.0f} s; {duration(remaining)} left"
+            f"{number} {plan}: {score}, {run.record['train_seconds']:,.0f} s; {duration(remaining)} left"
         )
 
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
 from wskan.align import AlignedZoo, align_zoo
 from wskan.errors import DataError
 from wskan.experiments.methods import METHODS
-from wskan.experiments.plan import Plan
+from wskan.experiments.plan import Plan, alignment
 from wskan.tasks import Device, Run, open_run, read_record, train
 from wskan.zoo import Recipe, Zoo, build_zoo
-
-MERGED = 1000  # KANs that MergeMany averages (appendix D.1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class Workspace:
     def aligned(self, recipe: Recipe, *, progress: bool = False) -> AlignedZoo:
         """The same, aligned to the mean of its training KANs (appendix D.1)."""
         folder = self.folder / "aligned" / f"{recipe.name}-{recipe.digest}"
-        return align_zoo(self.zoo(recipe), folder, subset=min(MERGED, recipe.train), progress=progress)
+        return align_zoo(self.zoo(recipe), folder, **alignment(recipe), progress=progress)
 
     def run_folder(self, plan: Plan) -> Path:
         """Where a run lies, or would."""
@@ -64,8 +66,16 @@ class Workspace:
         return record is not None and bool(record.get("finished"))
 
     def open(self, plan: Plan) -> Run:
-        """A finished run."""
-        return open_run(self.run_folder(plan))
+        """A finished run.
+
+        Raises:
+            DataError: what lies there is no such run.
+        """
+        run = open_run(self.run_folder(plan))
+        asked = run.record["asked"]
+        if wrong := sorted(name for name, value in plan.asked.items() if asked.get(name) != value):
+            raise DataError(f"{run.folder} holds a run with another {' and '.join(wrong)}; delete it")
+        return run
 
     def train(self, plan: Plan, *, progress: bool = False) -> Run:
         """Train, go on with, or open a run."""
@@ -87,9 +97,12 @@ class Workspace:
             report: called after each.
 
         Raises:
-            DataError: missing data, a full disk, or a worker that was killed. What is finished is kept.
+            DataError: missing data, a full disk, a worker that was killed, or another experiment at work in the folder. What is finished is kept.
         """
-        missing = self.missing(plans)
+        with self._alone():
+            self._train_all(self.missing(plans), report)
+
+    def _train_all(self, missing: Sequence[Plan], report: Callable[[Plan, Run], None]) -> None:
         for recipe in {plan.recipe.digest: plan.recipe for plan in missing}.values():
             self.zoo(recipe, progress=True)
         for recipe in {p.recipe.digest: p.recipe for p in missing if METHODS[p.method].aligned}.values():
@@ -100,10 +113,22 @@ class Workspace:
         else:
             self._train_in_processes(missing, report)
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other experiments out of the folder; the lock of a process that was killed is no lock."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / ".lock", timeout=0):
+                yield
+        except Timeout as error:
+            raise DataError(
+                f"another experiment works in {self.folder}; wait for it, or choose another --work"
+            ) from error
+
     def _train_in_processes(self, plans: Sequence[Plan], report: Callable[[Plan, Run], None]) -> None:
         threads = max(1, (os.cpu_count() or 1) // self.jobs)
         pool = ProcessPoolExecutor(
-            self.jobs, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(threads,)
+            self.jobs, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(threads, os.getpid())
         )
         try:
             running = {pool.submit(_train, self, plan): plan for plan in plans}
@@ -119,6 +144,18 @@ class Workspace:
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _begin(threads: int, parent: int) -> None:
+    """A process of the pool: its share of the cores, and an end when its parent is killed."""
+    torch.set_num_threads(threads)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _train(workspace: Workspace, plan: Plan) -> None:
