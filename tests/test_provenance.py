@@ -10,7 +10,7 @@ from wskan.provenance import provenance
 @pytest.mark.parametrize(
     ("typed", "kept"),
     [
-        ("/somewhere/bin/wskan train zoo", "wskan train zoo"),
+        ("/somewhere/bin/wskan train /data/zoo", "wskan train zoo"),
         ("benchmarks/align.py --kans 3", "python align.py --kans 3"),
     ],
 )

@@ -2,7 +2,7 @@
 
 Data flows one way, through rooms that each know only those before them:
 
-    signals -> kan -> zoo -> graph -> models -> tasks -> cli
+    signals -> kan -> zoo -> graph -> models -> tasks -> experiments -> cli
                          \\-> align
 
 - :mod:`wskan.signals`: what KANs are trained on.
@@ -12,6 +12,7 @@ Data flows one way, through rooms that each know only those before them:
 - :mod:`wskan.graph`: KAN-graphs.
 - :mod:`wskan.models`: WS-KAN and its baselines.
 - :mod:`wskan.tasks`: targets, training and evaluation.
+- :mod:`wskan.experiments`: the tables and figures of the paper, one command each.
 - :mod:`wskan.testing`: symmetry checks and fake zoos, for your own models too.
 """
 

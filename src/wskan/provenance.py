@@ -29,9 +29,10 @@ def provenance() -> dict[str, Any]:
 
 
 def _command() -> str:
-    """As it was typed, less the folder of the program: that is the machine's own."""
-    program = Path(sys.argv[0]).name
-    return " ".join([*(["python"] if program.endswith(".py") else []), program, *sys.argv[1:]])
+    """As it was typed, less the folders of absolute paths: those are the machine's own."""
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv]
+    program = Path(words[0]).name
+    return " ".join([*(["python"] if program.endswith(".py") else []), program, *words[1:]])
 
 
 def _commit() -> str:

@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 
+from wskan.errors import ShapeError
 from wskan.models import message_kernel, messages
 from wskan.models.messages import Half, edge_activations, edge_messages
 
@@ -23,41 +24,87 @@ def test_the_kernel_equals_plain_formulas(seed: int, masked: bool, backward: boo
 
 
 @needs_compiler
-@given(st.integers(0, 10**6), st.booleans(), st.sampled_from([1, 2]), st.sampled_from([3, 4]), st.sampled_from([1, 3]))
-def test_the_kernel_in_bfloat16_equals_single_precision(seed: int, masked: bool, n: int, f: int, threads: int) -> None:
-    """On features in place of edge states, an odd number of edges and of features among them; only the precision differs."""
+@given(
+    st.integers(0, 10**6),
+    st.booleans(),
+    st.sampled_from([(1, 17), (2, 17), (7, 13), (1, 1)]),
+    st.sampled_from([None, 3, 4, 33]),
+    st.sampled_from([1, 3, 8]),
+    st.sampled_from([torch.float32, torch.bfloat16]),
+)
+def test_the_kernel_on_features_and_in_bfloat16(
+    seed: int, masked: bool, block: tuple[int, int], f: int | None, threads: int, dtype: torch.dtype
+) -> None:
+    """Against the plain formula in double precision: on edge states (f is None) or on f features in their place, with strided halves of nodes, odd numbers of
+    edges and features, and more threads than graphs."""
+    if dtype == torch.bfloat16 and not message_kernel._library().wskan_messages_bfloat16():
+        pytest.skip("no bfloat16 here")
     generator = torch.Generator().manual_seed(seed)
-    size, m, h = 3, 17, 32
-    edge, read, source, target = (
-        torch.randn(shape, generator=generator) for shape in ((size, n, m, h), (size, n, m, f), (size, n, h), (1, m, h))
-    )
-    weights = [torch.randn(h, f, generator=generator) for _ in range(3)]
-    mask = (torch.rand(size, n, m, 1, generator=generator) < 0.7).float() if masked else None
+    size, (n, m), h = 3, block, 32
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator).to(dtype).double()
+
+    edge, read = draw(size, n, m, h), None if f is None else draw(size, n, m, f)
+    nodes, shared = draw(size, n + m, 2 * h), draw(1, m, h)
+    weights, matrix, bias = [0.2 * draw(h, f or h) for _ in range(3)], 0.2 * draw(h, h), draw(h)
+    mask = (torch.rand(size, n, m, 1, generator=generator) < 0.7).double() if masked else None
     results, before = [], torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        for dtype in (torch.float32, torch.bfloat16):
-            tensors = [t.detach().to(dtype).requires_grad_() for t in (edge, source, target, *weights)]
-            e, s, t, *w = tensors
-            second = torch.nn.Linear(h, h, dtype=dtype)
-            torch.nn.init.constant_(second.weight, 0.1)
-            torch.nn.init.constant_(second.bias, 0.5)
-            assert message_kernel.available(e, read) or dtype == torch.bfloat16
-            halves = (
-                Half(w[0], s, None),
-                Half(w[1], None, t.expand(size, -1, -1)),
-                Half(w[2], s, t.expand(size, -1, -1)),
-            )
-            kept = None if mask is None else mask.to(dtype)
-            outputs = edge_messages(e, kept, *halves, second, read.to(dtype))
-            gradients = torch.autograd.grad(
-                sum((o.float() * torch.arange(1.0, h + 1) / h).sum() for o in outputs), [*tensors, *second.parameters()]
-            )
-            results.append([x.float() for x in (*outputs, *gradients)])
+        for precision, plain in ((torch.float64, True), (dtype, False)):
+            given_ = [t.detach().to(precision).requires_grad_() for t in (edge, nodes, shared, *weights, matrix, bias)]
+            e, v, t, *w, second, b = given_
+            x = None if read is None else read.to(precision)
+            source, target = v[:, :n, :h], t.expand(size, -1, -1)  # rows apart, and the same for all graphs
+            halves = Half(w[0], source, None), Half(w[1], None, v[:, n:, h:]), Half(w[2], source, target)
+            kept = None if mask is None else mask.to(precision)
+            if plain:
+                inputs = e if x is None else x
+                a = [edge_activations(inputs, half) for half in halves]
+                keep = 1 if kept is None else kept
+                outputs = [(a[0] * keep).sum(1), (a[1] * keep).sum(2), e + torch.nn.functional.linear(a[2], second, b)]
+            else:
+                linear = torch.nn.Linear(h, h, dtype=precision)
+                del linear.weight, linear.bias
+                linear.weight, linear.bias = second, b  # type: ignore[assignment]
+                assert message_kernel.available(e, x)
+                outputs = list(edge_messages(e, kept, *halves, linear, x))  # type: ignore[arg-type]
+            loss = sum((o.double() * torch.arange(1, h + 1) / h).sum() for o in outputs)
+            gradients = torch.autograd.grad(loss, given_)  # type: ignore[arg-type]
+            results.append([r.double() for r in (*outputs, *gradients)])
     finally:
         torch.set_num_threads(before)
-    for exact, rounded in zip(*results, strict=True):
-        assert (exact - rounded).norm() <= 0.05 * exact.norm() + 0.05
+    bound = 1e-5 if dtype == torch.float32 else 0.03
+    for exact, found in zip(*results, strict=True):
+        assert (exact - found).norm() <= bound * exact.norm() + 1e-6
+
+
+@needs_compiler
+def test_the_kernel_refuses_what_it_would_misread() -> None:
+    edge, weight, linear = torch.randn(2, 3, 4, 16), torch.randn(16, 16), torch.nn.Linear(16, 16)
+    good = Half(weight, torch.randn(2, 3, 16), None)
+    edge_messages(edge, None, good, None, None, linear)
+    for bad in (
+        good._replace(source=torch.randn(1, 3, 16)),
+        good._replace(source=torch.randn(2, 16, 3).transpose(1, 2)),
+        good._replace(source=torch.randn(2, 3, 1).expand(2, 3, 16)),
+        good._replace(target=torch.randn(2, 3, 16)),
+        good._replace(weight=torch.randn(16, 32)),
+    ):
+        with pytest.raises(ShapeError, match="contiguous"):
+            edge_messages(edge, None, bad, None, None, linear)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_second_derivatives_are_refused_and_strides_are_not(dtype: torch.dtype) -> None:
+    edge = torch.randn(2, 4, 3, 16, dtype=dtype).transpose(1, 2).requires_grad_()
+    half, linear = Half(torch.randn(16, 16, dtype=dtype), None, None), torch.nn.Linear(16, 16, dtype=dtype)
+    into, _, _ = edge_messages(edge, None, half, None, None, linear)
+    torch.testing.assert_close(into, edge_activations(edge, half).sum(1), rtol=1e-4, atol=1e-4)
+    (gradient,) = torch.autograd.grad(into.square().sum(), edge, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
 
 
 def check(seed: int, masked: bool, backward: bool, update: bool, chunk: int, h: int, dtype: torch.dtype) -> None:

@@ -39,6 +39,8 @@ class AlignedZoo(Zoo):
         permutations, distance_before, distance_after: see :class:`wskan.align.Matching`; row i belongs to KAN i.
     """
 
+    aligned = True
+
     def __init__(self, zoo: Zoo, folder: Path, arguments: dict[str, Any], alignment: Alignment) -> None:
         self.zoo, self.folder, self.manifest, self.columns = zoo, folder, zoo.manifest, zoo.columns
         self.reference, self.permutations = alignment.reference, alignment.permutations

@@ -114,7 +114,11 @@ def _draw(
     between = torch.lerp(first, last, t.view(-1, 1, 1))  # [T, pixels, channels]
     loss = {name: interpolation_loss(a, b, targets.inputs, between, t) for name, b in lines.items()}
     quality = {name: psnr(error, targets.peak) for name, error in loss.items()}
-    images = {name: interpolate(a, b, shown)(targets.inputs).view(SHOWN, *targets.shape) for name, b in lines.items()}
+    low = 1 - targets.peak  # 0 for images, -1 for waves
+    images = {
+        name: (interpolate(a, b, shown)(targets.inputs).view(SHOWN, *targets.shape) - low) / targets.peak
+        for name, b in lines.items()
+    }
     interpolation(t, quality, images, shown, "On the straight line between the parameters of two KANs", path)
     worst = {
         f"worst between, {name}": f"{float(quality[name].min()):.1f} dB (squared error {float(loss[name].max()):.3g})"

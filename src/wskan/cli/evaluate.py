@@ -38,6 +38,10 @@ class Evaluate:
             raise DataError(
                 f"{self.run_folder} was trained on KANs with {own}, those of {self.zoo} have {other}: their features mean different things"
             )
+        if run.record.get("aligned") and zoo.digest != run.record["asked"]["zoo"]:
+            raise DataError(
+                f"{self.run_folder} was trained on aligned KANs: name the same zoo, and the folder of its alignment with --align"
+            )
         scores = evaluate(run.model, zoo, run.task, run.features, split=self.split)
         text = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
         Console().print(

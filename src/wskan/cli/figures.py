@@ -65,7 +65,7 @@ def interpolation(
     Args:
         t: ``[T]`` from 0 (the first KAN) to 1 (the second).
         psnr: of each line, ``[T]`` in dB.
-        images: of each line, ``[n, H, W, C]``.
+        images: of each line, ``[n, H, W, C]`` in [0, 1].
         shown: ``[n]``, the t of each image.
         title: of the picture.
         path: where it goes.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -42,10 +41,11 @@ class Reproduce:
 
         from wskan.errors import DataError
         from wskan.experiments import EXPERIMENTS, Request, Workspace, get_scale, reproduce
+        from wskan.experiments.workspace import cores
 
         scale = get_scale(self.scale)
         on_gpu = self.device != "cpu" and torch.cuda.is_available()
-        jobs = self.jobs if self.jobs is not None else 1 if on_gpu else os.cpu_count() or 1
+        jobs = self.jobs if self.jobs is not None else 1 if on_gpu else cores()
         if jobs < 1:
             raise DataError(f"--jobs must be at least 1, got {jobs}")
         request = Request(

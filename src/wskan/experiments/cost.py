@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -11,13 +10,13 @@ import torch
 
 from wskan.errors import DataError
 from wskan.experiments.plan import Plan
-from wskan.experiments.workspace import Workspace
+from wskan.experiments.workspace import Workspace, cores
 from wskan.graph import kan_graph
 from wskan.kan import FitConfig, Population, fit_population
 from wskan.models import build_model
 from wskan.zoo import Recipe, open_zoo
 
-GRAPHS = 8  # of a timed step
+GRAPHS = 32  # of a timed step, at most
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,9 +58,9 @@ def estimate(workspace: Workspace, plans: Sequence[Plan], recipes: Sequence[Reci
     """
     missing = workspace.missing(plans)
     unbuilt = [r for r in {r.digest: r for r in recipes}.values() if not _built(workspace, r)]
-    threads, device = torch.get_num_threads(), _device(workspace)
+    threads, device = torch.get_num_threads(), workspace.place
     kan_seconds = sum(len(recipe) * _seconds_a_kan(recipe) for recipe in unbuilt)
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workspace.jobs))
+    torch.set_num_threads(max(1, cores() // workspace.jobs))
     try:
         kinds: dict[tuple[str, str], float] = {}
         for plan in missing:
@@ -71,13 +70,13 @@ def estimate(workspace: Workspace, plans: Sequence[Plan], recipes: Sequence[Reci
             kinds[dataset, method] = _seconds_a_graph(plan, device)
     finally:
         torch.set_num_threads(threads)
-    runs = {plan: kinds[plan.dataset, plan.method] * plan.graphs * plan.training.epochs for plan in missing}
+    runs = {plan: kinds[plan.dataset, plan.method] * _graphs(plan) for plan in missing}
     return Cost(
         kans=sum(map(len, unbuilt)),
         kan_seconds=kan_seconds,
         runs=runs,
         jobs=workspace.jobs,
-        device=torch.cuda.get_device_name() if device == "cuda" else f"{os.cpu_count()} cores",
+        device=torch.cuda.get_device_name() if device == "cuda" else f"{cores()} cores",
     )
 
 
@@ -97,27 +96,29 @@ def _built(workspace: Workspace, recipe: Recipe) -> bool:
     return True
 
 
-def _device(workspace: Workspace) -> str:
-    return "cuda" if workspace.device != "cpu" and torch.cuda.is_available() else "cpu"
-
-
 def _seconds_a_kan(recipe: Recipe) -> float:
-    spec, cores = recipe.spec, torch.get_num_threads()
+    spec, size = recipe.spec, 2 * torch.get_num_threads()
     steps = min(recipe.fit.steps, 100)
     config = dataclasses.replace(recipe.fit, steps=steps)
     generator = torch.Generator().manual_seed(0)
     inputs = torch.rand(1024, spec.widths[0], generator=generator) * 2 - 1
-    targets = torch.rand(2 * cores, 1024, spec.widths[-1], generator=generator)
+    targets = torch.rand(size, 1024, spec.widths[-1], generator=generator)
 
     def fit(config: FitConfig) -> None:
-        fit_population(spec, inputs, targets, torch.arange(2 * cores), config)
+        fit_population(spec, inputs, targets, torch.arange(size), config)
 
     fit(dataclasses.replace(config, steps=1))  # compiles the kernel
-    return _time(lambda: fit(config)) / (2 * cores) * recipe.fit.steps / steps
+    return _time(lambda: fit(config)) / size * recipe.fit.steps / steps
+
+
+def _graphs(plan: Plan) -> float:
+    """Training steps' worth of graphs: a validation graph costs a third of one that is trained on."""
+    return plan.training.epochs * (plan.graphs + plan.recipe.val / 3)
 
 
 def _seconds_a_graph(plan: Plan, device: str) -> float:
-    graph = kan_graph(Population.init(plan.recipe.spec, range(GRAPHS)), plan.features).to(device)
+    size = min(GRAPHS, plan.training.batch_size)
+    graph = kan_graph(Population.init(plan.recipe.spec, range(size)), plan.features).to(device)
     model = build_model(plan.model).to(device)
     optimizer = torch.optim.AdamW(model.parameters())
 
@@ -130,8 +131,8 @@ def _seconds_a_graph(plan: Plan, device: str) -> float:
         if device == "cuda":
             torch.cuda.synchronize()
 
-    step()
-    return min(_time(step) for _ in range(3)) / GRAPHS
+    first = _time(step)
+    return min(_time(step) for _ in range(3 if first < 5 else 1)) / size
 
 
 def _time(function: Callable[[], None]) -> float:

@@ -63,12 +63,14 @@ class Experiment:
         plans: the runs that it needs.
         recipes: the zoos that it needs beside those of its runs.
         table: what it shows, once all of them are there, and the records of its runs.
+        times: whether it takes times, which belong to a machine.
     """
 
     name: str
     plans: Callable[[Request], list[Plan]]
     recipes: Callable[[Request], list[Recipe]]
     table: Callable[[Workspace, Request], tuple[Table, dict[str, Any]]]
+    times: bool = False
 
 
 def best_rate(workspace: Workspace, plans: Sequence[Plan]) -> list[tuple[Plan, Run]]:
@@ -94,10 +96,11 @@ def measured(workspace: Workspace, plans: Sequence[Plan], paper: tuple[float, fl
         paper=paper,
         facts={
             "rate": chosen[0][0].rate,
-            "val": [round(run.record["val"][metric], 4) for _, run in chosen],
+            "val": [run.record["val"][metric] for _, run in chosen],
             "parameters": chosen[0][1].record["parameters"],
             "train_seconds": [run.record["train_seconds"] for _, run in chosen],
             "seeds": [plan.seed for plan, _ in chosen],
+            "runs": [plan.name for plan, _ in chosen],
         },
     )
 

@@ -30,7 +30,7 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
     notes = [
         f"KANs {list(recipe.spec.widths)}, G={recipe.spec.grid}; {recipe.val} validation and {recipe.test} test KANs; frequencies in [0.5, 10] a unit of length. "
         f"{scale.num_layers} layers, hidden dimension {scale.hidden}, batches of {waves.batch_size}, {waves.epochs} epochs; the paper: 4, 128, 128, 200. "
-        "The paper gives the figure without numbers.",
+        "The paper gives the figure without numbers. MLP + Align. aligns to a mean of all training KANs, however many it learns from.",
     ]
     made = Table(
         title="Figure 8: frequencies of sine waves",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,6 @@ from wskan.errors import DataError
 from wskan.experiments.cost import duration, estimate
 from wskan.experiments.experiment import Experiment, Request
 from wskan.experiments.plan import Plan
-from wskan.experiments.scale import Scale
 from wskan.experiments.table import Table
 from wskan.experiments.workspace import Workspace
 from wskan.files import write_atomically
@@ -46,20 +48,23 @@ def reproduce(
     console.print(f"[bold]{experiment.name}[/] at scale {request.scale.name}: {cost}")
     if dry_run:
         return None
+    folder, scale = out / experiment.name, request.scale.name
+    name = protocol(experiment, request, workspace, origin["machine"])
+    earlier = _earlier(folder / f"{scale}.json", name, console)
     progress = _Progress(console, cost.runs, cost.jobs)
     workspace.train_all(plans, progress)
     table, runs = experiment.table(workspace, request)
-    folder, scale = out / experiment.name, request.scale.name
-    if earlier := _earlier(folder / f"{scale}.json", request.scale, console):
+    if earlier:
         table, runs = table.gather(earlier["table"]), {**earlier.get("runs", {}), **runs}
+    used = {run for cell in table.cells.values() for run in cell.facts.get("runs", ())}
     data = {
         **origin,
         "experiment": experiment.name,
         "scale": scale,
-        "protocol": request.scale.digest,
+        "protocol": name,
         "seconds": round(time.perf_counter() - begin, 1),
         "table": table.to_dict(),
-        "runs": runs,
+        "runs": {run: record for run, record in runs.items() if run in used},
     }
     write_atomically(folder / f"{scale}.json", lambda path: path.write_text(json.dumps(data, indent=1) + "\n"))
     write_atomically(folder / f"{scale}.md", lambda path: path.write_text(table.to_markdown()))
@@ -69,19 +74,29 @@ def reproduce(
     return table
 
 
-def _earlier(path: Path, scale: Scale, console: Console) -> dict[str, Any] | None:
+def protocol(experiment: Experiment, request: Request, workspace: Workspace, machine: Mapping[str, Any]) -> str:
+    """Eight hexadecimal digits that name how figures are measured; only those of one protocol stand in one table. Names of runs hash all their settings."""
+    scale = request.scale
+    whole = dataclasses.replace(request, datasets=scale.datasets, seeds=scale.seeds)
+    settings: list[Any] = [dataclasses.asdict(scale), [plan.name for plan in experiment.plans(whole)]]
+    if experiment.times:
+        settings.append([workspace.place, machine["processor"], machine["cores"]])
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _earlier(path: Path, name: str, console: Console) -> dict[str, Any] | None:
     """What is already known of this experiment, if it was measured in the same way."""
     if not path.exists():
         return None
     try:
         data = json.loads(path.read_text())
-        protocol = data["protocol"]
+        found = data["protocol"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"{path}: not a result of wskan reproduce ({error}); move it away, or choose another --out"
         ) from error
-    if protocol != scale.digest:
-        console.print(f"{path} was measured with other settings (protocol {protocol}, now {scale.digest}): replaced")
+    if found != name:
+        console.print(f"{path} was measured with other settings (protocol {found}, now {name}): it will be replaced")
         return None
     return dict(data)
 

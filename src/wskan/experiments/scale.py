@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from typing import Any, Literal
 
 from wskan.errors import DataError
@@ -55,11 +53,6 @@ class Scale:
     seeds: tuple[int, ...] = (0, 1, 2)
     timing: tuple[int, int, int]
     recipe_changes: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
-
-    @property
-    def digest(self) -> str:
-        """Eight hexadecimal digits that name everything about it."""
-        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()[:8]
 
     def recipe(self, dataset: str) -> Recipe:
         """Of the zoo of a data set.

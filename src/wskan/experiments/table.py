@@ -53,6 +53,8 @@ class Table:
         kind: how it is drawn: ``"bars"`` in groups, or ``"lines"`` over columns that are numbers.
         log: whether the axis is logarithmic.
         axis: what the columns are, for ``"lines"``.
+        groups: group of each row whose figures may be compared; None if all may.
+        over: what the mean is taken over.
     """
 
     title: str
@@ -65,10 +67,16 @@ class Table:
     kind: Literal["bars", "lines"] = "bars"
     log: bool = False
     axis: str = ""
+    groups: Mapping[str, str] | None = None
+    over: str = "seeds"
 
-    def first(self, column: str) -> str | None:
-        """The best row of a column, by the mean."""
-        found = {row: cell.mean for (row, c), cell in self.cells.items() if c == column}
+    def first(self, column: str, group: str | None = None) -> str | None:
+        """The best row of a column (of a group), by the mean."""
+        found = {
+            row: cell.mean
+            for (row, c), cell in self.cells.items()
+            if c == column and (self.groups is None or self.groups[row] == group)
+        }
         return (max if self.better == "higher" else min)(found, key=lambda row: found[row]) if found else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,9 +84,9 @@ class Table:
         cells: dict[str, dict[str, Any]] = {column: {} for column in self.columns}
         for (row, column), cell in self.cells.items():
             numbers = {
-                "mean": round(cell.mean, 4),
-                "std": round(cell.std, 4),
-                "values": [round(v, 4) for v in cell.values],
+                "mean": cell.mean,
+                "std": cell.std,
+                "values": list(cell.values),
             }
             cells[column][row] = {**numbers, "paper": cell.paper, **cell.facts}
         labels = {"rows": dict(self.rows), "columns": dict(self.columns)}
@@ -122,7 +130,7 @@ class Table:
         lines = [
             f"# {self.title}",
             "",
-            f"{self.unit}; {self.better} is better. Mean ± standard deviation over seeds; in brackets the paper's.",
+            f"{self.unit}; {self.better} is better. Mean ± standard deviation over {self.over}; in brackets the paper's.",
             "",
         ]
         more = ["parameters"] if any(parameters.values()) else []
@@ -146,8 +154,13 @@ class Table:
             return ""
         ours = f"{cell.mean:.3g}" if cell.mean < 10 else f"{cell.mean:.1f}"
         ours += f" ± {cell.std:.2g}" if len(cell.values) > 1 else " (one seed)" if len(self.cells) > 1 else ""
-        ours = f"**{ours}**" if self.first(column) == row and len(self.rows) > 1 else ours
+        ours = f"**{ours}**" if self._is_first(row, column) else ours
         return ours if cell.paper is None else f"{ours} ({cell.paper[0]:g} ± {cell.paper[1]:g})"
+
+    def _is_first(self, row: str, column: str) -> bool:
+        group = None if self.groups is None else self.groups[row]
+        rivals = sum(self.groups is None or self.groups[other] == group for other in self.rows)
+        return rivals > 1 and self.first(column, group) == row
 
     def draw(self, path: Path) -> None:
         """Ours in colour, the paper's in grey."""

@@ -37,7 +37,7 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
         plan = Plan(scale=scale, dataset=dataset, method="ws_kan", rate=1e-3, seed=0)
         for row, values in _time(workspace, plan, zoo, train, test, epochs, precision).items():
             cells[row, dataset] = Cell(values=values, paper=paper_cell("table11_seconds_per_epoch_inr", row, dataset))
-    place = "GPU" if workspace.device != "cpu" and torch.cuda.is_available() else f"{torch.get_num_threads()} cores"
+    place = torch.cuda.get_device_name() if workspace.place == "cuda" else f"{torch.get_num_threads()} cores"
     made = Table(
         title="Table 11: seconds an epoch",
         unit="seconds",
@@ -45,10 +45,11 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
         rows={"train": "training", "test": "testing"},
         columns={dataset: dataset for dataset in request.datasets},
         cells=cells,
+        groups={"train": "train", "test": "test"},
+        over="epochs",
         notes=[
             f"Hidden dimension {scale.hidden}, {scale.num_layers} layers, batches of {scale.training.batch_size}, {'bf16' if precision == 'bf16' else 'fp32'}, on {place}; "
             f"{epochs} epochs of {train:,} training and {test:,} test KANs, scaled to {PAPER_GRAPHS:,} of each. The paper's hardware is not given (a GPU).",
-            "Mean ± standard deviation over epochs.",
         ],
     )
     return made, {}
@@ -57,7 +58,7 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
 def _time(
     workspace: Workspace, plan: Plan, zoo: Zoo, train: int, test: int, epochs: int, precision: str
 ) -> dict[str, tuple[float, ...]]:
-    device = "cuda" if workspace.device != "cpu" and torch.cuda.is_available() else "cpu"
+    device = workspace.place
     torch.manual_seed(0)
     model = build_model(dataclasses.replace(plan.model, edge_dim=plan.features.edge_dim(zoo.spec))).to(device)
     optimizer = torch.optim.AdamW(model.parameters())
@@ -96,4 +97,5 @@ table11 = Experiment(
     plans=plans,
     recipes=lambda request: [request.scale.recipe(dataset) for dataset in request.datasets],
     table=table,
+    times=True,
 )

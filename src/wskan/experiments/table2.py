@@ -29,8 +29,12 @@ def plans(request: Request) -> list[Plan]:
 def columns(request: Request, dataset: str) -> dict[str, Recipe]:
     """Zoos of other shapes, by the column they fill."""
     own, *rest = request.scale.recipe(dataset).spec.widths[1:-1]
-    wider = {f"h={h}": request.scale.reshaped(dataset, (h, *(h for _ in rest))) for h in (own, *request.scale.widths)}
-    return {**wider, "deeper": request.scale.reshaped(dataset, (own, *rest, own))}
+    wider = {f"h={h}": request.scale.reshaped(dataset, (h, *(h for _ in rest))) for h in request.scale.widths}
+    return {
+        f"h={own}": request.scale.recipe(dataset),
+        **wider,
+        "deeper": request.scale.reshaped(dataset, (own, *rest, own)),
+    }
 
 
 def recipes(request: Request) -> list[Recipe]:
@@ -52,10 +56,14 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
             labels[row] = f"{METHODS[method].label}, {dataset}"
             chosen = best_rate(workspace, request.plans(dataset, method))
             for column, zoo in zoos.items():
-                values = tuple(evaluate(run.model, zoo, plan.task, run.features)["accuracy"] for plan, run in chosen)
+                values = tuple(
+                    evaluate(run.model, zoo, plan.task, run.features, device=workspace.place)["accuracy"]
+                    for plan, run in chosen
+                )
                 paper = paper_cell("table2_ood_width_accuracy", dataset, column) if method == "ws_kan" else None
                 facts = {
                     "seeds": [p.seed for p, _ in chosen],
+                    "runs": [p.name for p, _ in chosen],
                     "zoo": zoo.recipe.digest,
                     "psnr": zoo.info()["psnr_mean"],
                 }
@@ -70,8 +78,9 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
         rows=labels,
         columns={**names, "deeper": f"deeper {deeper}"},
         cells=cells,
+        groups={row: row.split()[1] for row in labels},
         notes=[
-            f"Trained on KANs {list(first)} only. {request.scale.wide_test:,} test KANs of each shape, of the same images; the paper takes all, and has no deeper KANs.",
+            f"Trained on KANs {list(first)} only. {request.scale.wide_test:,} test KANs of each other shape, of images that the first column has, too; the paper takes all, and has no deeper KANs.",
             "Deeper KANs: a hidden layer takes the learned position of the layer at the same relative depth (wskan.graph.node_positions); no PE needs none.",
             *protocol_notes(request)[:1],
         ],

@@ -51,11 +51,16 @@ def data_notes(workspace: Workspace, request: Request) -> list[str]:
 def protocol_notes(request: Request) -> list[str]:
     """How the models were trained, and how that differs from the paper."""
     scale = request.scale
-    training, counts = scale.training, scale.counts
+    training, counts, rates = scale.training, scale.counts, [f"{rate:g}" for rate in scale.rates]
+    rate = (
+        f"learning rate {rates[0]} for all"
+        if len(rates) == 1
+        else f"learning rate from {', '.join(rates)} by validation"
+    )
     notes = [
         f"{counts[0]:,} training, {counts[1]:,} validation and {counts[2]:,} test KANs a data set; {scale.num_layers} layers, hidden dimension {scale.hidden}, "
-        f"batches of {training.batch_size}, {training.epochs} epochs, learning rate from {', '.join(f'{rate:g}' for rate in scale.rates)}, chosen on validation, "
-        f"as the epoch is. The paper: 10,000, 5,000 and the whole test split; 4, 128, 128, 300, 0.001 or 0.0001."
+        f"batches of {training.batch_size}, {training.epochs} epochs, {rate}; gradients clipped at norm {training.gradient_clip:g}; the epoch with the best validation score counts. "
+        "The paper: 10,000, 5,000 and the whole test split; 4, 128, 128, 300, from 0.001 and 0.0001; it names no clipping."
     ]
     if scale.inducing:
         notes.append(

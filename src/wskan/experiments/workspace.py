@@ -42,6 +42,11 @@ class Workspace:
     device: Device = "auto"
     jobs: int = 1
 
+    @property
+    def place(self) -> str:
+        """``"cuda"`` or ``"cpu"``: where models run."""
+        return "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
+
     def zoo_folder(self, recipe: Recipe) -> Path:
         """Where a zoo lies, or would."""
         return self.folder / "zoos" / f"{recipe.name}-{recipe.digest}"
@@ -126,7 +131,7 @@ class Workspace:
             ) from error
 
     def _train_in_processes(self, plans: Sequence[Plan], report: Callable[[Plan, Run], None]) -> None:
-        threads = max(1, (os.cpu_count() or 1) // self.jobs)
+        threads = max(1, cores() // self.jobs)
         pool = ProcessPoolExecutor(
             self.jobs, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(threads, os.getpid())
         )
@@ -144,6 +149,11 @@ class Workspace:
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _begin(threads: int, parent: int) -> None:

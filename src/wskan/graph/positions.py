@@ -66,4 +66,6 @@ def _stretch(count: int, known: int) -> list[int]:
     """Which of ``known`` things each of ``count`` stands for, by relative depth."""
     if (count == 0) != (known == 0):
         raise ShapeError(f"{count} hidden layers (or layers of edges between them) have no counterpart among {known}")
-    return [round(index * (known - 1) / max(count - 1, 1)) for index in range(count)]
+    if count == 1:  # the one in the middle
+        return [(known - 1) // 2]
+    return [int(index * (known - 1) / (count - 1) + 0.5) for index in range(count)]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
+from wskan.errors import ShapeError
 from wskan.native import load_library
 
 SOURCE = Path(__file__).with_name("csrc") / "messages.cpp"
@@ -54,9 +58,18 @@ def available(edge: Tensor, read: Tensor | None) -> bool:
         or (read is not None and read.requires_grad)
     ):
         return False
-    if edge.dtype not in (torch.float32, torch.bfloat16) or isinstance(library := _library(), str):
+    if edge.dtype not in (torch.float32, torch.bfloat16):
+        return False
+    if isinstance(library := _library(), str):
+        _say(library)
         return False
     return edge.dtype == torch.float32 or bool(library.wskan_messages_bfloat16())
+
+
+@functools.cache
+def _say(reason: str) -> None:
+    """Once."""
+    warnings.warn(f"WS-KAN's messages run in PyTorch instead of the C++ kernel, slower: {reason}", stacklevel=4)
 
 
 def _library() -> Any:
@@ -89,6 +102,7 @@ class KernelMessages(torch.autograd.Function):
         return into.to(edge.dtype), None if outof is None else outof.to(edge.dtype), updated
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         edge, read, mask, before, *parts = ctx.saved_tensors
         size, n, m, h = ctx.shape
@@ -139,6 +153,9 @@ def _block(shape: torch.Size, x: Tensor, mask: Tensor | None, parts: Sequence[Te
     block.x, block.mask = x.data_ptr(), _pointer(mask)
     for kind in range(3):
         weight, source, target = parts[3 * kind : 3 * kind + 3]
+        _check(weight, (h, block.f))
+        _check(source, (size, n, h))
+        _check(target, (size, m, h))
         block.column[kind] = -1 if weight is None else block.wide
         block.wide += 0 if weight is None else h
         half = block.half[kind]
@@ -150,6 +167,14 @@ def _block(shape: torch.Size, x: Tensor, mask: Tensor | None, parts: Sequence[Te
     return block
 
 
+def _check(tensor: Tensor | None, shape: tuple[int, ...]) -> None:
+    """Before its address is handed on."""
+    if tensor is not None and (tuple(tensor.shape) != shape or (tensor.ndim == 3 and tensor.stride(-1) != 1)):
+        raise ShapeError(
+            f"need {shape} with its last dimension contiguous, got {tuple(tensor.shape)} with strides {tensor.stride()}"
+        )
+
+
 def _pointer(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
@@ -157,5 +182,10 @@ def _pointer(tensor: Tensor | None) -> int | None:
 def _run(name: str, block: _Block, **tensors: Tensor | None) -> None:
     for field, tensor in tensors.items():
         setattr(block, field, _pointer(tensor))
-    if getattr(_library(), name)(ctypes.byref(block)):
-        raise MemoryError(f"out of memory in {name}: {block.graphs} graphs, {block.n} x {block.m} edges of {block.h}")
+    if status := getattr(_library(), name)(ctypes.byref(block)):
+        size = f"{block.graphs} graphs, {block.n} x {block.m} edges of {block.h}"
+        raise (
+            MemoryError(f"out of memory in {name}: {size}")
+            if status == 1
+            else RuntimeError(f"{name}: no bfloat16 here")
+        )

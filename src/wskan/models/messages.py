@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from wskan.models import message_kernel
 from wskan.models.blocks import activation
@@ -91,6 +92,7 @@ class _EdgeMessages(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, edge: Tensor, read: Tensor | None, mask: Tensor | None, *parts: Tensor | None) -> Any:
         size, n, m, h = edge.shape
+        edge, read = edge.contiguous(), None if read is None else read.contiguous()
         halves, (weight, bias) = _halves(parts), parts[9:]
         before = [None if half is None else torch.empty_like(edge) for half in halves]
         sums = [edge.new_empty(size, m, h), None if halves[1] is None else edge.new_empty(size, n, h)]
@@ -116,6 +118,7 @@ class _EdgeMessages(torch.autograd.Function):
         return (*sums, new)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         edge, read, mask, *saved = ctx.saved_tensors
         parts, before = saved[:11], saved[11:]

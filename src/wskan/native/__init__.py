@@ -27,8 +27,8 @@ def load_library(source: Path, *flags: str) -> Any:
         source: a C++ file. Headers lie beside it, or are those shared by all.
         flags: for compiler and linker, beside ``FLAGS``: ``-pthread`` or ``-fopenmp``.
     """
-    path = _cache_folder() / f"{source.stem}-{_fingerprint(source, flags)}.so"
     try:
+        path = _cache_folder() / f"{source.stem}-{_fingerprint(source, flags)}.so"
         if not path.exists():
             _compile(source, flags, path)
         return ctypes.CDLL(str(path))
@@ -44,7 +44,7 @@ def _cache_folder() -> Path:
 def _fingerprint(source: Path, flags: tuple[str, ...]) -> str:
     """Changes with the sources, the flags, PyTorch and the processor, for which it is compiled."""
     digest = hashlib.sha256()
-    for path in sorted([*source.parent.iterdir(), *SHARED.glob("*.h")]):
+    for path in sorted([*source.parent.glob("*.h"), *source.parent.glob("*.cpp"), *SHARED.glob("*.h")]):
         digest.update(path.read_bytes())
     digest.update(repr((FLAGS, flags, torch.__version__, platform.machine(), _processor())).encode())
     return digest.hexdigest()[:16]

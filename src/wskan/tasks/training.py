@@ -97,6 +97,7 @@ def train(
         **scores,
         **facts,
         "parameters": model.num_parameters,
+        "aligned": zoo.aligned,
         "counts": {"train": len(data), **counts},
         **origin,
     }

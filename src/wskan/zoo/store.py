@@ -43,6 +43,8 @@ class Zoo:
             if not bool(column.isfinite().all()):
                 raise DataError(f"{folder}: column {name} is not finite; run `wskan zoo verify`")
 
+    aligned = False  # whether hidden neurons were permuted to match those of a reference (wskan.align)
+
     @property
     def recipe(self) -> Recipe:
         """What it was built from."""
