@@ -14,7 +14,7 @@ import warnings
 
 import torch
 
-from common import write
+from common import pykan_fit, write
 from wskan.kan import fit_population
 from wskan.signals import coordinates, load_images
 from wskan.zoo import get_recipe
@@ -44,22 +44,8 @@ def engine(name: str, count: int) -> float:
 
 
 def pykan(index: int, threads: int) -> float:
-    import kan
-
     torch.set_num_threads(threads)
-    x, y = coordinates(28, 28), targets(index + 1)[index]
-    model = kan.KAN(
-        width=list(RECIPE.spec.widths),
-        grid=RECIPE.spec.grid,
-        k=RECIPE.spec.degree,
-        seed=index,
-        auto_save=False,
-        symbolic_enabled=False,
-    )
-    data = {"train_input": x, "train_label": y, "test_input": x, "test_label": y}
-    begin = time.perf_counter()
-    model.fit(data, opt="Adam", steps=RECIPE.fit.steps, lr=RECIPE.fit.lr, batch=RECIPE.fit.batch_size)
-    return time.perf_counter() - begin
+    return pykan_fit(RECIPE, coordinates(28, 28), targets(index + 1)[index], index)[1]
 
 
 def peak() -> float:

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from wskan.provenance import provenance
+from wskan.zoo import Recipe
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -21,6 +24,20 @@ def side_by_side(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str
             run()
             times[name].append(time.perf_counter() - begin)
     return {name: statistics.median(values[1:]) for name, values in times.items()}
+
+
+def pykan_fit(recipe: Recipe, x: Tensor, y: Tensor, seed: int) -> tuple[Any, float]:
+    """A KAN fitted to one target by pykan's own ``fit``, as a recipe says, and the seconds that the fit took."""
+    import kan
+
+    spec, fit = recipe.spec, recipe.fit
+    model = kan.KAN(
+        width=list(spec.widths), grid=spec.grid, k=spec.degree, seed=seed, auto_save=False, symbolic_enabled=False
+    )
+    data = {"train_input": x, "train_label": y, "test_input": x, "test_label": y}
+    begin = time.perf_counter()
+    model.fit(data, opt="Adam", steps=fit.steps, lr=fit.lr, batch=fit.batch_size, log=fit.steps)
+    return model, time.perf_counter() - begin
 
 
 def write(name: str, data: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from common import RESULTS, write
+from common import RESULTS, pykan_fit, write
 from wskan.files import write_atomically
 from wskan.kan import fit_population, from_pykan
 from wskan.signals import psnr
@@ -44,8 +44,6 @@ def summary(values: torch.Tensor) -> dict[str, Any]:
 
 
 def against_pykan(data: Path, count: int) -> None:
-    import kan
-
     recipe = dataclasses.replace(get_recipe("mnist-inr-constant"), train=max(count, 1), val=0, test=0)
     targets, seeds = load_targets(recipe, data), kan_seeds(recipe, range(count)) % 2**31
     values = targets.values(range(count))
@@ -63,23 +61,7 @@ def against_pykan(data: Path, count: int) -> None:
     )  # PSNR, and how far our forward is from pykan's
     x = targets.inputs
     for index in range(len(theirs), count):
-        model = kan.KAN(
-            width=list(recipe.spec.widths),
-            grid=recipe.spec.grid,
-            k=recipe.spec.degree,
-            seed=int(seeds[index]),
-            auto_save=False,
-            symbolic_enabled=False,
-        )
-        pairs = {"train_input": x, "train_label": values[index], "test_input": x, "test_label": values[index]}
-        model.fit(
-            pairs,
-            opt="Adam",
-            steps=recipe.fit.steps,
-            lr=recipe.fit.lr,
-            batch=recipe.fit.batch_size,
-            log=recipe.fit.steps,
-        )
+        model, _ = pykan_fit(recipe, x, values[index], int(seeds[index]))
         with torch.no_grad():
             output = model(x)
             difference = float((from_pykan(model)(x)[0] - output).abs().max())
