@@ -82,7 +82,7 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
         notes=[
             f"Trained on KANs {list(first)} only. {request.scale.wide_test:,} test KANs of each other shape, of images that the first column has, too; the paper takes all, and has no deeper KANs.",
             "Deeper KANs: a hidden layer takes the learned position of the layer at the same relative depth (wskan.graph.node_positions); no PE needs none.",
-            *protocol_notes(request)[:1],
+            *protocol_notes(request),
         ],
     )
     return made, run_records(workspace, plans(request))

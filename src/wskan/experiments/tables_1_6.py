@@ -28,6 +28,11 @@ def classification(name: str, title: str, methods: Sequence[str], paper: str) ->
             for method in methods
             if (runs := request.plans(dataset, method))
         }
+        notes = protocol_notes(request)
+        if "set_transformer" in methods and request.scale.inducing:
+            notes.append(
+                f"SetTransformer with {request.scale.inducing} inducing points (Lee et al. 2019); the paper's attends between all edges."
+            )
         made = Table(
             title=title,
             unit="test accuracy, percent",
@@ -35,7 +40,7 @@ def classification(name: str, title: str, methods: Sequence[str], paper: str) ->
             rows={method: METHODS[method].label for method in methods},
             columns={dataset: dataset for dataset in request.datasets},
             cells=cells,
-            notes=[*protocol_notes(request), *data_notes(workspace, request)],
+            notes=[*notes, *data_notes(workspace, request)],
         )
         return made, run_records(workspace, plans(request))
 
@@ -57,16 +62,11 @@ def protocol_notes(request: Request) -> list[str]:
         if len(rates) == 1
         else f"learning rate from {', '.join(rates)} by validation"
     )
-    notes = [
+    return [
         f"{counts[0]:,} training, {counts[1]:,} validation and {counts[2]:,} test KANs a data set; {scale.num_layers} layers, hidden dimension {scale.hidden}, "
         f"batches of {training.batch_size}, {training.epochs} epochs, {rate}; gradients clipped at norm {training.gradient_clip:g}; the epoch with the best validation score counts. "
         "The paper: 10,000, 5,000 and the whole test split; 4, 128, 128, 300, from 0.001 and 0.0001; it names no clipping."
     ]
-    if scale.inducing:
-        notes.append(
-            f"SetTransformer with {scale.inducing} inducing points (Lee et al. 2019); the paper's attends between all edges."
-        )
-    return notes
 
 
 table1 = classification("table1", "Table 1: INR classification", BASELINES, "table1_inr_classification_accuracy")
