@@ -49,7 +49,7 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
         over="epochs",
         notes=[
             f"Hidden dimension {scale.hidden}, {scale.num_layers} layers, batches of {scale.training.batch_size}, {'bf16' if precision == 'bf16' else 'fp32'}, on {place}; "
-            f"{epochs} epochs of {train:,} training and {test:,} test KANs, scaled to {PAPER_GRAPHS:,} of each. The paper's hardware is not given (a GPU).",
+            f"{epochs} epochs of {train:,} training and {test:,} test KANs, scaled to {PAPER_GRAPHS:,} of each. The paper does not name its hardware.",
         ],
     )
     return made, {}
