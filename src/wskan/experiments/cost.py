@@ -60,14 +60,12 @@ def estimate(workspace: Workspace, plans: Sequence[Plan], recipes: Sequence[Reci
     unbuilt = [r for r in {r.digest: r for r in recipes}.values() if not _built(workspace, r)]
     threads, device = torch.get_num_threads(), workspace.place
     kan_seconds = sum(len(recipe) * _seconds_a_kan(recipe) for recipe in unbuilt)
-    torch.set_num_threads(max(1, cores() // workspace.jobs))
+    torch.set_num_threads(workspace.threads)
     try:
         kinds: dict[tuple[str, str], float] = {}
         for plan in missing:
-            kinds.setdefault((plan.dataset, plan.method), 0.0)
-        for dataset, method in kinds:
-            plan = next(p for p in missing if (p.dataset, p.method) == (dataset, method))
-            kinds[dataset, method] = _seconds_a_graph(plan, device)
+            if (kind := (plan.dataset, plan.method)) not in kinds:
+                kinds[kind] = _seconds_a_graph(plan, device)
     finally:
         torch.set_num_threads(threads)
     runs = {plan: kinds[plan.dataset, plan.method] * _graphs(plan) for plan in missing}

@@ -47,6 +47,11 @@ class Workspace:
         """``"cuda"`` or ``"cpu"``: where models run."""
         return "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
 
+    @property
+    def threads(self) -> int:
+        """Of each run: its share of the cores."""
+        return max(1, cores() // self.jobs)
+
     def zoo_folder(self, recipe: Recipe) -> Path:
         """Where a zoo lies, or would."""
         return self.folder / "zoos" / f"{recipe.name}-{recipe.digest}"
@@ -131,9 +136,8 @@ class Workspace:
             ) from error
 
     def _train_in_processes(self, plans: Sequence[Plan], report: Callable[[Plan, Run], None]) -> None:
-        threads = max(1, cores() // self.jobs)
         pool = ProcessPoolExecutor(
-            self.jobs, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(threads, os.getpid())
+            self.jobs, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(self.threads, os.getpid())
         )
         try:
             running = {pool.submit(_train, self, plan): plan for plan in plans}
