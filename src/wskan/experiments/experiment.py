@@ -68,8 +68,8 @@ class Experiment:
 
     name: str
     plans: Callable[[Request], list[Plan]]
-    recipes: Callable[[Request], list[Recipe]]
     table: Callable[[Workspace, Request], tuple[Table, dict[str, Any]]]
+    recipes: Callable[[Request], list[Recipe]] = lambda request: []
     times: bool = False
 
 

@@ -47,6 +47,4 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
     return made, run_records(workspace, plans(request))
 
 
-figure8 = Experiment(
-    name="figure8", plans=plans, recipes=lambda request: [p.recipe for p in plans(request)], table=table
-)
+figure8 = Experiment(name="figure8", plans=plans, table=table)

@@ -44,7 +44,7 @@ def reproduce(
     require_matplotlib()
     console, begin, origin = Console(), time.perf_counter(), provenance()
     plans = experiment.plans(request)
-    cost = estimate(workspace, plans, experiment.recipes(request))
+    cost = estimate(workspace, plans, [*(plan.recipe for plan in plans), *experiment.recipes(request)])
     console.print(f"[bold]{experiment.name}[/] at scale {request.scale.name}: {cost}")
     if dry_run:
         return None

@@ -38,11 +38,8 @@ def columns(request: Request, dataset: str) -> dict[str, Recipe]:
 
 
 def recipes(request: Request) -> list[Recipe]:
-    """Zoos of the runs, and of other shapes."""
-    return [
-        *(plan.recipe for plan in plans(request)),
-        *(recipe for dataset in datasets(request) for recipe in columns(request, dataset).values()),
-    ]
+    """Zoos of other shapes, and the runs' own."""
+    return [recipe for dataset in datasets(request) for recipe in columns(request, dataset).values()]
 
 
 def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]]:

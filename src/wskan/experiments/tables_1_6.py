@@ -44,7 +44,7 @@ def classification(name: str, title: str, methods: Sequence[str], paper: str) ->
         )
         return made, run_records(workspace, plans(request))
 
-    return Experiment(name=name, plans=plans, recipes=lambda request: [p.recipe for p in plans(request)], table=table)
+    return Experiment(name=name, plans=plans, table=table)
 
 
 def data_notes(workspace: Workspace, request: Request) -> list[str]:
