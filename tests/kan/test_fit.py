@@ -50,6 +50,38 @@ def test_kernel_equals_torch(widths: tuple[int, ...], degree: int, base: str) ->
         torch.testing.assert_close(fast.loss, slow.loss, rtol=1e-2, atol=1e-5)
 
 
+@pytest.mark.parametrize("widths", [(30, 20, 3), (9, 33, 3), (6, 3)])
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+@needs_kernel
+def test_kernel_equals_torch_on_images_that_are_mostly_zero(widths: tuple[int, ...], loss: str) -> None:
+    spec, generator = KANSpec(widths=widths, grid=4), torch.Generator().manual_seed(0)
+    share = torch.linspace(0, 1, widths[0])  # the first input is always zero
+    x = torch.rand(90, widths[0], generator=generator) * (torch.rand(90, widths[0], generator=generator) < share)
+    y = torch.randn(3, 90, widths[-1], generator=generator)
+    targets = y if loss == "mse" else y.argmax(-1)
+    for config in (
+        FitConfig(steps=6, batch_size=50, adapt_grid=False, loss=loss),
+        FitConfig(steps=6, batch_size=50, grid_update_until=4, grid_updates=2, loss=loss),
+    ):
+        fast, slow = (fit_population(spec, x, targets, torch.arange(3), config, engine=e) for e in ("kernel", "torch"))
+        assert (fast.population(x) - slow.population(x)).abs().mean() < 5e-3
+        torch.testing.assert_close(fast.loss, slow.loss, rtol=1e-2, atol=1e-5)
+        for mine, other in zip(fast.population.layers, slow.population.layers, strict=True):
+            assert ((mine.coef - other.coef).abs() < 2e-3).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("batch", [64, 9_000])
+def test_final_loss_of_many_points_is_that_of_an_even_sample(engine: Engine, batch: int) -> None:
+    x = torch.rand(9_000, 2, generator=torch.Generator().manual_seed(0))
+    y = x.sum(1, keepdim=True).expand(1, -1, -1)
+    config = FitConfig(steps=3, batch_size=batch, adapt_grid=False)
+    result = fit_population(SPEC, x, y, torch.arange(1), config, engine=engine)
+    points = x[::2] if batch == 64 else x
+    expected = (result.population(points)[0] - points.sum(1, keepdim=True)).square().mean()
+    torch.testing.assert_close(result.loss[0].float(), expected, rtol=1e-3, atol=1e-7)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_cross_entropy_learns(engine: Engine) -> None:
     x = torch.rand(200, 2, generator=torch.Generator().manual_seed(0)) * 2 - 1

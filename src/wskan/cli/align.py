@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from wskan.kan import Population
     from wskan.zoo import Zoo
-    from wskan.zoo.targets import Targets
+    from wskan.zoo.targets import Signals, Targets
 
 POINTS, SHOWN = 41, 5  # on the line between the KANs, and pictures of them
 
@@ -39,18 +39,17 @@ class Align:
 
         from wskan.align import weight_matching
         from wskan.pictures import require_matplotlib
-        from wskan.zoo.targets import load_targets
+        from wskan.zoo.targets import load_signals, load_targets
 
         if self.plot:
             require_matplotlib()
         zoo, row = _kan(self.a)
         other, other_row = _kan(self.b) if self.b else (zoo, row)
-        a, targets = zoo.population(row), load_targets(zoo.recipe, self.data) if self.plot or not self.b else None
+        a, signals = zoo.population(row), load_signals(zoo.recipe, self.data) if self.plot else None
         if self.b:
             b = other.population(other_row)
         else:
-            assert targets is not None
-            b = _train_again(zoo, row, targets, self.reseed)
+            b = _train_again(zoo, row, signals or load_targets(zoo.recipe, self.data), self.reseed)
         matching = weight_matching(b, a)
         before, after = float(matching.distance_before), float(matching.distance_after)
         moved = [f"{int((p != p.new_tensor(range(p.shape[1]))).sum())} of {p.shape[1]}" for p in matching.permutations]
@@ -63,10 +62,9 @@ class Align:
             else "0",
             "sweeps": len(matching.objective) - 1,
         }
-        if self.plot:
-            assert targets is not None
-            values = {"first": targets.values(row), "last": load_targets(other.recipe, self.data).values(other_row)}
-            rows |= _draw(a, {"as they are": b, "aligned": matching.aligned}, targets, values, self.plot)
+        if self.plot and signals is not None:
+            values = {"first": signals.values(row), "last": load_signals(other.recipe, self.data).values(other_row)}
+            rows |= _draw(a, {"as they are": b, "aligned": matching.aligned}, signals, values, self.plot)
         table = Table(show_header=False, box=None)
         for name, value in rows.items():
             table.add_row(f"[bold]{name}", str(value))
@@ -97,7 +95,7 @@ def _train_again(zoo: Zoo, row: Tensor, targets: Targets, reseed: int) -> Popula
 
 
 def _draw(
-    a: Population, lines: dict[str, Population], targets: Targets, values: dict[str, Tensor], path: Path
+    a: Population, lines: dict[str, Population], signals: Signals, values: dict[str, Tensor], path: Path
 ) -> dict[str, str]:
     """The picture; returns what there is to say of each line. Between KANs of two signals the target goes over from one to the other as the parameters do."""
     import torch
@@ -112,11 +110,11 @@ def _draw(
         raise DataError(f"the signals of A and B have shapes {list(first.shape)} and {list(last.shape)}: nothing lies between them")  # fmt: skip
     t, shown = torch.linspace(0, 1, POINTS), torch.linspace(0, 1, SHOWN)
     between = torch.lerp(first, last, t.view(-1, 1, 1))  # [T, pixels, channels]
-    loss = {name: interpolation_loss(a, b, targets.inputs, between, t) for name, b in lines.items()}
-    quality = {name: psnr(error, targets.peak) for name, error in loss.items()}
-    low = 1 - targets.peak  # 0 for images, -1 for waves
+    loss = {name: interpolation_loss(a, b, signals.inputs, between, t) for name, b in lines.items()}
+    quality = {name: psnr(error, signals.peak) for name, error in loss.items()}
+    low = 1 - signals.peak  # 0 for images, -1 for waves
     images = {
-        name: (interpolate(a, b, shown)(targets.inputs).view(SHOWN, *targets.shape) - low) / targets.peak
+        name: (interpolate(a, b, shown)(signals.inputs).view(SHOWN, *signals.shape) - low) / signals.peak
         for name, b in lines.items()
     }
     interpolation(t, quality, images, shown, "On the straight line between the parameters of two KANs", path)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TRAINED = ("base_weight", "spline_weight", "coef")
 CHUNK = {"cpu": 64, "cuda": 512}  # KANs trained at once: a chunk's activations stay within a few hundred megabytes
 DRAW = 50  # steps whose mini-batches are drawn at once
+EVALUATED = 4_096  # about so many points, evenly spread, are enough for the final loss (as in csrc/trainer.h)
 
 
 def fit_chunks(
@@ -83,9 +84,12 @@ def _fit(
         optimizer.step()
     with torch.no_grad():
         population = Population(population.spec, [layer.map(Tensor.detach) for layer in population.layers])
-        full = inputs.expand(size, -1, -1)
-        parts = [_batch_loss(population, x, y, config.loss) * x.shape[1] for x, y in _pieces(full, targets)]
-        return population, torch.stack(parts).sum(0) / points
+        every = max(1, points // max(EVALUATED, min(config.batch_size, points)))
+        count = points // every
+        chosen, wanted = (tensor[:, ::every][:, :count] for tensor in (inputs, targets))
+        full = chosen.expand(size, -1, -1)
+        parts = [_batch_loss(population, x, y, config.loss) * x.shape[1] for x, y in _pieces(full, wanted)]
+        return population, torch.stack(parts).sum(0) / count
 
 
 def _batch_loss(population: Population, x: Tensor, y: Tensor, loss: str) -> Tensor:

@@ -1,10 +1,10 @@
-"""The C++ kernel that fits KANs (csrc/)."""
+"""The C++ kernel that fits and evaluates KANs (csrc/)."""
 
 from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,43 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).with_name("csrc") / "kernel.cpp"
 DEGREES = range(1, 6)  # those instantiated in csrc/kernel.cpp
 
+_Pointer, _Pointers = ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)
+
+
+class _KANs(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("layers", "grid", "degree", "base")),
+        ("widths", ctypes.POINTER(ctypes.c_int32)),
+        *((name, _Pointers) for name in FIELDS),
+    ]
+
+
+class _Training(ctypes.Structure):
+    _fields_ = [
+        ("kans", _KANs),
+        ("loss", ctypes.c_int32),
+        *((name, ctypes.c_int64) for name in ("points", "batch", "steps")),
+        ("inputs", _Pointer),
+        ("input_stride", ctypes.c_int64),
+        *((name, _Pointer) for name in ("targets", "labels", "seeds", "rates", "adapt")),
+        ("grid_eps", ctypes.c_float),
+        ("losses", _Pointer),
+    ]
+
+
+class _Evaluation(ctypes.Structure):
+    _fields_ = [
+        ("kans", _KANs),
+        ("points", ctypes.c_int64),
+        ("inputs", _Pointer),
+        ("input_stride", ctypes.c_int64),
+        ("outputs", _Pointer),
+        *((name, _Pointers) for name in ("edge_std", "edge_mean", "node_std")),
+    ]
+
 
 def unavailable(spec: KANSpec) -> str | None:
-    """Why the kernel cannot fit KANs of this specification here, or None if it can. The first call compiles it (seconds)."""
+    """Why the kernel cannot take KANs of this specification here, or None if it can. The first call compiles it (seconds)."""
     if spec.degree not in DEGREES:
         return f"degree {spec.degree} is not one of its {list(DEGREES)}"
     library = _library()
@@ -43,72 +77,103 @@ def fit(
 
     An interrupt (Ctrl-C) stops it after the KANs in progress.
     """
-    library = _library()
-    if isinstance(library, str):
-        raise RuntimeError(library)
-    spec, size = population.spec, len(population)
-    shared = population.layers
-    work = population.expand_knots()
-    tensors = {name: [getattr(layer, name).float().contiguous().clone() for layer in work.layers] for name in FIELDS}
-    inputs = inputs.float().contiguous()
+    tensors = _tensors(population, copy=True)
+    inputs, points = inputs.float().contiguous(), inputs.shape[1]
     targets = (targets.float() if config.loss == "mse" else targets).contiguous()
-    rates = np.asarray(config.rates(), dtype=np.float32)
-    updates = config.update_steps()
+    classes = config.loss == "cross_entropy"
+    rates, updates = np.asarray(config.rates(), dtype=np.float32), config.update_steps()
     adapt = np.asarray([step in updates for step in range(config.steps)], dtype=np.uint8)
-    losses = torch.empty(size, dtype=torch.float64)
-    done, stop = ctypes.c_int64(0), ctypes.c_int32(0)
-    pointers = {name: (ctypes.c_void_p * spec.num_layers)(*[t.data_ptr() for t in tensors[name]]) for name in FIELDS}
-    status = _call(
-        lambda: library.wskan_fit(
-            ctypes.c_int64(size),
-            spec.num_layers,
-            (ctypes.c_int32 * len(spec.widths))(*spec.widths),
-            spec.grid,
-            spec.degree,
-            BASES.index(spec.base),
-            int(config.loss == "cross_entropy"),
-            pointers["base_weight"],
-            pointers["spline_weight"],
-            pointers["coef"],
-            pointers["mask"],
-            pointers["knots"],
-            ctypes.c_int64(inputs.shape[1]),
-            ctypes.c_void_p(inputs.data_ptr()),
-            ctypes.c_int64(0 if inputs.shape[0] == 1 else inputs.shape[1] * inputs.shape[2]),
-            ctypes.c_void_p(targets.data_ptr() if config.loss == "mse" else None),
-            ctypes.c_void_p(targets.data_ptr() if config.loss == "cross_entropy" else None),
-            ctypes.c_void_p(seeds.contiguous().data_ptr()),
-            ctypes.c_int64(config.batch_size),
-            ctypes.c_int64(config.steps),
-            ctypes.c_void_p(rates.ctypes.data),
-            ctypes.c_void_p(adapt.ctypes.data),
-            ctypes.c_float(config.grid_eps),
-            min(torch.get_num_threads(), size),
-            ctypes.c_void_p(losses.data_ptr()),
-            ctypes.byref(done),
-            ctypes.byref(stop),
-        ),
-        done,
-        stop,
-        progress,
+    losses, seeds = torch.empty(len(population), dtype=torch.float64), seeds.contiguous()
+    problem = _Training(
+        kans=_kans(population.spec, tensors),
+        loss=int(classes),
+        points=points,
+        batch=min(config.batch_size, points),
+        steps=config.steps,
+        inputs=inputs.data_ptr(),
+        input_stride=_stride(inputs),
+        targets=None if classes else targets.data_ptr(),
+        labels=targets.data_ptr() if classes else None,
+        seeds=seeds.data_ptr(),
+        rates=rates.ctypes.data,
+        adapt=adapt.ctypes.data,
+        grid_eps=config.grid_eps,
+        losses=losses.data_ptr(),
     )
-    if status:
-        raise MemoryError(f"out of memory while fitting {size} KANs {spec}")
+    _run("wskan_fit", problem, population, progress)
     layers = []
-    for index, layer in enumerate(shared):
+    for index, layer in enumerate(population.layers):
         fields = {name: tensors[name][index] for name in FIELDS}
         if not config.adapt_grid:
             fields["knots"] = layer.knots
         layers.append(type(layer)(**fields))
-    return Population(spec, layers), losses
+    return Population(population.spec, layers), losses
 
 
-def _call(
-    function: Callable[[], int], done: ctypes.c_int64, stop: ctypes.c_int32, progress: Callable[[int], None] | None
-) -> int:
+def evaluate(population: Population, inputs: Tensor) -> Tensor:
+    """Outputs ``[K, N, out]`` on ``[1 or K, N, in]``."""
+    inputs = inputs.float().contiguous()
+    outputs = torch.empty(len(population), inputs.shape[1], population.spec.widths[-1])
+    _evaluate(population, inputs, outputs=outputs.data_ptr())
+    return outputs
+
+
+def activations(population: Population, inputs: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Of each layer, the deviation ``[K, in, out]`` and the mean absolute value ``[K, in, out]`` of edges over samples, and the deviation ``[K, out]`` of neurons."""
+    inputs = inputs.float().contiguous()
+    shapes = [tuple(layer.mask.shape) for layer in population.layers]
+    edge_std, edge_mean = ([torch.empty(shape) for shape in shapes] for _ in range(2))
+    node_std = [torch.empty(shape[0], shape[2]) for shape in shapes]
+    _evaluate(population, inputs, edge_std=_array(edge_std), edge_mean=_array(edge_mean), node_std=_array(node_std))
+    return edge_std, edge_mean, node_std
+
+
+def _evaluate(population: Population, inputs: Tensor, **results: Any) -> None:
+    tensors = _tensors(population, copy=False)
+    problem = _Evaluation(
+        kans=_kans(population.spec, tensors),
+        points=inputs.shape[1],
+        inputs=inputs.data_ptr(),
+        input_stride=_stride(inputs),
+        **results,
+    )
+    _run("wskan_evaluate", problem, population, None)
+
+
+def _tensors(population: Population, *, copy: bool) -> dict[str, list[Tensor]]:
+    """Contiguous single-precision tensors of all layers, every KAN with knots of its own."""
+    layers = population.expand_knots().layers
+    tensors = {name: [getattr(layer, name).float().contiguous() for layer in layers] for name in FIELDS}
+    return {name: [t.clone() for t in ts] for name, ts in tensors.items()} if copy else tensors
+
+
+def _kans(spec: KANSpec, tensors: dict[str, list[Tensor]]) -> _KANs:
+    widths = (ctypes.c_int32 * len(spec.widths))(*spec.widths)
+    arrays = {name: _array(tensors[name]) for name in FIELDS}
+    return _KANs(layers=spec.num_layers, grid=spec.grid, degree=spec.degree, base=BASES.index(spec.base), widths=widths, **arrays)  # fmt: skip
+
+
+def _array(tensors: Sequence[Tensor]) -> Any:
+    return (_Pointer * len(tensors))(*[tensor.data_ptr() for tensor in tensors])
+
+
+def _stride(inputs: Tensor) -> int:
+    return 0 if inputs.shape[0] == 1 else inputs.shape[1] * inputs.shape[2]
+
+
+def _run(name: str, problem: ctypes.Structure, population: Population, progress: Callable[[int], None] | None) -> None:
     """Run the kernel in a thread, so that progress is told and an interrupt heard meanwhile."""
+    library, size = _library(), len(population)
+    if isinstance(library, str):
+        raise RuntimeError(library)
+    done, stop = ctypes.c_int64(0), ctypes.c_int32(0)
+    threads = min(torch.get_num_threads(), size)
     result: list[int] = []
-    thread = threading.Thread(target=lambda: result.append(function()), name="wskan-kernel")
+
+    def work() -> None:
+        result.append(getattr(library, name)(ctypes.byref(problem), ctypes.c_int64(size), threads, ctypes.byref(done), ctypes.byref(stop)))  # fmt: skip
+
+    thread = threading.Thread(target=work, name=name)
     thread.start()
     try:
         while thread.is_alive():
@@ -118,12 +183,13 @@ def _call(
     finally:
         stop.value = 1
         thread.join()
-    return result[0]
+    if result[0]:
+        raise MemoryError(f"out of memory for {size} KANs {population.spec}")
 
 
 def _library() -> Any:
     """The loaded library, or a sentence that says why there is none."""
     library = load_library(SOURCE, "-pthread")
     if not isinstance(library, str):
-        library.wskan_fit.restype = ctypes.c_int
+        library.wskan_fit.restype = library.wskan_evaluate.restype = ctypes.c_int
     return library

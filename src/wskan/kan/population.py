@@ -201,6 +201,23 @@ class Population:
             layers.append(layer)
         return Population(self.spec, layers)
 
+    def prune(self, masks: Sequence[Tensor]) -> Population:
+        """The KANs without the edges that a mask leaves out; what was pruned before stays so.
+
+        Args:
+            masks: ``[K, n_l, n_{l+1}]`` of each layer, 0 (or False) for an edge to leave out.
+
+        Raises:
+            ShapeError: masks of another shape.
+        """
+        shapes = [tuple(layer.mask.shape) for layer in self.layers]
+        if [tuple(mask.shape) for mask in masks] != shapes:
+            raise ShapeError(f"masks have shapes {[tuple(mask.shape) for mask in masks]}, these KANs need {shapes}")
+        pairs = zip(self.layers, masks, strict=True)
+        return Population(
+            self.spec, [dataclasses.replace(layer, mask=layer.mask * (mask != 0)) for layer, mask in pairs]
+        )
+
     def to(self, target: torch.device | torch.dtype | str) -> Population:
         """The population on another device or in another floating-point dtype."""
         return Population(self.spec, [layer.map(lambda tensor: tensor.to(target)) for layer in self.layers])

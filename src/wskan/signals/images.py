@@ -43,6 +43,10 @@ class Images:
         """Pixel values of some images in [0, 1], ``[n, H*W, C]`` float32, in the order of :func:`wskan.signals.coordinates`."""
         return self.images[rows].flatten(1, 2).float() / 255
 
+    def pixels(self) -> Tensor:
+        """All images as vectors of values in [0, 1], ``[N, H*W*C]`` float32."""
+        return self.images.flatten(1).float() / 255
+
     def __len__(self) -> int:
         return len(self.images)
 

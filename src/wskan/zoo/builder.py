@@ -17,7 +17,6 @@ from torch import Tensor
 from wskan.errors import DataError
 from wskan.files import empty, write_atomically
 from wskan.kan import Engine, derive_seed, fit_population
-from wskan.signals import psnr
 from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path
 from wskan.zoo.recipe import Recipe
 from wskan.zoo.store import FACTS, Zoo, open_zoo
@@ -137,17 +136,17 @@ def _build_shard(
         progress=advance,
     )
     index = torch.tensor(rows)
+    result = dataclasses.replace(result, population=targets.stored(result.population))
     facts = {
         "index": index,
         "split": targets.split[index],
-        "source": targets.source[index],
         "seed": result.seeds,
         "attempts": result.attempts,
         "loss": result.loss,
-        "psnr": psnr(result.loss, targets.peak).float(),
-        **{name: column[index] for name, column in targets.labels.items()},
+        **targets.facts(index, result),
     }
     tensors = {**result.population.tensors(), **{f"{FACTS}{name}": column for name, column in facts.items()}}
+    tensors |= targets.masks(result.population)
     return {name: tensor.contiguous() for name, tensor in sorted(tensors.items())}
 
 

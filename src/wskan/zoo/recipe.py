@@ -6,21 +6,54 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 from wskan.errors import DataError
-from wskan.kan import FitConfig, KANSpec
+from wskan.kan import FitConfig, KANSpec, Score
 from wskan.signals import IMAGE_SETS
 
 MAX_KANS = 10_000_000
 
 
+Storage = Literal["float32", "float16"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """What makes a zoo one of classifiers of images (paper, C.2.1 and C.3.1).
+
+    Args:
+        noise: each KAN has the labels of a share of its training images permuted, the share drawn uniformly from 0 to this.
+        scored: training images that the oracle's scores are measured on.
+        score: of an edge; see :func:`wskan.kan.edge_scores`.
+        threshold: the oracle keeps edges that score more.
+        storage: of weights and coefficients on disk, and what accuracy and masks are measured with; knots stay in single precision.
+
+    Raises:
+        DataError: a value is out of range.
+    """
+
+    noise: float = 1.0
+    scored: int = 2_000
+    score: Score = "attribution"
+    threshold: float = 0.01
+    storage: Storage = "float32"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.scored, int) or isinstance(self.scored, bool) or not 2 <= self.scored <= 10_000_000:
+            raise DataError(f"recipe: scored must be a whole number of at least 2, got {self.scored!r}")
+        if not 0 <= self.noise <= 1 or not 0 <= self.threshold < 1e6:
+            raise DataError(f"recipe: noise {self.noise} must be in [0, 1] and threshold {self.threshold} not negative")
+        if self.score not in get_args(Score) or self.storage not in get_args(Storage):
+            raise DataError(f"recipe: unknown score {self.score!r:.100} or storage {self.storage!r:.100}")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A population of implicit neural representations (paper, C.1.1).
+    """A population of implicit neural representations (paper, C.1.1), or of classifiers (C.2.1).
 
     Training and validation KANs represent images of the data set's training split, test KANs images of its test split, picked by a fixed
-    permutation: a zoo with larger counts represents the images of a smaller one and more.
+    permutation: a zoo with larger counts represents the images of a smaller one and more. Classifiers all learn from all images of the training split.
 
     Args:
         name: of the recipe.
@@ -30,6 +63,7 @@ class Recipe:
         train, val, test: number of KANs of each split.
         seed: every random number derives from it.
         shard_size: KANs a file.
+        classifier: for classifiers; None for implicit neural representations.
 
     Raises:
         DataError: a value is out of range.
@@ -44,6 +78,7 @@ class Recipe:
     test: int
     seed: int = 0
     shard_size: int = 256
+    classifier: Classifier | None = None
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -58,6 +93,8 @@ class Recipe:
                 raise DataError(f"recipe: {name} must be a whole number from {low} to {high:,}, got {value!r}")
         if not isinstance(self.name, str) or self.dataset not in (*IMAGE_SETS, "sine"):
             raise DataError(f"recipe: unknown data set {self.dataset!r}; choose from {(*IMAGE_SETS, 'sine')}")
+        if (self.fit.loss == "cross_entropy") != (self.classifier is not None):
+            raise DataError("recipe: classifiers, and only they, are fitted with cross-entropy")
         if len(self) == 0:
             raise DataError("recipe: a zoo needs at least one KAN")
 
@@ -80,7 +117,9 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, the inverse of :meth:`from_dict`."""
-        return {**vars(self), "spec": self.spec.to_dict(), "fit": self.fit.to_dict()}
+        data = {**vars(self), "spec": self.spec.to_dict(), "fit": self.fit.to_dict()}
+        classifier = data.pop("classifier")  # absent where there is none: the digests of older recipes stay
+        return data if classifier is None else {**data, "classifier": dataclasses.asdict(classifier)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
@@ -89,7 +128,13 @@ class Recipe:
         Raises:
             DataError: unknown or missing keys, wrong types, or values out of range.
         """
-        names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(data, Mapping) or set(data) != names:
+        names = {field.name for field in dataclasses.fields(cls)} - {"classifier"}
+        if not isinstance(data, Mapping) or set(data) - {"classifier"} != names:
             raise DataError(f"a recipe is an object with exactly {sorted(names)}, got {data!r:.200}")
-        return cls(**{**data, "spec": KANSpec.from_dict(data["spec"]), "fit": FitConfig.from_dict(data["fit"])})
+        parts = {"spec": KANSpec.from_dict(data["spec"]), "fit": FitConfig.from_dict(data["fit"])}
+        if "classifier" not in data:
+            return cls(**{**data, **parts})
+        try:
+            return cls(**{**data, **parts, "classifier": Classifier(**data["classifier"])})
+        except TypeError as error:
+            raise DataError(f"malformed recipe {data['classifier']!r:.200}: {error}") from error

@@ -1,4 +1,4 @@
-"""The zoos of the paper (C.1.1), and a small one for scikit-learn's digits."""
+"""The zoos of the paper (C.1.1, C.2.1), and small ones for scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 
 from wskan.errors import DataError
 from wskan.kan import FitConfig, KANSpec
-from wskan.zoo.recipe import Recipe
+from wskan.zoo.recipe import Classifier, Recipe
 
 
 def _images(name: str, channels: int, test: int) -> Recipe:
@@ -54,8 +54,26 @@ def _constant(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, name=f"{recipe.name}-constant", fit=fit)
 
 
+def _classifiers(name: str, pixels: int, counts: tuple[int, int, int]) -> Recipe:
+    return Recipe(
+        name=f"{name}-classifier",
+        dataset=name,
+        spec=KANSpec(widths=(pixels, 32, 32, 10), grid=5, degree=3),
+        fit=FitConfig(steps=100, batch_size=128, lr=0.01, schedule="constant", loss="cross_entropy"),
+        **dict(zip(("train", "val", "test"), counts, strict=True)),
+        shard_size=64,
+        classifier=Classifier(),
+    )
+
+
+_CLASSIFIERS = [
+    _classifiers("digits", 64, (300, 100, 100)),
+    *(_classifiers(name, 784, (3_000, 500, 500)) for name in ("mnist", "fashion-mnist", "kmnist")),
+]
+
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for decaying in _DECAYING for recipe in (decaying, _constant(decaying))
+    recipe.name: recipe
+    for recipe in (*(one for decaying in _DECAYING for one in (decaying, _constant(decaying))), *_CLASSIFIERS)
 }
 
 

@@ -1,4 +1,4 @@
-"""What each KAN of a recipe is to represent."""
+"""What each KAN of a recipe is to learn: signals to represent, or labels of images."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.signals import Images, Waves, coordinates, load_images, sine_waves
+from wskan.kan import FitResult, Population, accuracy, derive_seed, oracle_masks
+from wskan.signals import Images, Waves, coordinates, load_images, psnr, sine_waves
 from wskan.signals.waves import SIDE
-from wskan.zoo.recipe import Recipe
+from wskan.zoo.recipe import Classifier, Recipe
 
 SPLITS = ("train", "val", "test")
+ORACLE = "oracle."  # prefix of the oracle's masks in a shard
 
 
 @dataclasses.dataclass(frozen=True)
-class Targets:
+class Signals:
     """Signals for all KANs of a recipe, in the order of the zoo: training, validation, test.
 
     Attributes:
@@ -49,6 +51,73 @@ class Targets:
         values[is_test] = test.targets(self.source[rows][is_test])
         return values
 
+    def stored(self, population: Population) -> Population:
+        """As it goes to disk."""
+        return population
+
+    def facts(self, rows: Tensor, result: FitResult) -> dict[str, Tensor]:
+        """Columns for some fitted KANs, and their PSNR (dB)."""
+        columns = {"source": self.source[rows], "psnr": psnr(result.loss, self.peak).float()}
+        return columns | {name: column[rows] for name, column in self.labels.items()}
+
+    def masks(self, population: Population) -> dict[str, Tensor]:
+        """None: nobody prunes these."""
+        return {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """Images with permuted labels for all KANs of a recipe, in the order of the zoo: training, validation, test.
+
+    Attributes:
+        inputs: ``[N, pixels]`` training images in [0, 1], the same for all.
+        split: ``[n]`` int64, index into ``SPLITS``.
+        noise: ``[n]`` share of the labels that are permuted.
+        note: what is unusual about the data; empty if nothing is.
+    """
+
+    inputs: Tensor
+    split: Tensor
+    noise: Tensor
+    note: str
+    _labels: Tensor  # [N]
+    _seeds: Tensor  # [n], of the permutations
+    _test: tuple[Tensor, Tensor]  # images and labels
+    _scored: Tensor  # training images for the oracle
+    _config: Classifier
+
+    def values(self, rows: range | Tensor) -> Tensor:
+        """Labels ``[len(rows), N]`` that some KANs learn from: a random share permuted among themselves (paper, C.2.1)."""
+        values = self._labels.repeat(len(rows), 1)
+        for labels, row in zip(values, torch.as_tensor(rows).tolist(), strict=True):
+            generator = torch.Generator().manual_seed(int(self._seeds[row]))
+            order = torch.randperm(len(labels), generator=generator)
+            chosen = order[: round(float(self.noise[row]) * len(labels))]
+            labels[chosen] = labels[chosen[torch.randperm(len(chosen), generator=generator)]]
+        return values
+
+    def stored(self, population: Population) -> Population:
+        """As it goes to disk: knots stay in single precision, where neighbours are close."""
+        dtype = getattr(torch, self._config.storage)
+        narrow = ("base_weight", "spline_weight", "coef")
+        layers = [
+            dataclasses.replace(layer, **{name: getattr(layer, name).to(dtype) for name in narrow})
+            for layer in population.layers
+        ]
+        return Population(population.spec, layers)
+
+    def facts(self, rows: Tensor, result: FitResult) -> dict[str, Tensor]:
+        """Columns for some fitted KANs: share of permuted labels, and accuracy on the test images, in [0, 1]."""
+        return {"noise": self.noise[rows], "accuracy": accuracy(result.population, *self._test)}
+
+    def masks(self, population: Population) -> dict[str, Tensor]:
+        """The oracle's, ``[n, n_l, n_{l+1}]`` uint8 of each layer."""
+        masks = oracle_masks(population, self._scored, self._config.threshold, self._config.score)
+        return {f"{ORACLE}{index}": mask.to(torch.uint8) for index, mask in enumerate(masks)}
+
+
+Targets = Signals | Labels
+
 
 def load_targets(recipe: Recipe, root: Path | str | None = None, *, fetch: bool = False) -> Targets:
     """Load the data that a recipe needs.
@@ -58,10 +127,12 @@ def load_targets(recipe: Recipe, root: Path | str | None = None, *, fetch: bool 
     """
     counts = (recipe.train, recipe.val, recipe.test)
     split = torch.arange(3).repeat_interleave(torch.tensor(counts))
+    if recipe.classifier is not None:
+        return _load_labels(recipe, recipe.classifier, split, root, fetch)
     if recipe.dataset == "sine":
         waves, source = sine_waves(len(recipe), recipe.seed), torch.arange(len(recipe))
         labels = {"freq_0": waves.frequencies[:, 0].clone(), "freq_1": waves.frequencies[:, 1].clone()}
-        return Targets(coordinates(SIDE, SIDE), split, source, labels, 2.0, (SIDE, SIDE, 1), "", (waves, waves))
+        return Signals(coordinates(SIDE, SIDE), split, source, labels, 2.0, (SIDE, SIDE, 1), "", (waves, waves))
     train = load_images(recipe.dataset, "train", root=root, fetch=fetch)
     test = load_images(recipe.dataset, "test", root=root, fetch=fetch)
     first, last = _pick(len(train), recipe.val + recipe.train, recipe), _pick(len(test), recipe.test, recipe)
@@ -73,8 +144,39 @@ def load_targets(recipe: Recipe, root: Path | str | None = None, *, fetch: bool 
     if recipe.spec.widths[0] != 2 or recipe.spec.widths[-1] != channels:
         raise DataError(f"{recipe.dataset} needs KANs [2, ..., {channels}], the recipe has {list(recipe.spec.widths)}")
     source = torch.cat([first, last])
-    return Targets(
+    return Signals(
         coordinates(height, width), split, source, labels, 1.0, (height, width, channels), train.note, (train, test)
+    )
+
+
+def load_signals(recipe: Recipe, root: Path | str | None = None) -> Signals:
+    """As :func:`load_targets`, for KANs that represent something.
+
+    Raises:
+        DataError: the KANs are classifiers, or see there.
+    """
+    if recipe.classifier is not None:
+        raise DataError(f"the KANs of {recipe.name} are classifiers: they represent no signal")
+    signals = load_targets(recipe, root)
+    assert isinstance(signals, Signals)
+    return signals
+
+
+def _load_labels(recipe: Recipe, config: Classifier, split: Tensor, root: Path | str | None, fetch: bool) -> Labels:
+    train = load_images(recipe.dataset, "train", root=root, fetch=fetch)
+    test = load_images(recipe.dataset, "test", root=root, fetch=fetch)
+    inputs, unseen = (images.pixels() for images in (train, test))
+    if (recipe.spec.widths[0], recipe.spec.widths[-1]) != (inputs.shape[1], 10):
+        raise DataError(
+            f"{recipe.dataset} needs KANs [{inputs.shape[1]}, ..., 10], the recipe has {list(recipe.spec.widths)}"
+        )
+    generator = torch.Generator().manual_seed(recipe.seed)
+    scored = inputs[torch.randperm(len(inputs), generator=generator)[: config.scored]]
+    zoo_seed = derive_seed(torch.tensor([recipe.seed]), 2)
+    seeds = derive_seed((zoo_seed + torch.arange(len(recipe))) & (2**63 - 1), 3)
+    noise = (seeds.double() / 2**63 * config.noise).float()
+    return Labels(
+        inputs, split, noise, train.note, train.labels, derive_seed(seeds, 4), (unseen, test.labels), scored, config
     )
 
 

@@ -12,8 +12,8 @@ namespace {
 // T = argmin |A_new T - A_old| for all outputs of the neuron.
 template <int K>
 bool LayerState<K>::adapt(float eps) {
-  std::vector<float> x(B), old_value(size_t(B) * R);
-  std::vector<int> old_row(B);
+  std::vector<float> x(B), old_value(size_t(B + 1) * R);
+  std::vector<int> old_row(B + 1);
   std::vector<double> gram(C * C), cross(C * C);
   std::vector<float> before(size_t(C) * OP);
   for (int p = 0; p < I; ++p) {
@@ -22,25 +22,26 @@ bool LayerState<K>::adapt(float eps) {
       if (!std::isfinite(value)) return false;
     sort(p);
     evaluate(p);
-    each(p, [&](int b, int row, const float* value) {
-      old_row[b] = row;
-      for (int r = 0; r < R; ++r) old_value[b * R + r] = value[r * POS];
+    each(p, [&](const Sample& x) {
+      old_row[x.b] = x.row;
+      for (int r = 0; r < R; ++r) old_value[x.b * R + r] = x.value[r * x.stride];
     });
-    std::sort(x.begin(), x.end());
+    std::sort(x.begin(), zeros[p] ? std::remove(x.begin(), x.end(), 0.0f) : x.end());
+    if (zeros[p]) insert_zeros(x, zeros[p]);
     place(p, x, eps);
     tabulate(p);
     sort(p);
     evaluate(p);
     std::fill(gram.begin(), gram.end(), 0.0);
     std::fill(cross.begin(), cross.end(), 0.0);
-    each(p, [&](int b, int row, const float* value) {
+    each(p, [&](const Sample& x) {
       for (int r = 0; r < R; ++r) {
-        const int i = row + r - K;
+        const int i = x.row + r - K;
         if (i < 0 || i >= C) continue;
-        const double f = value[r * POS];
+        const double f = double(x.value[r * x.stride]) * x.weight;
         for (int s = 0; s < R; ++s) {
-          if (const int j = row + s - K; j >= 0 && j < C) gram[i * C + j] += f * value[s * POS];
-          if (const int j = old_row[b] + s - K; j >= 0 && j < C) cross[i * C + j] += f * old_value[b * R + s];
+          if (const int j = x.row + s - K; j >= 0 && j < C) gram[i * C + j] += f * x.value[s * x.stride];
+          if (const int j = old_row[x.b] + s - K; j >= 0 && j < C) cross[i * C + j] += f * old_value[x.b * R + s];
         }
       }
     });
@@ -58,12 +59,12 @@ bool LayerState<K>::adapt(float eps) {
   return true;
 }
 
+// Into the sorted numbers at the beginning, so that all are sorted.
 template <int K>
-template <class Visit>
-void LayerState<K>::each(int p, Visit visit) const {
-  for (int c = 0; c <= T; ++c)
-    for (int i = start[p * (T + 1) + c], to = i + count[p * (T + 1) + c]; i < to; ++i)
-      visit(order[p * POS + i], first_row(c), N.data.get() + size_t(p) * R * POS + i);
+void LayerState<K>::insert_zeros(std::vector<float>& x, int n) {
+  const auto end = x.end() - n, here = std::lower_bound(x.begin(), end, 0.0f);
+  std::move_backward(here, end, x.end());
+  std::fill(here, here + n, 0.0f);
 }
 
 // pykan's get_grid and extend_grid.
@@ -115,7 +116,7 @@ void LayerState<K>::solve(std::vector<double>& gram, std::vector<double>& cross)
 
 template <int K>
 void LayerState<K>::pseudo_solve(std::vector<double>& a, std::vector<double>& cross) const {
-  std::vector<double> vectors(C * C, 0.0), result(C * C, 0.0);
+  std::vector<double> vectors(C * C, 0.0), result(C * C, 0.0);  // eigenvectors as rows
   for (int i = 0; i < C; ++i) vectors[i * C + i] = 1;
   for (int sweep = 0; sweep < 30; ++sweep) {  // cyclic Jacobi
     double off = 0, diagonal = 0;
@@ -128,9 +129,15 @@ void LayerState<K>::pseudo_solve(std::vector<double>& a, std::vector<double>& cr
         const double theta = (a[j * C + j] - a[i * C + i]) / (2 * a[i * C + j]);
         const double tangent = (theta >= 0 ? 1 : -1) / (std::fabs(theta) + std::sqrt(theta * theta + 1));
         const double cosine = 1 / std::sqrt(tangent * tangent + 1), sine = tangent * cosine;
-        for (int k = 0; k < C; ++k) rotate(a[k * C + i], a[k * C + j], cosine, sine);
-        for (int k = 0; k < C; ++k) rotate(a[i * C + k], a[j * C + k], cosine, sine);
-        for (int k = 0; k < C; ++k) rotate(vectors[k * C + i], vectors[k * C + j], cosine, sine);
+        const double first = a[i * C + i] - tangent * a[i * C + j], last = a[j * C + j] + tangent * a[i * C + j];
+        rotate(&a[i * C], &a[j * C], C, cosine, sine);
+        for (int k = 0; k < C; ++k) {  // by symmetry
+          a[k * C + i] = a[i * C + k];
+          a[k * C + j] = a[j * C + k];
+        }
+        a[i * C + i] = first; a[j * C + j] = last;
+        a[i * C + j] = a[j * C + i] = 0;
+        rotate(&vectors[i * C], &vectors[j * C], C, cosine, sine);
       }
   }
   double largest = 0;
@@ -140,18 +147,20 @@ void LayerState<K>::pseudo_solve(std::vector<double>& a, std::vector<double>& cr
     if (!(a[e * C + e] > cutoff * cutoff * largest)) continue;
     for (int j = 0; j < C; ++j) {
       double dot = 0;
-      for (int k = 0; k < C; ++k) dot += vectors[k * C + e] * cross[k * C + j];
-      for (int i = 0; i < C; ++i) result[i * C + j] += vectors[i * C + e] * dot / a[e * C + e];
+      for (int k = 0; k < C; ++k) dot += vectors[e * C + k] * cross[k * C + j];
+      for (int i = 0; i < C; ++i) result[i * C + j] += vectors[e * C + i] * dot / a[e * C + e];
     }
   }
   cross = result;
 }
 
 template <int K>
-void LayerState<K>::rotate(double& x, double& y, double cosine, double sine) {
-  const double z = cosine * x - sine * y;
-  y = sine * x + cosine * y;
-  x = z;
+void LayerState<K>::rotate(double* x, double* y, int n, double cosine, double sine) {
+  for (int k = 0; k < n; ++k) {
+    const double z = cosine * x[k] - sine * y[k];
+    y[k] = sine * x[k] + cosine * y[k];
+    x[k] = z;
+  }
 }
 
 }  // namespace

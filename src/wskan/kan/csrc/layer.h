@@ -5,26 +5,41 @@
 
 namespace {
 
+struct Sample {  // or all samples of a neuron that are zero
+  int b, row, weight;  // place in the mini-batch (its size for the zeros), first of the K+1 rows, number of samples
+  const float* value;  // of the K+1 functions, `stride` apart
+  int stride;
+  float base;  // value of the base function
+};
+
 template <int K>
 struct LayerState {
   static constexpr int R = K + 1;  // basis functions that are not zero on an interval
   int I, O, OP, C, T, B, POS, rows, base_kind;
-  bool wide;
-  Buffer base, spline, coef, mask, wb, E, dE, dbase, mb, vb, ms, vs, mc, vc;  // [I][OP], [I][C][OP], E and dE [I][C+2K][OP]
+  bool wide, sparse;
+  Buffer base, spline, coef, mask, wb, E, mb, vb, ms, vs, mc, vc;  // [I][OP], [I][C][OP], E [I][C+2K][OP]
+  Buffer dE, dbase;                                             // of one neuron: [C+2K][OP], [OP]
   Buffer knots, poly, origin, inverse;                                          // [I][T], [I][T+1][R][R], [I][T+1] twice
   Buffer X, Y, dY, dX;                                                          // [I][B], [B][OP], [B][OP], [I][B]
   Buffer U, N, S, dS, scratch;                                                  // [I][POS], [I][R][POS], [I][POS] twice; scratch of one neuron
   std::vector<int32_t> order, start, count, bucket;                             // [I][POS], [I][T+1] twice, [B]
+  // Most pixels of an image are exactly zero. Where at least an eighth of the samples of an input are, they are left out of the order and taken together: their
+  // number, the bucket's first row, values of the K+1 functions ([I][R]), what they add to every sample's output, and the gradient summed over samples ([OP]).
+  std::vector<int32_t> zeros, zero_row;
+  std::vector<uint8_t> moving;  // whether an input has ever had a gradient
+  Buffer still, common, total;
 
-  void setup(int n_in, int n_out, int grid, int batch, int kind) {
+  void setup(int n_in, int n_out, int grid, int batch, int kind, bool first) {
     I = n_in; O = n_out; C = grid + K; T = grid + 2 * K + 1; B = batch; base_kind = kind;
-    wide = O > 4;
+    wide = O > 4; sparse = first && wide;
     OP = wide ? (O + 15) / 16 * 16 : O;
     rows = C + 2 * K;
     POS = (B + 15) / 16 * 16 + 16 * (T + 2);
-    for (Buffer* b : {&base, &spline, &mask, &wb, &dbase, &mb, &vb, &ms, &vs}) b->resize(I * OP);
+    for (Buffer* b : {&base, &spline, &mask, &wb, &mb, &vb, &ms, &vs}) b->resize(I * OP);
     for (Buffer* b : {&coef, &mc, &vc}) b->resize(I * C * OP);
-    E.resize(I * rows * OP); dE.resize(I * rows * OP);
+    E.resize(I * rows * OP); dE.resize(rows * OP);
+    for (Buffer* b : {&dbase, &common, &total}) b->resize(OP);
+    still.resize(I * R); zeros.assign(I, 0); zero_row.assign(I, 0); moving.assign(I, 0);
     knots.resize(I * T); poly.resize(I * (T + 1) * R * R); origin.resize(I * (T + 1)); inverse.resize(I * (T + 1));
     X.resize(I * B + 16); Y.resize(B * OP + 16); dY.resize(B * OP + 16); dX.resize(I * B + 16);
     U.resize(I * POS); N.resize(I * R * POS); S.resize(I * POS); dS.resize(I * POS); scratch.resize((R + 6) * POS);
@@ -34,6 +49,7 @@ struct LayerState {
   void read(const float* b, const float* s, const float* c, const float* m, const float* t) {
     for (Buffer* z : {&mb, &vb, &ms, &vs}) std::memset(*z, 0, I * OP * sizeof(float));
     for (Buffer* z : {&mc, &vc}) std::memset(*z, 0, I * C * OP * sizeof(float));
+    std::fill(moving.begin(), moving.end(), 0);
     for (int p = 0; p < I; ++p)
       for (int q = 0; q < O; ++q) {
         const int edge = p * O + q;
@@ -111,16 +127,62 @@ struct LayerState {
 
   int first_row(int c) const { return c > 0 && c < T ? c - 1 : 0; }
 
+  // Decide whether the zeros of neuron p are taken together; returns how many samples are left to sort.
+  int gather_zeros(int p) {
+    const float *x = X + p * B, *t = knots + p * T;
+    int n = 0, c = 0;
+    for (int b = 0; b < B; ++b) n += x[b] == 0.0f;
+    zeros[p] = 8 * n < B ? 0 : n;
+    for (int j = 0; j < T; ++j) c += t[j] <= 0.0f;
+    zero_row[p] = first_row(c);
+    const float* a = poly + (size_t(p) * (T + 1) + c) * R * R;
+    const float u = -origin[p * (T + 1) + c] * inverse[p * (T + 1) + c];
+    for (int r = 0; r < R; ++r) {
+      float f = a[r * R + K];
+      for (int e = K - 1; e >= 0; --e) f = f * u + a[r * R + e];
+      still[p * R + r] = zeros[p] ? f : 0.0f;
+    }
+    return B - zeros[p];
+  }
+
+  // Whether nothing of neuron p can have a gradient on this batch: it is always zero, where its functions are zero too (every base function is).
+  bool idle(int p) {
+    bool zero = zeros[p] == B;
+    for (int r = 0; r < R; ++r) zero = zero && still[p * R + r] == 0.0f;
+    return zero;
+  }
+
   // Sort the batch of neuron p into buckets, each beginning at a multiple of 16. Bucket c holds the x with t_{c-1} <= x < t_c.
   __attribute__((noinline)) void sort(int p) {
     const float *x = X + p * B, *t = knots + p * T;
     int32_t *pos = &order[p * POS], *first = &start[p * (T + 1)], *number = &count[p * (T + 1)], at = 0;
     float* sorted = scratch;
+    if (sparse && !gather_zeros(p)) {  // none left to sort
+      std::memset(first, 0, (T + 1) * sizeof(int32_t));
+      std::memset(number, 0, (T + 1) * sizeof(int32_t));
+      return;
+    }
+    const bool skip = zeros[p] > 0;
 #if defined(__AVX512F__)
-    const int blocks = (B + 15) / 16;
-    uint16_t *below = reinterpret_cast<uint16_t*>(bucket.data()), *above = below + blocks;  // which samples reach the last knot, the next knot
-    for (int i = 0; i < blocks; ++i) below[i] = uint16_t(i * 16 + 16 <= B ? 0xFFFF : (1 << (B - i * 16)) - 1);
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    int samples = B;
+    int32_t* which = nullptr;  // the samples that are left, where zeros are taken together
+    if (skip) {
+      float* left = scratch + POS;
+      which = reinterpret_cast<int32_t*>(scratch + 2 * POS);
+      samples = 0;
+      for (int b = 0; b < B; b += 16) {
+        const __mmask16 valid = b + 16 <= B ? 0xFFFF : (1 << (B - b)) - 1;
+        const __mmask16 here = _mm512_mask_cmp_ps_mask(valid, _mm512_loadu_ps(x + b), _mm512_setzero_ps(), _CMP_NEQ_UQ);
+        _mm512_storeu_ps(left + samples, _mm512_maskz_compress_ps(here, _mm512_loadu_ps(x + b)));
+        _mm512_storeu_si512(which + samples, _mm512_maskz_compress_epi32(here, _mm512_add_epi32(lanes, _mm512_set1_epi32(b))));
+        samples += __builtin_popcount(here);
+      }
+      x = left;
+    }
+    const int blocks = (samples + 15) / 16;
+    uint16_t *below = reinterpret_cast<uint16_t*>(bucket.data()), *above = below + blocks;  // which samples reach the last knot, the next knot
+    for (int i = 0; i < blocks; ++i) below[i] = uint16_t(i * 16 + 16 <= samples ? 0xFFFF : (1 << (samples - i * 16)) - 1);
     for (int c = 0; c <= T; ++c) {
       const __m512 edge = _mm512_set1_ps(t[std::min(c, T - 1)]);
       unsigned any = 0;
@@ -132,7 +194,8 @@ struct LayerState {
       for (int i = 0; i < (any ? blocks : 0); ++i) {
         const __mmask16 here = below[i] ^ above[i];
         _mm512_storeu_ps(sorted + at, _mm512_maskz_compress_ps(here, _mm512_loadu_ps(x + i * 16)));
-        _mm512_storeu_si512(pos + at, _mm512_maskz_compress_epi32(here, _mm512_add_epi32(lanes, _mm512_set1_epi32(i * 16))));
+        const __m512i places = skip ? _mm512_loadu_si512(which + i * 16) : _mm512_add_epi32(lanes, _mm512_set1_epi32(i * 16));
+        _mm512_storeu_si512(pos + at, _mm512_maskz_compress_epi32(here, places));
         at += __builtin_popcount(here);
       }
       std::swap(below, above);
@@ -148,7 +211,7 @@ struct LayerState {
       for (int b = 0; b < B; ++b) c[b] += x[b] >= edge;
     }
     std::memset(number, 0, (T + 1) * sizeof(int32_t));
-    for (int b = 0; b < B; ++b) ++number[c[b]];
+    for (int b = 0; b < B; ++b) number[c[b]] += !(skip && x[b] == 0.0f);
     for (int j = 0; j <= T; ++j) {
       first[j] = at;
       at += (number[j] + 15) / 16 * 16;
@@ -156,6 +219,7 @@ struct LayerState {
     }
     std::memset(sorted, 0, at * sizeof(float));  // harmless numbers for unused lanes
     for (int b = 0; b < B; ++b) {
+      if (skip && x[b] == 0.0f) continue;
       const int32_t to = first[c[b]] + number[c[b]]++;
       pos[to] = b;
       sorted[to] = x[b];
@@ -192,25 +256,26 @@ struct LayerState {
   }
 
   // passes.h
-  template <int V>
+  template <int V, bool kZeros>
   void accumulate(int p, int block);
   __attribute__((noinline)) void accumulate_narrow(int p);
   void forward();
+  template <class Visit>
+  void each(int p, Visit visit) const;
   __attribute__((noinline)) void slopes(int p, float* slope);
   template <int V, bool kInput>
   void reverse(int p, int block, const float* slope, float* dx);
   __attribute__((noinline)) void reverse_narrow(int p, const float* slope, float* dx);
-  __attribute__((noinline)) void backward(bool want_input);
-  __attribute__((noinline)) void update(const AdamStep& adam);
+  __attribute__((noinline)) void backward(bool want_input, const AdamStep& adam);
+  void update(int p, const AdamStep& adam);
 
   // adapt.h
   bool adapt(float eps);
-  template <class Visit>
-  void each(int p, Visit visit) const;
   void place(int p, const std::vector<float>& x, float eps);
   void solve(std::vector<double>& gram, std::vector<double>& cross) const;
   void pseudo_solve(std::vector<double>& a, std::vector<double>& cross) const;
-  static void rotate(double& x, double& y, double cosine, double sine);
+  static void insert_zeros(std::vector<float>& x, int n);
+  static void rotate(double* x, double* y, int n, double cosine, double sine);
 };
 
 }  // namespace

@@ -6,12 +6,18 @@
 namespace {
 
 template <int K>
-template <int V>
+template <int V, bool kZeros>
 void LayerState<K>::accumulate(int p, int block) {
   const float *value = N + size_t(p) * R * POS, *s = S + p * POS;
   const int32_t* pos = &order[p * POS];
   v16 w[V];
   for (int v = 0; v < V; ++v) w[v] = load(wb + p * OP + (block + v) * 16);
+  v16 zero[V] = {};  // what a sample that is zero gets; every sample will, so the others get it taken off
+  for (int v = 0; kZeros && v < V; ++v) {
+    float* to = common + (block + v) * 16;
+    for (int r = 0; r < R; ++r) zero[v] += still[p * R + r] * load(E + (p * rows + zero_row[p] + r) * OP + (block + v) * 16);
+    store(to, load(to) + zero[v]);
+  }
   for (int c = 0; c <= T; ++c) {
     const int from = start[p * (T + 1) + c], to = from + count[p * (T + 1) + c];
     if (from == to) continue;
@@ -21,7 +27,7 @@ void LayerState<K>::accumulate(int p, int block) {
     for (int i = from; i < to; ++i) {
       float* y = Y + pos[i] * OP + block * 16;
       for (int v = 0; v < V; ++v) {
-        v16 total = load(y + v * 16) + s[i] * w[v];
+        v16 total = (kZeros ? load(y + v * 16) - zero[v] : load(y + v * 16)) + s[i] * w[v];
         for (int r = 0; r < R; ++r) total += value[r * POS + i] * e[r][v];
         store(y + v * 16, total);
       }
@@ -51,14 +57,28 @@ void LayerState<K>::accumulate_narrow(int p) {
 template <int K>
 void LayerState<K>::forward() {
   std::memset(Y, 0, size_t(B) * OP * sizeof(float));
+  std::memset(common, 0, OP * sizeof(float));
   for (int p = 0; p < I; ++p) {
     sort(p);
     evaluate(p);
     if (!wide) { accumulate_narrow(p); continue; }
     int block = 0;
-    for (; block + 2 <= OP / 16; block += 2) accumulate<2>(p, block);
-    if (block < OP / 16) accumulate<1>(p, block);
+    for (; block + 2 <= OP / 16; block += 2) zeros[p] ? accumulate<2, true>(p, block) : accumulate<2, false>(p, block);
+    if (block < OP / 16) zeros[p] ? accumulate<1, true>(p, block) : accumulate<1, false>(p, block);
   }
+  if (!sparse) return;
+  for (int b = 0; b < B; ++b)
+    for (int q = 0; q < OP; q += 16) store(Y + b * OP + q, load(Y + b * OP + q) + load(common + q));
+}
+
+// Every sample of neuron p; first those that are zero as one, where they are taken together.
+template <int K>
+template <class Visit>
+void LayerState<K>::each(int p, Visit visit) const {
+  const float *value = N.data.get() + size_t(p) * R * POS, *s = S.data.get() + p * POS;
+  if (zeros[p]) visit(Sample{B, zero_row[p], zeros[p], still.data.get() + p * R, 1, 0.0f});
+  for (int c = 0; c <= T; ++c)
+    for (int i = start[p * (T + 1) + c], to = i + count[p * (T + 1) + c]; i < to; ++i) visit(Sample{order[p * POS + i], first_row(c), 1, value + i, POS, s[i]});
 }
 
 // Derivatives of functions 1..K on neuron p. The K+1 functions sum to a constant, so function 0 needs none: see reverse().
@@ -85,12 +105,13 @@ template <int V, bool kInput>
 void LayerState<K>::reverse(int p, int block, const float* slope, float* dx) {
   const float *value = N + size_t(p) * R * POS, *s = S + p * POS, *ds = dS + p * POS;
   const int32_t* pos = &order[p * POS];
-  v16 w[V], dw[V] = {};
+  v16 w[V], dw[V] = {}, taken[V] = {};
   for (int v = 0; v < V; ++v) w[v] = load(wb + p * OP + (block + v) * 16);
   for (int c = 0; c <= T; ++c) {
     const int from = start[p * (T + 1) + c], to = from + count[p * (T + 1) + c];
     if (from == to) continue;
     const size_t row = size_t(p * rows + first_row(c)) * OP + block * 16;
+    float* own = dE + first_row(c) * OP + block * 16;
     v16 difference[R][V], de[R][V] = {};
     for (int r = 1; r < R; ++r)
       for (int v = 0; v < V; ++v) difference[r][v] = load(E + row + r * OP + v * 16) - load(E + row + v * 16);
@@ -101,6 +122,7 @@ void LayerState<K>::reverse(int p, int block, const float* slope, float* dx) {
         const v16 gv = load(g + v * 16);
         for (int r = 0; r < R; ++r) de[r][v] += value[r * POS + i] * gv;
         dw[v] += s[i] * gv;
+        if (!kInput) taken[v] += gv;
         if (kInput) {
           v16 tangent = ds[i] * w[v];
           for (int r = 1; r < R; ++r) tangent += slope[(r - 1) * POS + i] * difference[r][v];
@@ -111,11 +133,17 @@ void LayerState<K>::reverse(int p, int block, const float* slope, float* dx) {
     }
     for (int r = 0; r < R; ++r)
       for (int v = 0; v < V; ++v) {
-        float* to_row = dE + row + r * OP + v * 16;
+        float* to_row = own + r * OP + v * 16;
         store(to_row, load(to_row) + de[r][v]);
       }
   }
-  for (int v = 0; v < V; ++v) store(dbase + p * OP + (block + v) * 16, dw[v]);
+  for (int v = 0; v < V; ++v) store(dbase + (block + v) * 16, dw[v]);
+  if (kInput || !zeros[p]) return;
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < V; ++v) {
+      float* to_row = dE + (zero_row[p] + r) * OP + (block + v) * 16;
+      store(to_row, load(to_row) + still[p * R + r] * (load(total + (block + v) * 16) - taken[v]));
+    }
 }
 
 template <int K>
@@ -142,63 +170,71 @@ void LayerState<K>::reverse_narrow(int p, const float* slope, float* dx) {
         store(along + i, tangent * gv);
       }
       for (int i = from; i < to; ++i) dx[pos[i]] += along[i];
-      for (int r = 0; r < R; ++r) dE[row + r * OP] += sum(de[r]);
+      for (int r = 0; r < R; ++r) dE[(first_row(c) + r) * OP + q] += sum(de[r]);
     }
-    dbase[p * OP + q] = sum(dw);
+    dbase[q] = sum(dw);
   }
 }
 
-// Gradients of E and wb from dY; of the input, into dX, where a layer below wants it.
+// Gradients of E and wb from dY, neuron by neuron, and a step of the neuron's parameters while they are in cache; the gradient of the input, into dX, where a layer
+// below wants it.
 template <int K>
-void LayerState<K>::backward(bool want_input) {
-  std::memset(dE, 0, size_t(I) * rows * OP * sizeof(float));
+void LayerState<K>::backward(bool want_input, const AdamStep& adam) {
   std::memset(dX, 0, size_t(I) * B * sizeof(float));
+  std::memset(total, 0, OP * sizeof(float));
+  for (int b = 0; sparse && b < B; ++b)
+    for (int q = 0; q < OP; q += 16) store(total + q, load(total + q) + load(dY + b * OP + q));
   float* slope = scratch;
   for (int p = 0; p < I; ++p) {
     float* dx = dX + p * B;
+    if (sparse && idle(p) && !moving[p]) continue;  // Adam would add nothing
+    moving[p] = 1;
+    std::memset(dE, 0, size_t(rows) * OP * sizeof(float));
     if (want_input || !wide) slopes(p, slope);
-    if (!wide) { reverse_narrow(p, slope, dx); continue; }
-    int block = 0;
-    for (; block + 2 <= OP / 16; block += 2) want_input ? reverse<2, true>(p, block, slope, dx) : reverse<2, false>(p, block, slope, dx);
-    if (block < OP / 16) want_input ? reverse<1, true>(p, block, slope, dx) : reverse<1, false>(p, block, slope, dx);
+    if (wide) {
+      int block = 0;
+      for (; block + 2 <= OP / 16; block += 2) want_input ? reverse<2, true>(p, block, slope, dx) : reverse<2, false>(p, block, slope, dx);
+      if (block < OP / 16) want_input ? reverse<1, true>(p, block, slope, dx) : reverse<1, false>(p, block, slope, dx);
+    } else {
+      reverse_narrow(p, slope, dx);
+    }
+    update(p, adam);
   }
 }
 
 // Chain rule from E = spline_weight * mask * coef to its factors, one Adam step, and the new E, in one pass.
 template <int K>
-void LayerState<K>::update(const AdamStep& adam) {
-  for (int p = 0; p < I; ++p) {
-    int q = 0;
-    for (; q + 16 <= OP; q += 16) {
-      const int j = p * OP + q;
-      const v16 m = load(mask + j), s = load(spline + j), scale = s * m;
-      v16 ds = {};
-      for (int i = 0; i < C; ++i) ds += load(dE + (p * rows + K + i) * OP + q) * load(coef + (p * C + i) * OP + q);
-      const v16 fresh = adam(s, ds * m, ms + j, vs + j);
-      store(spline + j, fresh);
-      const v16 b = adam(load(base + j), load(dbase + j) * m, mb + j, vb + j);
-      store(base + j, b);
-      store(wb + j, b * m);
-      for (int i = 0; i < C; ++i) {
-        const int at = (p * C + i) * OP + q, row = (p * rows + K + i) * OP + q;
-        const v16 c = adam(load(coef + at), load(dE + row) * scale, mc + at, vc + at);
-        store(coef + at, c);
-        store(E + row, c * (fresh * m));
-      }
+void LayerState<K>::update(int p, const AdamStep& adam) {
+  int q = 0;
+  for (; q + 16 <= OP; q += 16) {
+    const int j = p * OP + q;
+    const v16 m = load(mask + j), s = load(spline + j), scale = s * m;
+    v16 ds = {};
+    for (int i = 0; i < C; ++i) ds += load(dE + (K + i) * OP + q) * load(coef + (p * C + i) * OP + q);
+    const v16 fresh = adam(s, ds * m, ms + j, vs + j);
+    store(spline + j, fresh);
+    const v16 b = adam(load(base + j), load(dbase + q) * m, mb + j, vb + j);
+    store(base + j, b);
+    store(wb + j, b * m);
+    for (int i = 0; i < C; ++i) {
+      const int at = (p * C + i) * OP + q;
+      const v16 c = adam(load(coef + at), load(dE + (K + i) * OP + q) * scale, mc + at, vc + at);
+      store(coef + at, c);
+      store(E + (p * rows + K + i) * OP + q, c * (fresh * m));
     }
-    for (; q < OP; ++q) {
-      const int j = p * OP + q;
-      const float m = mask[j], scale = spline[j] * m;
-      float ds = 0;
-      for (int i = 0; i < C; ++i) ds += dE[(p * rows + K + i) * OP + q] * coef[(p * C + i) * OP + q];
-      adam(spline[j], ds * m, ms[j], vs[j]);
-      adam(base[j], dbase[j] * m, mb[j], vb[j]);
-      wb[j] = base[j] * m;
-      for (int i = 0; i < C; ++i) {
-        const int at = (p * C + i) * OP + q, row = (p * rows + K + i) * OP + q;
-        adam(coef[at], dE[row] * scale, mc[at], vc[at]);
-        E[row] = coef[at] * (spline[j] * m);
-      }
+  }
+  for (; q < OP; ++q) {
+    const int j = p * OP + q;
+    const float m = mask[j], scale = spline[j] * m;
+    float ds = 0;
+    for (int i = 0; i < C; ++i) ds += dE[(K + i) * OP + q] * coef[(p * C + i) * OP + q];
+    adam(spline[j], ds * m, ms[j], vs[j]);
+    adam(base[j], dbase[q] * m, mb[j], vb[j]);
+    wb[j] = base[j] * m;
+    for (int i = 0; i < C; ++i) {
+      const int at = (p * C + i) * OP + q;
+      adam(coef[at], dE[(K + i) * OP + q] * scale, mc[at], vc[at]);
+      E[(p * rows + K + i) * OP + q] = coef[at] * (spline[j] * m);
     }
   }
 }

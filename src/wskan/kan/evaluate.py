@@ -1,0 +1,179 @@
+"""What KANs compute on many inputs, without gradients and in single precision: outputs, accuracy, and how much their edges and neurons vary."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from wskan.errors import DataError, ShapeError
+from wskan.kan import kernel
+from wskan.kan.population import BASE_FUNCTIONS, Layer, Population
+from wskan.kan.spline import bspline_basis
+
+NUMBERS = 2**25  # held at once: 128 MB in single precision
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Activations:
+    """How the edges and neurons of one layer vary over inputs.
+
+    Attributes:
+        edge_std: ``[K, in, out]`` standard deviation of each phi_{p,q}(x_p) (pykan's ``edge_actscale``).
+        edge_mean: ``[K, in, out]`` mean absolute value of it (``acts_scale`` of pykan's first releases).
+        node_std: ``[K, out]`` standard deviation of the sum that a neuron receives (``subnode_actscale``).
+    """
+
+    edge_std: Tensor
+    edge_mean: Tensor
+    node_std: Tensor
+
+
+@torch.no_grad()
+def outputs(population: Population, x: Tensor) -> Tensor:
+    """Outputs of every KAN, ``[K, N, out]`` float32, as ``population(x)`` gives them: by the C++ kernel where it can be used, many times faster.
+
+    Args:
+        population: K KANs.
+        x: ``[N, in]`` for all KANs alike, or ``[K, N, in]``.
+
+    Raises:
+        ShapeError: x has another shape.
+        DataError: x is not finite.
+    """
+    x = _inputs(population, x)
+    if _by_kernel(population):
+        return kernel.evaluate(population, x)
+    parts = []
+    for kans, own in _few_kans(population, x):
+        width = 2 * len(kans) * max(population.spec.widths) * (1 + population.spec.num_basis)
+        parts.append(torch.cat([kans(part) for part in torch.split(own, max(1, NUMBERS // width), 1)], 1))
+    return torch.cat(parts)
+
+
+def accuracy(population: Population, x: Tensor, labels: Tensor) -> Tensor:
+    """Share of inputs that each KAN gives its largest output for the right class, ``[K]`` float32 in [0, 1].
+
+    Args:
+        population: K classifiers.
+        x: ``[N, in]``.
+        labels: ``[N]`` int64.
+
+    Raises:
+        ShapeError: x or labels have another shape.
+        DataError: x is not finite.
+    """
+    if tuple(labels.shape) != tuple(x.shape[:1]):
+        raise ShapeError(f"labels have shape {tuple(labels.shape)}, inputs {tuple(x.shape)}")
+    step = max(1, NUMBERS // (len(x) * population.spec.widths[-1]))
+    parts = [outputs(population[begin : begin + step], x) for begin in range(0, len(population), step)]
+    return torch.cat([(part.argmax(-1) == labels).float().mean(1) for part in parts])
+
+
+@torch.no_grad()
+def activations(population: Population, x: Tensor) -> list[Activations]:
+    """How edges and neurons vary over N inputs, layer by layer; masked edges do not.
+
+    Args:
+        population: K KANs.
+        x: ``[N, in]`` for all KANs alike, or ``[K, N, in]``; at least two.
+
+    Raises:
+        ShapeError: x has another shape.
+        DataError: x is not finite.
+    """
+    x = _inputs(population, x)
+    if x.shape[1] < 2:
+        raise ShapeError(f"one input does not vary: x has shape {tuple(x.shape)}, need at least two")
+    if _by_kernel(population):
+        return [
+            Activations(edge_std=edge, edge_mean=mean, node_std=node)
+            for edge, mean, node in zip(*kernel.activations(population, x), strict=True)
+        ]
+    parts = [_activations(kans, own) for kans, own in _few_kans(population, x)]
+    return [
+        Activations(**{name: torch.cat([vars(part[index])[name] for part in parts]) for name in vars(parts[0][index])})
+        for index in range(population.spec.num_layers)
+    ]
+
+
+def _activations(population: Population, x: Tensor) -> list[Activations]:
+    """The definition, a few inputs at a time."""
+    spec, size = population.spec, x.shape[1]
+    edges = [_Moments() for _ in population.layers]
+    nodes = [_Moments() for _ in population.layers]
+    widest = max(n * m for n, m in zip(spec.widths[:-1], spec.widths[1:], strict=True))
+    for part in torch.split(x, max(1, NUMBERS // (len(population) * widest)), 1):
+        values = part.expand(len(population), -1, -1)
+        for layer, edge, node in zip(population.layers, edges, nodes, strict=True):
+            each = _edge_values(layer, values, population)
+            values = each.sum(2)
+            edge.add(each)
+            node.add(values)
+    return [
+        Activations(edge_std=edge.std(size), edge_mean=edge.mean(size), node_std=node.std(size))
+        for edge, node in zip(edges, nodes, strict=True)
+    ]
+
+
+def _edge_values(layer: Layer, x: Tensor, population: Population) -> Tensor:
+    """phi_{p,q}(x_p), ``[K, B, in, out]``."""
+    basis = bspline_basis(x.unsqueeze(-1), layer.knots.unsqueeze(1), population.spec.degree).squeeze(-2)
+    spline = torch.einsum("kbic,kioc->kbio", basis, (layer.spline_weight * layer.mask).unsqueeze(-1) * layer.coef)
+    base = BASE_FUNCTIONS[population.spec.base](x).unsqueeze(-1)
+    return base * (layer.base_weight * layer.mask).unsqueeze(1) + spline
+
+
+class _Moments:
+    """Sums over samples, less the first of them, in double precision."""
+
+    def __init__(self) -> None:
+        self.shift: Tensor | None = None
+        self.sum: Tensor | float = 0.0
+        self.square: Tensor | float = 0.0
+        self.absolute: Tensor | float = 0.0
+
+    def add(self, values: Tensor) -> None:
+        """Of samples along axis 1."""
+        if self.shift is None:
+            self.shift = values[:, :1].double()
+        difference = values - self.shift
+        self.sum = self.sum + difference.sum(1)
+        self.square = self.square + difference.square().sum(1)
+        self.absolute = self.absolute + values.abs().sum(1, dtype=torch.float64)
+
+    def std(self, size: int) -> Tensor:
+        """Unbiased, as ``torch.std``."""
+        variance = (torch.as_tensor(self.square) - torch.as_tensor(self.sum).square() / size) / (size - 1)
+        return variance.clamp_min(0).sqrt().float()
+
+    def mean(self, size: int) -> Tensor:
+        """Of absolute values."""
+        return (torch.as_tensor(self.absolute) / size).float()
+
+
+def _inputs(population: Population, x: Tensor) -> Tensor:
+    """``[1 or K, N, in]``."""
+    given = tuple(x.shape)
+    x = x.unsqueeze(0) if x.ndim == 2 else x
+    n_in = population.spec.widths[0]
+    if x.ndim != 3 or x.shape[0] not in (1, len(population)) or x.shape[1] == 0 or x.shape[2] != n_in:
+        raise ShapeError(f"x has shape {given}, need [N, {n_in}] or [{len(population)}, N, {n_in}]")
+    if not bool(x.isfinite().all()):
+        raise DataError("x must be finite")
+    return x
+
+
+def _by_kernel(population: Population) -> bool:
+    cpu = population.layers[0].coef.device.type == "cpu"
+    return cpu and kernel.unavailable(population.spec) is None
+
+
+def _few_kans(population: Population, x: Tensor) -> Iterator[tuple[Population, Tensor]]:
+    """Some KANs at a time, with their inputs, on their device."""
+    x = x.to(population.layers[0].coef.device, torch.float32)
+    for begin in range(0, len(population), 16):
+        rows = slice(begin, begin + 16)
+        yield population[rows].to(torch.float32), x if x.shape[0] == 1 else x[rows]
