@@ -185,7 +185,7 @@ class Zoo:
             summaries["psnr_above_40"] = float((self.columns["psnr"] > 40).float().mean())
         if self.has_masks:
             kept = sum(int(mask.sum()) for mask in self.masks(slice(None)))
-            summaries["kept_mean"] = kept / (len(self) * sum(n * m for n, m in itertools.pairwise(self.spec.widths)))
+            summaries["kept_mean"] = kept / (len(self) * self.spec.num_edges)
         return summaries
 
     def _gather(self, rows: Tensor, pick: Callable[[OpenShard], Tensor], dtype: torch.dtype) -> Tensor:
