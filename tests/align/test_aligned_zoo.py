@@ -38,6 +38,23 @@ def test_it_is_the_zoo_with_permuted_kans(zoo: FakeZoo, aligned: AlignedZoo) -> 
     assert len(aligned) == len(zoo)
     assert aligned.info()["digest"] == aligned.digest != zoo.digest == zoo.recipe.digest
     aligned.verify()
+    with pytest.raises(DataError, match="no pruning masks"):
+        aligned.masks(rows)
+
+
+def test_masks_follow_their_kans(tmp_path: Path) -> None:
+    zoo = FakeZoo((2, 4, 3, 1), train=20, val=6, test=6, classifiers=True)
+    aligned = align_zoo(zoo, tmp_path / "aligned")
+    assert (aligned.has_masks, aligned.dtype) == (True, zoo.dtype)
+    assert any(not torch.equal(a, b) for a, b in zip(aligned.masks(slice(None)), zoo.masks(slice(None)), strict=True))
+    rows = torch.tensor([31, 0, 20])
+    large = [
+        layer.coef.square().mean(-1) > 0.15 for layer in aligned.population(rows).layers
+    ]  # what the masks of the fake say
+    for mask, expected in zip(aligned.masks(rows), large, strict=True):
+        assert torch.equal(mask, expected)
+    assert len(aligned.masks(slice(3, 5))[0]) == 2
+    assert aligned.info()["kept_mean"] == zoo.info()["kept_mean"]
 
 
 def test_only_training_kans_make_the_reference(zoo: FakeZoo, aligned: AlignedZoo, tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ import pytest
 from wskan.cli import main
 from wskan.cli import quickstart as quickstart_module
 from wskan.cli.train import Train
+from wskan.cli.zoo import _print_info
 from wskan.kan import FitConfig, KANSpec
 from wskan.models import MODELS
 from wskan.tasks.augmentation import Symmetry
+from wskan.testing import FakeZoo
 from wskan.zoo import Recipe, recipes
 
 TINY = Recipe(
@@ -60,6 +62,17 @@ def test_zoo_train_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert stop.value.code == 2
     assert "model dmc has no checkpoint_activations and no inducing" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
+
+
+def test_what_is_said_of_a_zoo_depends_on_what_it_has(capsys: pytest.CaptureFixture[str]) -> None:
+    _print_info(FakeZoo(classifiers=True).info(), Path("zoo"))
+    told = capsys.readouterr().out
+    assert all(word in told for word in ("mean 53.4%", "permuted labels", "keeps 11.5% of the edges"))
+    assert "PSNR" not in told
+    _print_info(FakeZoo().info(), Path("zoo"))
+    told = capsys.readouterr().out
+    assert "mean 50.0 dB" in told
+    assert not any(word in told for word in ("accuracy", "permuted", "oracle"))
 
 
 def test_every_model_and_symmetry_can_be_chosen() -> None:

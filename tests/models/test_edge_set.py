@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from wskan.graph import FeatureConfig, KANGraph, collate, feature_statistics, kan_graph
+from wskan.kan.edges import split_edges
 from wskan.models import MetaNetwork, build_model
-from wskan.models.edge_set import edge_tokens, edges_exist, split_edges
+from wskan.models.edge_set import edge_tokens, edges_exist
 from wskan.testing import random_population
 
 WIDTHS = (2, 5, 4, 3)

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from wskan.errors import DataError
 from wskan.graph import kan_graph
 from wskan.testing import FakeZoo, assert_equivariant, equivariance_error, random_permutations, random_population
 
@@ -39,3 +40,14 @@ def test_fake_zoo_looks_like_a_zoo() -> None:
     zoo.verify()
     again = FakeZoo((2, 3, 1), train=5, val=2, test=3, seed=1)
     assert torch.equal(zoo.population(slice(None)).layers[0].coef, again.population(slice(None)).layers[0].coef)
+
+
+def test_fake_classifiers_have_accuracies_and_masks() -> None:
+    zoo = FakeZoo(classifiers=True)
+    assert not {"psnr", "label", "source"} & set(zoo.columns)
+    assert zoo.columns["accuracy"].dtype == zoo.columns["noise"].dtype == torch.float32
+    assert [tuple(mask.shape) for mask in zoo.masks(zoo.split("val"))] == [(20, 2, 4), (20, 4, 4), (20, 4, 1)]
+    assert 0.05 < zoo.info()["kept_mean"] < 0.2
+    assert not FakeZoo().has_masks
+    with pytest.raises(DataError, match="no pruning masks"):
+        FakeZoo().masks(slice(None))

@@ -24,6 +24,7 @@ from wskan.align.merge_many import Merge, merge_many, random_rows
 from wskan.align.weight_matching import weight_matching
 from wskan.errors import DataError
 from wskan.kan import Population
+from wskan.kan.edges import permute_edges
 from wskan.zoo import Zoo
 
 BATCH = 1024  # KANs in memory at once
@@ -53,10 +54,26 @@ class AlignedZoo(Zoo):
         text = json.dumps({"zoo": self.zoo.digest, "align": self._arguments}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
-    def population(self, rows: Tensor | slice) -> Population:
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision in which parameters are stored."""
+        return self.zoo.dtype
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether an oracle has said of each edge whether it can be pruned."""
+        return self.zoo.has_masks
+
+    def population(self, rows: Tensor | slice, *, stored: bool = False) -> Population:
         """Some of the KANs, permuted, in the order asked for."""
-        rows = torch.arange(len(self))[rows]
-        return self.zoo.population(rows).permute([permutation[rows].long() for permutation in self.permutations])
+        return self.zoo.population(rows, stored=stored).permute(self._permutations(rows))
+
+    def masks(self, rows: Tensor | slice) -> list[Tensor]:
+        """Which edges of some of the KANs the oracle keeps, permuted with them."""
+        return permute_edges(self.zoo.masks(rows), self._permutations(rows))
+
+    def _permutations(self, rows: Tensor | slice) -> list[Tensor]:
+        return [permutation[rows].long() for permutation in self.permutations]
 
     def verify(self) -> None:
         """Check every byte of the zoo against its manifest; the alignment was checked when it was opened."""

@@ -58,18 +58,6 @@ def inner_product(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
     return torch.stack([(x * y).flatten(1).sum(1, dtype=torch.float64) for x, y in zip(a, b, strict=True)]).sum(0)
 
 
-def permute_channels(channels: Sequence[Tensor], permutations: Sequence[Tensor]) -> list[Tensor]:
-    """What :meth:`wskan.kan.Population.permute` does, for channels ``[K, n_l, n_{l+1}, F]`` a layer alone."""
-    permuted = []
-    for index, layer in enumerate(channels):
-        if index > 0:
-            layer = reorder(layer, permutations[index - 1], 1)
-        if index < len(permutations):
-            layer = reorder(layer, permutations[index], 2)
-        permuted.append(layer)
-    return permuted
-
-
 def _solve(
     reference: Sequence[Tensor],
     channels: Sequence[Tensor],

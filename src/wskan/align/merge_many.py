@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from wskan.align.average import average
-from wskan.align.coordinate_ascent import coordinate_ascent, permute_channels
+from wskan.align.coordinate_ascent import coordinate_ascent
 from wskan.align.features import check_alignable, edge_channels
 from wskan.align.threads import one_thread
 from wskan.errors import DataError
 from wskan.kan import Population
+from wskan.kan.edges import permute_edges
 
 SWEEP_TOLERANCE, MAX_SWEEPS = 1e-6, 100  # of each alignment, as in `weight_matching`
 
@@ -101,7 +102,7 @@ def _align_to_others(row: int, channels: list[Tensor], permutations: list[Tensor
     others = [s - layer for s, layer in zip(total, own, strict=True)]
     mean = [(s / (len(channels[0]) - 1)).to(layer) for s, layer in zip(others, own, strict=True)]
     step, _ = coordinate_ascent(mean, own, tolerance=SWEEP_TOLERANCE, max_sweeps=MAX_SWEEPS)
-    moved = permute_channels(own, step)
+    moved = permute_edges(own, step)
     for index, layer in enumerate(moved):
         total[index] = others[index] + layer
         channels[index][row] = layer[0]

@@ -8,11 +8,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from wskan.align.coordinate_ascent import coordinate_ascent, permute_channels
+from wskan.align.coordinate_ascent import coordinate_ascent
 from wskan.align.features import check_alignable, edge_channels
 from wskan.align.threads import one_thread
 from wskan.errors import ShapeError
 from wskan.kan import Population
+from wskan.kan.edges import permute_edges
 
 CHUNK_BYTES = 2**20  # of channels at once, so that a sweep finds them in the cache
 
@@ -74,7 +75,7 @@ def weight_matching(
         target = common or edge_channels(reference[rows], channel_weights, first=rows.start)
         channels = edge_channels(population[rows], channel_weights, first=rows.start)
         permutations, objective = coordinate_ascent(target, channels, tolerance=tolerance, max_sweeps=max_sweeps)
-        permuted = permute_channels(channels, permutations)
+        permuted = permute_edges(channels, permutations)
         return permutations, objective, _distance(target, channels), _distance(target, permuted)
 
     step = max(1, CHUNK_BYTES // (4 * population.spec.num_parameters))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -55,7 +55,7 @@ class Build:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Info:
-    """Print counts, PSNR quantiles, size and recipe of a zoo."""
+    """Print counts, quality, size and recipe of a zoo."""
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """The zoo."""
@@ -125,26 +125,43 @@ class ZooCommand:
         self.command.run()
 
 
-def _print_info(info: dict[str, object], folder: Path) -> None:
+def _quality(info: dict[str, Any]) -> dict[str, str]:
+    """How good the KANs are, as far as the zoo says."""
+
+    def quantiles(name: str, unit: str) -> str:
+        return "  ".join(f"{float(q):.0%} {value:{unit}}" for q, value in info[f"{name}_quantiles"].items())
+
+    rows = {}
+    if "psnr_mean" in info:
+        rows["PSNR"] = f"mean {info['psnr_mean']:.1f} dB, {info['psnr_above_40']:.1%} above 40 dB"
+        rows["PSNR quantiles"] = quantiles("psnr", ".1f")
+    if "accuracy_mean" in info:
+        rows["test accuracy"] = f"mean {info['accuracy_mean']:.1%}"
+        rows["accuracy quantiles"] = quantiles("accuracy", ".1%")
+        rows["permuted labels"] = f"mean {info['noise_mean']:.1%}"
+    if "kept_mean" in info:
+        rows["oracle"] = f"keeps {info['kept_mean']:.1%} of the edges"
+    return rows
+
+
+def _print_info(info: dict[str, Any], folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
     recipe = info["recipe"]
-    assert isinstance(recipe, dict)
     spec, fit = recipe["spec"], recipe["fit"]
     rows = {
         "folder": folder,
         "recipe": f"{recipe['name']} (seed {recipe['seed']}, digest {info['digest']})",
-        "KANs": "  ".join(f"{count:,} {split}" for split, count in info["counts"].items()),  # type: ignore[attr-defined]
+        "KANs": "  ".join(f"{count:,} {split}" for split, count in info["counts"].items()),
         "architecture": f"{spec['widths']}, G={spec['grid']}, k={spec['degree']}, base {spec['base']}",
         "training": f"{fit['steps']} steps of {fit['batch_size']}, lr {fit['lr']} ({fit['schedule']}), grid {'adapted' if fit['adapt_grid'] else 'fixed'}",
-        "PSNR": f"mean {info['psnr_mean']:.1f} dB, {info['psnr_above_40']:.1%} above 40 dB",
-        "PSNR quantiles": "  ".join(f"{float(q):.0%} {value:.1f}" for q, value in info["psnr_quantiles"].items()),  # type: ignore[attr-defined]
+        **_quality(info),
         "diverged and retried": info["retried"],
-        "size": f"{info['bytes'] / 1e6:,.1f} MB",  # type: ignore[operator]
-        "time": f"{info['seconds']:,.0f} s, {info['seconds_per_kan'] * 1e3:.1f} ms a KAN",  # type: ignore[operator]
+        "size": f"{info['bytes'] / 1e6:,.1f} MB",
+        "time": f"{info['seconds']:,.0f} s, {info['seconds_per_kan'] * 1e3:.1f} ms a KAN",
     }
-    if note := info["built_with"].get("data"):  # type: ignore[attr-defined]
+    if note := info["built_with"].get("data"):
         rows["data"] = note
     table = Table(show_header=False, box=None)
     for name, value in rows.items():

@@ -1,12 +1,12 @@
 """What DeepSets and SetTransformer share: the edges of a KAN-graph as a set, and read-outs that know no order."""
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from wskan.graph import KANGraph
+from wskan.kan.edges import join_edges, split_edges
 from wskan.models.base import MetaNetwork, ModelConfig
 from wskan.models.blocks import MLP, Dropout, LayerNorm
 
@@ -16,8 +16,8 @@ def edge_tokens(graph: KANGraph) -> Tensor:
     blocks = []
     for edges, nodes in zip(graph.edges, graph.nodes[:-1], strict=True):
         sources = nodes.unsqueeze(2).expand(-1, -1, edges.shape[2], -1)
-        blocks.append(torch.cat([edges, sources], -1).flatten(1, 2))
-    return torch.cat(blocks, 1)
+        blocks.append(torch.cat([edges, sources], -1))
+    return join_edges(blocks)
 
 
 def edges_exist(graph: KANGraph) -> Tensor | None:
@@ -28,14 +28,7 @@ def edges_exist(graph: KANGraph) -> Tensor | None:
         edges.new_ones(edges.shape[:3], dtype=torch.bool) if mask is None else mask
         for edges, mask in zip(graph.edges, graph.edge_mask, strict=True)
     ]
-    return torch.cat([mask.flatten(1) for mask in masks], 1)
-
-
-def split_edges(values: Tensor, widths: Sequence[int]) -> list[Tensor]:
-    """``[B, E, C]`` back into one ``[B, n_l, n_{l+1}, C]`` a layer."""
-    pairs = list(itertools.pairwise(widths))
-    parts = torch.split(values, [n * m for n, m in pairs], 1)
-    return [part.reshape(len(part), *pair, -1) for part, pair in zip(parts, pairs, strict=True)]
+    return join_edges(masks)
 
 
 def mean_over_edges(x: Tensor, exist: Tensor | None) -> Tensor:

@@ -1,30 +1,39 @@
 """What models are trained for: targets, losses, metrics, training and evaluation."""
 
-from wskan.tasks.augmentation import Symmetry, augment
+from wskan.tasks.accuracy_prediction import AccuracyPrediction
+from wskan.tasks.augmentation import Symmetry, augment, augment_edges
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.data import GraphDataset, graph_loader
-from wskan.tasks.evaluation import evaluate, predict
+from wskan.tasks.evaluation import evaluate, predict, predict_split
+from wskan.tasks.frequency_regression import FrequencyRegression
+from wskan.tasks.inr_classification import INRClassification
+from wskan.tasks.pruning_mask import PruningMask
+from wskan.tasks.registry import TASKS, get_task
 from wskan.tasks.run import Run, learning_curve, open_run, read_record
-from wskan.tasks.task import TASKS, FrequencyRegression, INRClassification, Task, get_task
+from wskan.tasks.task import Task
 from wskan.tasks.training import Device, train
 
 __all__ = [
     "TASKS",
+    "AccuracyPrediction",
     "Device",
     "FrequencyRegression",
     "GraphDataset",
     "INRClassification",
+    "PruningMask",
     "Run",
     "Symmetry",
     "Task",
     "TrainConfig",
     "augment",
+    "augment_edges",
     "evaluate",
     "get_task",
     "graph_loader",
     "learning_curve",
     "open_run",
     "predict",
+    "predict_split",
     "read_record",
     "train",
 ]

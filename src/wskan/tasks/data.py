@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from wskan.errors import DataError
 from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, feature_statistics, kan_graph
 from wskan.kan import Population
-from wskan.tasks.augmentation import Symmetry, augment
-from wskan.tasks.task import Task
+from wskan.models.edge_set import edges_exist
+from wskan.tasks.augmentation import Symmetry, augment, augment_edges
+from wskan.tasks.task import ABSENT, Task
 from wskan.zoo import Zoo
 
 MEMORY_LIMIT = (
@@ -47,7 +48,7 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         augment: symmetries for each :class:`Draw`.
 
     Raises:
-        DataError: the zoo has no KANs in this split, or lacks a column of the task.
+        DataError: the zoo has no KANs in this split, or lacks what the task needs.
     """
 
     def __init__(
@@ -64,16 +65,16 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
     ) -> None:
         task.check(zoo)
         self.augment = tuple(augment)
-        self.zoo, self.features, self.device = zoo, features, torch.device(device)
+        self.zoo, self.task, self.features, self.device = zoo, task, features, torch.device(device)
         if limit is not None and limit < 1:
             raise DataError(f"limit must be at least 1, got {limit}")
         self.rows = zoo.split(split)[:limit]
         if len(self.rows) == 0:
             raise DataError(f"the zoo in {zoo.folder} has no {split} KANs")
-        self.targets = task.targets(zoo)[self.rows].to(self.device)
-        self.population: Population | None = None
-        if 4 * zoo.spec.num_parameters * len(self.rows) <= memory_limit:
-            self.population = zoo.population(self.rows).to(self.device)
+        self.targets = task.targets(zoo, self.rows).to(self.device)
+        self.population: Population | None = None  # as stored; a batch is widened when it is drawn
+        if zoo.dtype.itemsize * zoo.spec.num_parameters * len(self.rows) <= memory_limit:
+            self.population = zoo.population(self.rows, stored=True).to(self.device)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -81,19 +82,26 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
     def __getitem__(self, draw: Draw | list[int]) -> tuple[KANGraph, Tensor]:
         index = torch.as_tensor(draw.places if isinstance(draw, Draw) else draw)
         if self.population is None:
-            population = self.zoo.population(self.rows[index]).to(self.device)
+            population = self.zoo.population(self.rows[index], stored=True).to(self.device)
         else:
             population = self.population[index.to(self.device)]
+        population, target = population.to(torch.float32), self.targets[index.to(self.device)]
         if isinstance(draw, Draw):
             population = augment(population, self.augment, draw.seed)
-        return kan_graph(population, self.features), self.targets[index.to(self.device)]
+            if self.task.readout == "edge":
+                target = augment_edges(target, self.zoo.spec.widths, self.augment, draw.seed)
+        graph = kan_graph(population, self.features)
+        if self.task.readout == "edge" and (exist := edges_exist(graph)) is not None:
+            target = target.masked_fill(~exist, ABSENT)
+        return graph, target
 
-    def statistics(self, batch_size: int = 512) -> FeatureStatistics:
-        """Statistics of the features over this split."""
+    def statistics(self, batch_size: int | None = None) -> FeatureStatistics:
+        """Statistics of the features over this split, over batches of 512 graphs, or as many as have 2^25 numbers."""
+        size = batch_size or max(1, min(512, 2**25 // self.zoo.spec.num_parameters))
 
         def batches() -> Iterator[KANGraph]:
-            for begin in range(0, len(self), batch_size):
-                yield self[list(range(begin, min(begin + batch_size, len(self))))][0].to("cpu")
+            for begin in range(0, len(self), size):
+                yield self[list(range(begin, min(begin + size, len(self))))][0].to("cpu")
 
         return feature_statistics(batches())
 

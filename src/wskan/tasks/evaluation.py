@@ -10,21 +10,39 @@ from torch import Tensor
 from wskan.graph import FeatureConfig, KANGraph
 from wskan.models import MetaNetwork
 from wskan.tasks.data import GraphDataset, graph_loader
+from wskan.tasks.output import flat
 from wskan.tasks.task import Task
 from wskan.zoo import Zoo
+
+BATCH, EDGES = 128, 2**18  # graphs, and edges of them, that a model sees at once
 
 
 @torch.inference_mode()
 def predict(model: MetaNetwork, batches: Iterable[tuple[KANGraph, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Outputs ``[n, out_dim]`` and targets ``[n, ...]`` of all batches, on the CPU."""
+    """Outputs ``[n, out_dim]``, or ``[n, E * out_dim]`` with the edge read-out, and targets ``[n, ...]`` of all batches, on the CPU."""
     was_training = model.training
     model.eval()
     outputs, targets = [], []
     for graph, target in batches:
-        outputs.append(model(graph).float().cpu())
+        outputs.append(flat(model(graph)).cpu())
         targets.append(target.cpu())
     model.train(was_training)
     return torch.cat(outputs), torch.cat(targets)
+
+
+def predict_split(model: MetaNetwork, dataset: GraphDataset, batch_size: int | None = None) -> tuple[Tensor, Tensor]:
+    """:func:`predict` for a whole split, by default with as many graphs at once as fit in little memory."""
+    size = batch_size or max(1, min(BATCH, EDGES // dataset.zoo.spec.num_edges))
+    return predict(model.to(dataset.device), graph_loader(dataset, size))
+
+
+def score(task: Task, output: Tensor, target: Tensor) -> dict[str, float]:
+    """Metrics and loss of what :func:`predict` returns."""
+    metrics = task.metrics()
+    metrics.update(task.decode(output), target)
+    return {name: float(value) for name, value in metrics.compute().items()} | {
+        "loss": float(task.loss(output, target))
+    }
 
 
 def evaluate(
@@ -34,19 +52,23 @@ def evaluate(
     features: FeatureConfig | None = None,
     *,
     split: str = "test",
-    batch_size: int = 128,
+    batch_size: int | None = None,
     device: torch.device | str = "cpu",
 ) -> dict[str, float]:
     """Metrics of a model on a split, in single precision.
 
+    Args:
+        model: takes graphs of the zoo.
+        zoo: where they come from.
+        task: what is measured; that of the model's run, for what was chosen on the validation split (:attr:`wskan.tasks.Run.task`).
+        features: choice of features.
+        split: ``"train"``, ``"val"`` or ``"test"``.
+        batch_size: graphs at once, if not as many as fit in little memory.
+        device: where.
+
     Raises:
-        DataError: the zoo lacks a column of the task.
+        DataError: the zoo lacks what the task needs.
         ShapeError: its graphs do not fit the model.
     """
     dataset = GraphDataset(zoo, split, task, features or FeatureConfig(), device=device)
-    output, target = predict(model.to(device), graph_loader(dataset, batch_size))
-    metrics = task.metrics()
-    metrics.update(task.decode(output), target)
-    return {name: float(value) for name, value in metrics.compute().items()} | {
-        "loss": float(task.loss(output, target))
-    }
+    return score(task, *predict_split(model, dataset, batch_size))

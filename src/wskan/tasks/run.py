@@ -13,7 +13,8 @@ from wskan.files import empty, write_atomically
 from wskan.graph import FeatureConfig
 from wskan.models import MetaNetwork, load_model
 from wskan.tasks.config import TrainConfig
-from wskan.tasks.task import Task, get_task
+from wskan.tasks.registry import get_task
+from wskan.tasks.task import Task
 
 MAX_RECORD = 2**20
 
@@ -25,9 +26,9 @@ class Run:
     Attributes:
         folder: where it lies.
         model: the model of the best epoch on the validation split, in evaluation mode.
-        task: what it was trained for.
+        task: what it was trained for, with what was chosen on the validation split.
         features: what it reads.
-        record: everything in ``run.json``: what was asked for, ``val`` and ``test`` metrics, seconds, epochs, counts.
+        record: everything in ``run.json``: what was asked for, ``calibration`` of the task, ``val`` and ``test`` metrics, seconds, epochs, counts.
     """
 
     folder: Path
@@ -50,10 +51,18 @@ def open_run(folder: Path | str) -> Run:
     return Run(
         folder=folder,
         model=load_model(folder / "model"),
-        task=get_task(str(record["asked"].get("task"))),
+        task=_task(folder, record),
         features=FeatureConfig.from_dict(record["asked"].get("features", {})),
         record=record,
     )
+
+
+def _task(folder: Path, record: dict[str, Any]) -> Task:
+    task, calibration = get_task(str(record["asked"].get("task"))), record.get("calibration", {})
+    try:
+        return dataclasses.replace(task, **calibration)
+    except (TypeError, DataError) as error:
+        raise DataError(f"{folder}: malformed calibration {calibration!r:.200} of {task.name} ({error})") from error
 
 
 def begin_run(folder: Path, asked: dict[str, Any]) -> Run | None:

@@ -22,7 +22,7 @@ from wskan.models import MetaNetwork, ModelConfig, build_model, save_model
 from wskan.provenance import provenance
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.data import GraphDataset, graph_loader
-from wskan.tasks.evaluation import evaluate
+from wskan.tasks.evaluation import evaluate, predict_split, score
 from wskan.tasks.module import Clock, MovableCheckpoint, ProgressBar, TrainingModule
 from wskan.tasks.run import Run, begin_run, write_record
 from wskan.tasks.task import Task
@@ -45,6 +45,8 @@ def train(
     tensorboard: bool = False,
 ) -> Run:
     """Train a model, or go on with a run that was interrupted, and score the best epoch's model once on the test split.
+
+    What the task leaves open, as a threshold, is chosen on that model's validation outputs before.
 
     Args:
         zoo: training, validation and test KANs.
@@ -88,12 +90,15 @@ def train(
     model.standardize.set(data.statistics())
     val = GraphDataset(zoo, "val", task, features, device=place)
     facts = _fit(model, task, config, folder, data, val, place, progress, tensorboard)
-    scores = {split: evaluate(model, zoo, task, features, split=split, device=place) for split in ("val", "test")}
+    output, target = predict_split(model, val)
+    task = task.calibrated(task.decode(output), target)
+    scores = {"val": score(task, output, target), "test": evaluate(model, zoo, task, features, device=place)}
     save_model(model, folder / "model")
     counts = {split: len(zoo.split(split)) for split in ("val", "test")}
     record = {
         "finished": True,
         "asked": asked,
+        "calibration": dataclasses.asdict(task),
         **scores,
         **facts,
         "parameters": model.num_parameters,

@@ -43,12 +43,16 @@ def random_population(
 
 
 class FakeZoo(Zoo):
-    """A zoo in memory of random KANs whose labels show in their weights, so that a model can learn them.
+    """A zoo in memory of random KANs whose facts show in their weights, so that a model can learn them.
+
+    KANs that represent signals have labels, and the frequencies of the regression task. Classifiers have accuracy and noise, and the mask of an oracle that keeps edges
+    of large coefficients.
 
     Args:
         widths: neurons a layer.
         train, val, test: number of KANs of each split.
-        classes: number of labels; the frequencies of the regression task are there, too.
+        classes: number of labels.
+        classifiers: whether the KANs are classifiers.
         seed: of everything.
     """
 
@@ -60,6 +64,7 @@ class FakeZoo(Zoo):
         val: int = 20,
         test: int = 20,
         classes: int = 10,
+        classifiers: bool = False,
         seed: int = 0,
     ) -> None:
         size = train + val + test
@@ -75,19 +80,36 @@ class FakeZoo(Zoo):
         self.columns = {
             "index": index,
             "split": torch.arange(len(SPLITS)).repeat_interleave(torch.tensor([train, val, test])),
-            "source": index,
             "seed": index,
             "attempts": torch.zeros_like(index),
             "loss": zeros.double(),
-            "psnr": zeros + 50,
-            "label": label,
-            "freq_0": 0.5 + 9.5 * label / classes,
-            "freq_1": 10 - 9.5 * label / classes,
         }
+        if classifiers:
+            self.columns |= {"accuracy": 0.9 - 0.8 * label / classes, "noise": label / classes}
+        else:
+            waves = {"freq_0": 0.5 + 9.5 * label / classes, "freq_1": 10 - 9.5 * label / classes}
+            self.columns |= {"source": index, "psnr": zeros + 50, "label": label, **waves}
+        large = [layer.coef.square().mean(-1) > 0.15 for layer in kans.layers]  # about one in nine
+        self._masks = large if classifiers else []
 
-    def population(self, rows: Tensor | slice) -> Population:
+    @property
+    def dtype(self) -> torch.dtype:
+        """Single precision."""
+        return torch.float32
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the KANs are classifiers."""
+        return bool(self._masks)
+
+    def population(self, rows: Tensor | slice, *, stored: bool = False) -> Population:
         """Some of the KANs, in the order asked for."""
         return self._kans[torch.arange(len(self))[rows]]
+
+    def masks(self, rows: Tensor | slice) -> list[Tensor]:
+        """Which edges of some of the KANs to keep, one ``[n, n_l, n_{l+1}]`` bool a layer."""
+        self.check_masks()
+        return [mask[rows] for mask in self._masks]
 
     def verify(self) -> None:
         """Nothing on disk, nothing to check."""

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from wskan.errors import DataError, ShapeError
-from wskan.kan import KANSpec, Population
+from wskan.kan import KANSpec, Layer, Population, uniform_knots
+from wskan.kan.population import FIELDS
 from wskan.zoo.manifest import Manifest, sha256, shard_path
 from wskan.zoo.recipe import Recipe
 from wskan.zoo.targets import SPLITS
 
-FACTS = "facts."  # prefix of a column; every other tensor of a shard belongs to the population
+FACTS = "facts."  # prefix of a column
+ORACLE = "oracle."  # prefix of a layer's pruning masks; every other tensor of a shard belongs to the population
+STORED = (torch.float32, torch.float16)  # what parameters may be stored in
+AGAIN = "`wskan zoo build` makes it again"
+
+
+class OpenShard(NamedTuple):
+    """Memory-mapped tensors of a shard.
+
+    Attributes:
+        population: its KANs.
+        facts: columns, ``[n]`` each.
+        masks: of the oracle, one ``[n, n_l, n_{l+1}]`` uint8 a layer; none where there is no oracle.
+    """
+
+    population: Population
+    facts: dict[str, Tensor]
+    masks: tuple[Tensor, ...]
 
 
 class Zoo:
@@ -24,21 +44,20 @@ class Zoo:
     Attributes:
         folder: where it lies.
         manifest: its recipe and shards.
-        columns: facts about each KAN, ``[n]`` each: ``index``, ``split`` (index into ``SPLITS``), ``source`` (image), ``seed``, ``attempts``,
-            ``loss``, ``psnr`` (dB), and ``label``, or ``freq_0`` and ``freq_1``.
+        columns: facts about each KAN, ``[n]`` each: ``index``, ``split`` (index into ``SPLITS``), ``seed``, ``attempts``, ``loss``. Where KANs represent
+            signals: ``source`` (image), ``psnr`` (dB), and ``label``, or ``freq_0`` and ``freq_1``. Where they are classifiers: ``accuracy`` on test
+            images and ``noise``, the share of training labels that were permuted, both in [0, 1].
     """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
-        self._open: dict[int, dict[str, Tensor]] = {}
-        columns = [
-            {name.removeprefix(FACTS): tensor for name, tensor in self._shard(index).items() if name.startswith(FACTS)}
-            for index in range(len(manifest.shards))
-        ]
-        if any(set(column) != set(columns[0]) for column in columns) or "split" not in columns[0]:
-            raise DataError(f"{folder}: shards disagree on their columns; run `wskan zoo verify` and build again")
-        self.columns = {name: torch.cat([column[name] for column in columns]) for name in columns[0]}
+        shards = self._shards = [self._open(index) for index in range(len(manifest.shards))]
+        if len({(frozenset(s.facts), len(s.masks), _dtype(s)) for s in shards}) > 1 or "split" not in shards[0].facts:
+            raise DataError(
+                f"{folder}: shards disagree on columns, masks or precision; run `wskan zoo verify` and build again"
+            )
+        self.columns = {name: torch.cat([shard.facts[name] for shard in shards]) for name in shards[0].facts}
         for name, column in self.columns.items():
             if not bool(column.isfinite().all()):
                 raise DataError(f"{folder}: column {name} is not finite; run `wskan zoo verify`")
@@ -60,6 +79,16 @@ class Zoo:
         """Twelve hexadecimal digits that name it."""
         return self.recipe.digest
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision in which parameters are stored."""
+        return _dtype(self._shards[0])
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether an oracle has said of each edge whether it can be pruned."""
+        return len(self._shards[0].masks) > 0
+
     def __len__(self) -> int:
         return len(self.recipe)
 
@@ -69,25 +98,55 @@ class Zoo:
             raise DataError(f"unknown split {name!r}; choose from {SPLITS}")
         return (self.columns["split"] == SPLITS.index(name)).nonzero().squeeze(1)
 
-    def population(self, rows: Tensor | slice) -> Population:
-        """Some of the KANs, in the order asked for. Only the pages of the files that hold them are read.
+    def population(self, rows: Tensor | slice, *, stored: bool = False) -> Population:
+        """Some of the KANs, in the order asked for. Only the pages of the files that hold them are read, and each number is written once, into its place.
+
+        Args:
+            rows: which.
+            stored: in the precision in which they are stored, not in single precision.
 
         Raises:
             DataError: parameters that are not finite.
         """
         rows = torch.arange(len(self))[rows]
-        shard = rows // self.recipe.shard_size
-        parts, places = [], []
-        for index in sorted(set(shard.tolist())):
-            here = (shard == index).nonzero().squeeze(1)
-            local = rows[here] - index * self.recipe.shard_size
-            tensors = {name: t[local] for name, t in self._shard(index).items() if not name.startswith(FACTS)}
-            parts.append(Population.from_tensors(self.spec, tensors))
-            places.append(here)
-        population = parts[0] if len(parts) == 1 else Population.cat(parts)[torch.cat(places).argsort()]
-        if not bool((finite := population.is_finite()).all()):
-            raise DataError(f"{self.folder}: KANs {rows[~finite].tolist()[:5]} are not finite; run `wskan zoo verify`")
-        return population
+        dtype = self.dtype if stored else torch.float32
+        uniform = all(shard.population.uniform_grid for shard in self._shards)
+
+        def field(layer: int, name: str) -> Tensor:
+            if name == "knots" and uniform:
+                return uniform_knots(self.spec.grid, self.spec.degree, self.spec.domain).to(dtype).expand(1, 1, -1)
+            return self._gather(rows, lambda shard: _parameters(shard.population, layer, name), dtype)
+
+        layers = [Layer(**{name: field(index, name) for name in FIELDS}) for index in range(self.spec.num_layers)]
+        return Population(self.spec, layers)
+
+    def masks(self, rows: Tensor | slice) -> list[Tensor]:
+        """Which edges of some of the KANs the oracle keeps, one ``[n, n_l, n_{l+1}]`` bool a layer.
+
+        Raises:
+            DataError: the zoo has none, or they are damaged.
+        """
+        self.check_masks()
+        rows = torch.arange(len(self))[rows]
+
+        def block(layer: int) -> Tensor:
+            mask = self._gather(rows, lambda shard: shard.masks[layer], torch.uint8)
+            if bool((mask > 1).any()):
+                raise DataError(f"{self.folder}: masks must be 0 or 1, got {int(mask.max())}; run `wskan zoo verify`")
+            return mask.view(torch.bool)
+
+        return [block(layer) for layer in range(self.spec.num_layers)]
+
+    def check_masks(self) -> None:
+        """Refuse a zoo without masks.
+
+        Raises:
+            DataError: saying what to do.
+        """
+        if not self.has_masks:
+            raise DataError(
+                f"{self.folder} has no pruning masks: only zoos of classifiers have; build one, see `wskan zoo build --help`"
+            )
 
     def verify(self) -> None:
         """Check every byte against the manifest.
@@ -98,48 +157,93 @@ class Zoo:
         for index, shard in enumerate(self.manifest.shards):
             path = shard_path(self.folder, index)
             if (found := sha256(path)) != shard.sha256:
-                raise DataError(
-                    f"{path}: its SHA-256 is {found}, the manifest says {shard.sha256}; `wskan zoo build` makes it again"
-                )
+                raise DataError(f"{path}: its SHA-256 is {found}, the manifest says {shard.sha256}; {AGAIN}")
 
     def info(self) -> dict[str, Any]:
         """What ``wskan zoo info`` prints, as plain types."""
-        psnr, quantiles = self.columns["psnr"], (0.0, 0.01, 0.1, 0.5, 0.9, 1.0)
         seconds = sum(shard.seconds for shard in self.manifest.shards)
         return {
             "recipe": self.recipe.to_dict(),
             "digest": self.digest,
             "counts": {name: len(self.split(name)) for name in SPLITS},
             "bytes": sum(shard.size for shard in self.manifest.shards),
-            "psnr_mean": float(psnr.mean()),
-            "psnr_quantiles": {str(q): float(psnr.quantile(q)) for q in quantiles},
-            "psnr_above_40": float((psnr > 40).float().mean()),
+            **self._summaries(),
             "retried": int((self.columns["attempts"] > 0).sum()),
             "seconds": seconds,
             "seconds_per_kan": seconds / len(self),
             "built_with": self.manifest.built_with,
         }
 
-    def _shard(self, index: int) -> dict[str, Tensor]:
-        """Memory-mapped tensors of a shard, checked against the specification when first opened."""
-        if index not in self._open:
-            path, count = shard_path(self.folder, index), len(self.recipe.shard_rows(index))
-            try:
-                with safe_open(path, framework="pt") as file:
-                    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            except (OSError, SafetensorError) as error:
-                raise DataError(f"{path}: cannot be read ({error}); `wskan zoo build` makes it again") from error
-            parameters = {name: tensor for name, tensor in tensors.items() if not name.startswith(FACTS)}
-            try:
-                Population.from_tensors(self.spec, parameters)
-            except ShapeError as error:
-                raise DataError(f"{path}: {error}; `wskan zoo build` makes it again") from error
-            if any(t.shape[0] != count for t in tensors.values()) or any(
-                t.dtype != torch.float32 for t in parameters.values()
-            ):
-                raise DataError(f"{path}: not {count} KANs in single precision; `wskan zoo build` makes it again")
-            self._open[index] = tensors
-        return self._open[index]
+    def _summaries(self) -> dict[str, Any]:
+        """Of the columns that say how good the KANs are, and of the masks, where there are any."""
+        summaries: dict[str, Any] = {}
+        for name in ("psnr", "accuracy", "noise"):
+            if (column := self.columns.get(name)) is not None:
+                quantiles = {str(q): float(column.quantile(q)) for q in (0.0, 0.01, 0.1, 0.5, 0.9, 1.0)}
+                summaries |= {f"{name}_mean": float(column.mean()), f"{name}_quantiles": quantiles}
+        if "psnr" in self.columns:
+            summaries["psnr_above_40"] = float((self.columns["psnr"] > 40).float().mean())
+        if self.has_masks:
+            kept = sum(int(mask.sum()) for mask in self.masks(slice(None)))
+            summaries["kept_mean"] = kept / (len(self) * self.spec.num_edges)
+        return summaries
+
+    def _gather(self, rows: Tensor, pick: Callable[[OpenShard], Tensor], dtype: torch.dtype) -> Tensor:
+        """Rows of a tensor ``[n, ...]`` that lies in pieces in the shards. Beside the result, there are never more than the rows of one shard in memory."""
+        result = torch.empty(len(rows), *pick(self._shards[0]).shape[1:], dtype=dtype)
+        shard = rows // self.recipe.shard_size
+        for index in sorted(set(shard.tolist())):
+            here = (shard == index).nonzero().squeeze(1)
+            piece = pick(self._shards[index])[rows[here] - index * self.recipe.shard_size]
+            if piece.is_floating_point() and not bool((finite := piece.isfinite().flatten(1).all(1)).all()):
+                bad = rows[here[~finite]].tolist()
+                raise DataError(f"{self.folder}: KANs {bad[:5]} are not finite; run `wskan zoo verify`")
+            result[here] = piece.to(dtype)
+        return result
+
+    def _open(self, index: int) -> OpenShard:
+        """A shard, checked against the specification."""
+        path, count = shard_path(self.folder, index), len(self.recipe.shard_rows(index))
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise DataError(f"{path}: cannot be read ({error}); {AGAIN}") from error
+        try:
+            return _open_shard(self.spec, tensors, count)
+        except (DataError, ShapeError) as error:
+            raise DataError(f"{path}: {error}; {AGAIN}") from error
+
+
+def _open_shard(spec: KANSpec, tensors: dict[str, Tensor], count: int) -> OpenShard:
+    if wrong := [name for name, tensor in tensors.items() if tensor.shape[:1] != (count,)]:
+        raise ShapeError(f"{sorted(wrong)[:5]} are not of {count} KANs")
+    facts = {name.removeprefix(FACTS): tensor for name, tensor in tensors.items() if name.startswith(FACTS)}
+    masks = {name: tensor for name, tensor in tensors.items() if name.startswith(ORACLE)}
+    shapes = {f"{ORACLE}{index}": (count, *pair) for index, pair in enumerate(itertools.pairwise(spec.widths))}
+    found = {name: tuple(mask.shape) for name, mask in masks.items()}
+    if masks and (found != shapes or any(mask.dtype != torch.uint8 for mask in masks.values())):
+        raise ShapeError(f"pruning masks must be {shapes} of uint8, got {found} of {_dtypes(masks)}")
+    parameters = {name: t for name, t in tensors.items() if not name.startswith((FACTS, ORACLE))}
+    if len(dtypes := {tensor.dtype for tensor in parameters.values()}) != 1 or not dtypes <= set(STORED):
+        raise DataError(f"parameters must be all of one of {STORED}, got {_dtypes(parameters)}")
+    for index, pair in enumerate(itertools.pairwise(spec.widths)):  # takes no memory until rows are picked
+        parameters.setdefault(f"layers.{index}.mask", torch.ones((), dtype=next(iter(dtypes))).expand(count, *pair))
+    return OpenShard(Population.from_tensors(spec, parameters), facts, tuple(masks[name] for name in shapes if masks))
+
+
+def _parameters(population: Population, layer: int, name: str) -> Tensor:
+    """Of all KANs of a population, ``[n, ...]``, a shared grid repeated."""
+    tensor: Tensor = getattr(population.layers[layer], name)
+    return tensor.expand(*population.layers[layer].coef.shape[:2], -1) if name == "knots" else tensor
+
+
+def _dtypes(tensors: dict[str, Tensor]) -> list[str]:
+    return sorted({str(tensor.dtype) for tensor in tensors.values()})
+
+
+def _dtype(shard: OpenShard) -> torch.dtype:
+    return shard.population.layers[0].coef.dtype
 
 
 def open_zoo(folder: Path | str) -> Zoo:
@@ -159,7 +263,5 @@ def open_zoo(folder: Path | str) -> Zoo:
         path = shard_path(folder, index)
         if not path.exists() or path.stat().st_size != shard.size:
             found = path.stat().st_size if path.exists() else 0
-            raise DataError(
-                f"{path}: {found:,} bytes, the manifest says {shard.size:,}; `wskan zoo build` makes it again"
-            )
+            raise DataError(f"{path}: {found:,} bytes, the manifest says {shard.size:,}; {AGAIN}")
     return Zoo(folder, manifest)

@@ -1,0 +1,55 @@
+"""Numbers about a whole KAN, standardised by constants of the task."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import KendallRankCorrCoef, MeanSquaredError, MetricCollection, R2Score
+
+from wskan.tasks.task import Task
+from wskan.zoo import Zoo
+
+
+class Regression(Task):
+    """Base of tasks that minimise the squared error of the numbers in ``columns``.
+
+    Attributes:
+        center, spread: mean and standard deviation that the numbers are expected to have.
+    """
+
+    monitor, mode = "mse", "min"
+    center: ClassVar[float]
+    spread: ClassVar[float]
+
+    def targets(self, zoo: Zoo, rows: Tensor | slice = slice(None)) -> Tensor:
+        return torch.stack([zoo.columns[name][rows].float() for name in self.columns], -1)
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        return F.mse_loss(output, (target - self.center) / self.spread)
+
+    def decode(self, output: Tensor) -> Tensor:
+        return output * self.spread + self.center
+
+    def metrics(self) -> MetricCollection:
+        return MetricCollection({"mse": MeanSquaredError(), "r2": R2()})
+
+
+class R2(R2Score):
+    """Zero for a single KAN, where it is not defined."""
+
+    def compute(self) -> Tensor:
+        return super().compute() if int(self.total) > 1 else torch.zeros(())
+
+
+class Kendall(KendallRankCorrCoef):
+    """Kendall's tau (b) of ``[B, 1]``; zero where it is not defined, because all numbers are equal."""
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        super().update(preds.squeeze(-1), target.squeeze(-1))
+
+    def compute(self) -> Tensor:
+        tau: Tensor = super().compute()  # type: ignore[assignment]
+        return tau.nan_to_num(0.0)
