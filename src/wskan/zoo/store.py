@@ -16,11 +16,10 @@ from wskan.kan import KANSpec, Layer, Population, uniform_knots
 from wskan.kan.population import FIELDS
 from wskan.zoo.manifest import Manifest, sha256, shard_path
 from wskan.zoo.recipe import Recipe
-from wskan.zoo.targets import SPLITS
+from wskan.zoo.targets import ORACLE, SPLITS
 
 FACTS = "facts."  # prefix of a column
-ORACLE = "oracle."  # prefix of a layer's pruning masks; every other tensor of a shard belongs to the population
-STORED = (torch.float32, torch.float16)  # what parameters may be stored in
+STORED = (torch.float32, torch.float16)  # what weights and coefficients may be stored in; knots are always in the first
 AGAIN = "`wskan zoo build` makes it again"
 
 
@@ -81,7 +80,7 @@ class Zoo:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision in which parameters are stored."""
+        """Precision in which weights and coefficients are stored."""
         return _dtype(self._shards[0])
 
     @property
@@ -103,7 +102,7 @@ class Zoo:
 
         Args:
             rows: which.
-            stored: in the precision in which they are stored, not in single precision.
+            stored: weights and coefficients in the precision in which they are stored, not in single precision.
 
         Raises:
             DataError: parameters that are not finite.
@@ -114,8 +113,9 @@ class Zoo:
 
         def field(layer: int, name: str) -> Tensor:
             if name == "knots" and uniform:
-                return uniform_knots(self.spec.grid, self.spec.degree, self.spec.domain).to(dtype).expand(1, 1, -1)
-            return self._gather(rows, lambda shard: _parameters(shard.population, layer, name), dtype)
+                return uniform_knots(self.spec.grid, self.spec.degree, self.spec.domain).expand(1, 1, -1)
+            own = torch.float32 if name == "knots" else dtype
+            return self._gather(rows, lambda shard: _parameters(shard.population, layer, name), own)
 
         layers = [Layer(**{name: field(index, name) for name in FIELDS}) for index in range(self.spec.num_layers)]
         return Population(self.spec, layers)
@@ -225,8 +225,10 @@ def _open_shard(spec: KANSpec, tensors: dict[str, Tensor], count: int) -> OpenSh
     if masks and (found != shapes or any(mask.dtype != torch.uint8 for mask in masks.values())):
         raise ShapeError(f"pruning masks must be {shapes} of uint8, got {found} of {_dtypes(masks)}")
     parameters = {name: t for name, t in tensors.items() if not name.startswith((FACTS, ORACLE))}
-    if len(dtypes := {tensor.dtype for tensor in parameters.values()}) != 1 or not dtypes <= set(STORED):
-        raise DataError(f"parameters must be all of one of {STORED}, got {_dtypes(parameters)}")
+    knots = {name: tensor for name, tensor in parameters.items() if name.endswith("knots")}
+    dtypes = {tensor.dtype for name, tensor in parameters.items() if name not in knots}
+    if len(dtypes) != 1 or not dtypes <= set(STORED) or any(t.dtype != STORED[0] for t in knots.values()):
+        raise DataError(f"parameters must be all of one of {STORED}, knots of the first, got {_dtypes(parameters)}")
     for index, pair in enumerate(itertools.pairwise(spec.widths)):  # takes no memory until rows are picked
         parameters.setdefault(f"layers.{index}.mask", torch.ones((), dtype=next(iter(dtypes))).expand(count, *pair))
     return OpenShard(Population.from_tensors(spec, parameters), facts, tuple(masks[name] for name in shapes if masks))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.kan import FitResult, Population, accuracy, derive_seed, oracle_masks
+from wskan.kan import FitResult, Layer, Population, accuracy, derive_seed, oracle_masks
 from wskan.signals import Images, Waves, coordinates, load_images, psnr, sine_waves
 from wskan.signals.waves import SIDE
 from wskan.zoo.recipe import Classifier, Recipe
@@ -98,13 +98,9 @@ class Labels:
 
     def stored(self, population: Population) -> Population:
         """As it goes to disk: knots stay in single precision, where neighbours are close."""
-        dtype = getattr(torch, self._config.storage)
-        narrow = ("base_weight", "spline_weight", "coef")
-        layers = [
-            dataclasses.replace(layer, **{name: getattr(layer, name).to(dtype) for name in narrow})
-            for layer in population.layers
-        ]
-        return Population(population.spec, layers)
+        if self._config.storage == "float32":
+            return population
+        return Population(population.spec, [_half(layer) for layer in population.layers])
 
     def facts(self, rows: Tensor, result: FitResult) -> dict[str, Tensor]:
         """Columns for some fitted KANs: share of permuted labels, and accuracy on the test images, in [0, 1]."""
@@ -117,6 +113,21 @@ class Labels:
 
 
 Targets = Signals | Labels
+
+
+def _half(layer: Layer) -> Layer:
+    """In half precision. Where a coefficient is beyond its range (one in millions, of a function that hardly any sample reaches), a power of two goes over to the spline
+    weight of that edge, which is an exact symmetry.
+    """
+    excess = layer.coef.abs().amax(-1) / torch.finfo(torch.float16).max
+    factor = torch.exp2(excess.clamp_min(1).log2().ceil())
+    return dataclasses.replace(
+        layer,
+        base_weight=layer.base_weight.half(),
+        spline_weight=(layer.spline_weight * factor).half(),
+        coef=(layer.coef / factor.unsqueeze(-1)).half(),
+        mask=layer.mask.half(),
+    )
 
 
 def load_targets(recipe: Recipe, root: Path | str | None = None, *, fetch: bool = False) -> Targets:
