@@ -1,7 +1,7 @@
 import hypothesis.strategies as st
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc
@@ -40,6 +40,8 @@ def test_auc_is_torchmetrics_where_probabilities_do_not_tie() -> None:
 
 
 @given(samples)
+@example([(0.0, False), (0.0, True), (0.0, True)])
+@example([(0.0, True), (0.0, False), (0.0, False)])
 def test_no_threshold_is_better_than_the_best(sample: list[tuple[float, bool]]) -> None:
     score, positive = split(sample)
     threshold = best_threshold(score, positive)
@@ -51,9 +53,10 @@ def test_no_threshold_is_better_than_the_best(sample: list[tuple[float, bool]]) 
     assert accuracy(threshold) == max(map(accuracy, every))
 
 
-def test_neighbouring_numbers_are_parted() -> None:
-    low = torch.tensor(1.0)
-    high = torch.nextafter(low, torch.tensor(2.0))
+@given(st.floats(-100, 100, width=32))
+def test_neighbouring_numbers_are_parted(number: float) -> None:
+    low = torch.tensor(number)
+    high = torch.nextafter(low, torch.tensor(1e9))
     threshold = best_threshold(torch.stack([high, low]), torch.tensor([True, False]))
     assert [bool(x > threshold) for x in (low, high)] == [False, True]
 

@@ -132,11 +132,12 @@ def test_calibration_maximises_accuracy_over_edges_that_exist() -> None:
     output = torch.tensor([[-3.0, -2.0, -1.0, 5.0]])
     target = torch.tensor([[0, 1, 1, 0]], dtype=torch.int8)
     assert PruningMask().calibrated(output, target) == PruningMask(threshold=-2.5)
-    target[0, 3] = ABSENT
+    target = torch.tensor([[0, 1, ABSENT, ABSENT]], dtype=torch.int8)
     calibrated = PruningMask().calibrated(output, target)
     metrics = calibrated.metrics()
     metrics.update(output, target)
     assert float(metrics.compute()["accuracy"]) == 100
+    assert calibrated == PruningMask(threshold=-2.5)
     assert calibrated.keep(output).tolist() == [[False, True, True, True]]
 
 
