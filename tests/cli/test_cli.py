@@ -75,6 +75,21 @@ def test_what_is_said_of_a_zoo_depends_on_what_it_has(capsys: pytest.CaptureFixt
     assert not any(word in told for word in ("accuracy", "permuted", "oracle"))
 
 
+def test_classifiers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    zoo = FakeZoo(classifiers=True)
+    monkeypatch.setattr("wskan.zoo.open_zoo", lambda folder: zoo)
+    short = ["--hidden", "8", "--layers", "1", "--epochs", "1", "--batch-size", "16"]
+    for task, metrics in (("auto", ("mse", "r2", "kendall")), ("pruning-mask", ("auc", "accuracy"))):
+        main(["train", "zoo", str(tmp_path / task), *short, "--task", task])
+        told = capsys.readouterr().out
+        assert all(metric in told for metric in metrics)
+        main(["evaluate", str(tmp_path / task), "zoo"])
+        told = capsys.readouterr().out
+        record = json.loads((tmp_path / task / "run.json").read_text())
+        assert "20 test KANs" in told
+        assert all(f"{metric} {record['test'][metric]:.4g}" in " ".join(told.split()) for metric in metrics)
+
+
 def test_every_model_and_symmetry_can_be_chosen() -> None:
     hints = typing.get_type_hints(Train)
     assert typing.get_args(hints["model"]) == tuple(MODELS)

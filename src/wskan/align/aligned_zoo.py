@@ -27,7 +27,7 @@ from wskan.kan import Population
 from wskan.kan.edges import permute_edges
 from wskan.zoo import Zoo
 
-BATCH = 1024  # KANs in memory at once
+BATCH, NUMBERS = 1024, 2**26  # KANs, and parameters of them, in memory at once
 
 
 class AlignedZoo(Zoo):
@@ -138,10 +138,10 @@ def _merge(zoo: Zoo, subset: int, tolerance: float, seed: int, report: _Report) 
 
 
 def _align(zoo: Zoo, reference: Population, report: _Report) -> Alignment:
-    parts = []
-    for begin in range(0, len(zoo), BATCH):
+    parts, size = [], max(1, min(BATCH, NUMBERS // zoo.spec.num_parameters))
+    for begin in range(0, len(zoo), size):
         report("aligning", begin)
-        parts.append(weight_matching(zoo.population(slice(begin, begin + BATCH)), reference))
+        parts.append(weight_matching(zoo.population(slice(begin, begin + size)), reference))
     report("aligning", len(zoo))
     layers = zip(*(part.permutations for part in parts), strict=True)
     return Alignment(

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from wskan.errors import ShapeError
 from wskan.graph import KANGraph
+from wskan.kan.edges import split_edges
 from wskan.models.base import MetaNetwork, ModelConfig
 
 
@@ -16,7 +17,6 @@ class FlatNetwork(MetaNetwork):
     A subclass builds ``network``, from ``[B, in_size]`` to ``[B, out_size]``.
 
     Attributes:
-        edges: number of edges of each layer.
         in_size: length of the vector: features of edges, then of nodes with outgoing edges.
         out_size: ``out_dim``, or with the edge read-out ``out_dim`` for each edge.
 
@@ -28,9 +28,9 @@ class FlatNetwork(MetaNetwork):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
-        self.edges = [n * m for n, m in itertools.pairwise(config.widths)]
-        self.in_size = sum(self.edges) * config.edge_dim + sum(config.widths[:-1]) * config.node_dim
-        self.out_size = config.out_dim * (sum(self.edges) if config.readout == "edge" else 1)
+        edges = sum(n * m for n, m in itertools.pairwise(config.widths))
+        self.in_size = edges * config.edge_dim + sum(config.widths[:-1]) * config.node_dim
+        self.out_size = config.out_dim * (edges if config.readout == "edge" else 1)
 
     def forward(self, graph: KANGraph) -> Tensor | list[Tensor]:
         """``[B, out_dim]``, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer with the edge read-out."""
@@ -41,5 +41,4 @@ class FlatNetwork(MetaNetwork):
         out: Tensor = self.network(flat)
         if self.config.readout == "graph":
             return out
-        parts = torch.split(out, [count * self.config.out_dim for count in self.edges], 1)
-        return [part.view(*edges.shape[:3], -1) for part, edges in zip(parts, graph.edges, strict=True)]
+        return split_edges(out.view(len(out), -1, self.config.out_dim), graph.widths)

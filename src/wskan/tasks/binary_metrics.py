@@ -76,13 +76,12 @@ class AccuracyAbove(BinaryAccuracy):
     """Accuracy in percent of calling positive what has a score above the threshold."""
 
     def __init__(self, threshold: float) -> None:
-        super().__init__(validate_args=False)
+        super().__init__(ignore_index=ABSENT, validate_args=False)
         self.above = threshold
 
     def update(self, score: Tensor, target: Tensor) -> None:
         """Add scores and targets of one shape."""
-        counts = target != ABSENT
-        super().update(score[counts] > self.above, target[counts])
+        super().update(score > self.above, target)
 
     def compute(self) -> Tensor:
         """Of all so far."""

@@ -41,7 +41,7 @@ class R2(R2Score):
     """Zero for a single KAN, where it is not defined."""
 
     def compute(self) -> Tensor:
-        return super().compute() if int(self.total) > 1 else torch.zeros(())
+        return super().compute() if int(self.total) > 1 else torch.zeros((), device=self.total.device)
 
 
 class Kendall(KendallRankCorrCoef):

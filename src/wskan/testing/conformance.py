@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wskan.graph import FeatureConfig, KANGraph, collate, feature_statistics, kan_graph
 from wskan.models import MetaNetwork, load_model, save_model
+from wskan.tasks.output import flat
 from wskan.testing.equivariance import assert_equivariant, equivariance_error, random_permutations
 from wskan.testing.fakes import random_population
 
@@ -85,9 +86,9 @@ class ModelConformance:
         other = dataclasses.replace(graph, edges=edges)
         for readout in self.readouts:
             model = self.model(readout, graph)
-            plain, changed = _flat(model(graph)), _flat(model(other))
+            plain, changed = flat(model(graph)), flat(model(other))
             if readout == "edge":
-                changed = _flat([*model(other)[:-1], model(other)[-1].flip(1)])
+                changed = flat([*model(other)[:-1], model(other)[-1].flip(1)])
             assert (plain - changed).abs().max() > 1e-4 * plain.abs().max(), (
                 "it does not see which edges meet in a neuron"
             )
@@ -96,8 +97,8 @@ class ModelConformance:
         graph = self.graph()
         for readout in self.readouts:
             model = self.model(readout, graph)
-            together = _flat(model(graph))
-            alone = torch.cat([_flat(model(graph[index])) for index in range(len(graph))])
+            together = flat(model(graph))
+            alone = torch.cat([flat(model(graph[index])) for index in range(len(graph))])
             torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
 
     def test_padding_changes_nothing(self) -> None:
@@ -114,7 +115,7 @@ class ModelConformance:
         graph = self.graph()
         for readout in self.readouts:
             model = self.model(readout, graph)
-            _flat(model(graph)).square().sum().backward()  # type: ignore[no-untyped-call]
+            flat(model(graph)).square().sum().backward()  # type: ignore[no-untyped-call]
             idle = [
                 name
                 for name, p in model.named_parameters()
@@ -130,8 +131,4 @@ class ModelConformance:
                 save_model(model, folder)
                 loaded = load_model(folder)
             assert loaded.config == model.config
-            assert torch.equal(_flat(loaded(graph)), _flat(model(graph)))
-
-
-def _flat(output: Tensor | list[Tensor]) -> Tensor:
-    return output if isinstance(output, Tensor) else torch.cat([block.flatten(1) for block in output], 1)
+            assert torch.equal(flat(loaded(graph)), flat(model(graph)))

@@ -1,0 +1,157 @@
+"""Runs on zoos of classifiers: every model on both tasks, from training to a run that is opened again."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from wskan.errors import DataError
+from wskan.graph import FeatureConfig
+from wskan.models import MODELS, ModelConfig
+from wskan.tasks import (
+    AccuracyPrediction,
+    GraphDataset,
+    PruningMask,
+    Task,
+    TrainConfig,
+    evaluate,
+    graph_loader,
+    learning_curve,
+    open_run,
+    predict_split,
+    train,
+)
+from wskan.tasks.module import TrainingModule
+from wskan.testing import FakeZoo
+from wskan.zoo import Zoo
+
+QUICK = TrainConfig(epochs=2, batch_size=16, warmup_steps=2, patience=0, augment=("permutation",))
+
+
+@pytest.fixture(scope="module")
+def zoo() -> Zoo:
+    return FakeZoo(classifiers=True)
+
+
+def small(zoo: Zoo, task: Task, name: str = "ws_kan", **config: object) -> ModelConfig:
+    shape = {"widths": zoo.spec.widths, "edge_dim": FeatureConfig().edge_dim(zoo.spec), "hidden": 16, "num_layers": 2}
+    options = {"out_dim": task.out_dim, "readout": task.readout, "dropout": 0.0, **config}
+    return MODELS[name][1](model=name, **shape, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize("task", [AccuracyPrediction(), PruningMask()], ids=["accuracy", "mask"])
+def test_every_model_trains_on_both_tasks(zoo: Zoo, task: Task, name: str, tmp_path: Path) -> None:
+    run = train(zoo, task, small(zoo, task, name), QUICK, tmp_path / "run", device="cpu")
+    again = open_run(tmp_path / "run")
+    assert again.task == run.task
+    assert evaluate(again.model, zoo, again.task, again.features) == pytest.approx(run.record["test"])
+    curve = learning_curve(tmp_path / "run")
+    assert {f"val_{metric}" for metric in run.record["val"]} <= set(curve[-1])
+    assert {"train_kendall", "train_auc"} & set(curve[-1]) == set()
+
+
+def test_ws_kan_learns_masks_and_accuracies(tmp_path: Path) -> None:
+    zoo, config = FakeZoo(train=300, classifiers=True), dataclasses.replace(QUICK, epochs=12, lr=1e-2)
+    masks = train(zoo, PruningMask(), small(zoo, PruningMask()), config, tmp_path / "masks", device="cpu")
+    assert masks.record["test"]["auc"] > 97
+    assert masks.record["test"]["accuracy"] > 95  # of which 88 by pruning everything
+    task = AccuracyPrediction()
+    accuracies = train(zoo, task, small(zoo, task), config, tmp_path / "accuracies", device="cpu")
+    assert accuracies.record["test"]["r2"] > 0.8
+    assert accuracies.record["test"]["kendall"] > 0.7
+
+
+def test_the_threshold_is_chosen_on_the_validation_split_of_the_best_epoch(zoo: Zoo, tmp_path: Path) -> None:
+    run = train(zoo, PruningMask(), small(zoo, PruningMask()), QUICK, tmp_path / "run", device="cpu")
+    data = {name: GraphDataset(zoo, name, PruningMask(), run.features) for name in ("train", "val", "test")}
+    chosen = {name: PruningMask().calibrated(*predict_split(run.model, split)) for name, split in data.items()}
+    assert run.task == chosen["val"]
+    assert run.task not in (chosen["train"], chosen["test"], PruningMask())
+    assert run.record["calibration"] == {"threshold": run.task.threshold}  # type: ignore[attr-defined]
+    val = {
+        threshold: evaluate(run.model, zoo, PruningMask(threshold), split="val")["accuracy"]
+        for threshold in (-3, -2, -1, 0, 1)
+    }
+    assert run.record["val"]["accuracy"] >= max(val.values())
+    assert run.record["test"]["accuracy"] == pytest.approx(evaluate(run.model, zoo, chosen["val"])["accuracy"])
+    assert train(zoo, PruningMask(), small(zoo, PruningMask()), QUICK, tmp_path / "run", device="cpu").task == run.task
+
+
+def test_runs_of_earlier_versions_open_and_malformed_ones_do_not(zoo: Zoo, tmp_path: Path) -> None:
+    task = AccuracyPrediction()
+    train(zoo, task, small(zoo, task), dataclasses.replace(QUICK, epochs=1), tmp_path, device="cpu")
+    path = tmp_path / "run.json"
+    record = json.loads(path.read_text())
+    assert record.pop("calibration") == {}
+    path.write_text(json.dumps(record))
+    assert open_run(tmp_path).task == task
+    for bad in ({"threshold": 1}, [1], "x", 3, None):
+        path.write_text(json.dumps({**record, "calibration": bad}))
+        with pytest.raises(DataError, match="malformed calibration"):
+            open_run(tmp_path)
+    path.write_text(
+        json.dumps({**record, "asked": {**record["asked"], "task": "pruning-mask"}, "calibration": {"threshold": "x"}})
+    )
+    with pytest.raises(DataError, match="malformed calibration"):
+        open_run(tmp_path)
+
+
+def test_an_interrupted_run_ends_with_the_same_threshold(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, step, count = PruningMask(), TrainingModule.training_step, 0
+    whole = train(zoo, task, small(zoo, task), QUICK, tmp_path / "whole", device="cpu")
+
+    def counted(self, batch, index):  # type: ignore[no-untyped-def]
+        nonlocal count
+        count += 1
+        if count == 5:  # in the second epoch of three steps each
+            raise RuntimeError("killed")
+        return step(self, batch, index)
+
+    monkeypatch.setattr(TrainingModule, "training_step", counted)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(zoo, task, small(zoo, task), QUICK, tmp_path / "cut", device="cpu")
+    resumed = train(zoo, task, small(zoo, task), QUICK, tmp_path / "cut", device="cpu")
+    for key in ("val", "test", "calibration"):
+        assert resumed.record[key] == whole.record[key]
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_zoo_of_equal_targets_can_be_trained_on(value: float, tmp_path: Path) -> None:
+    zoo, config = FakeZoo(val=1, classifiers=True), dataclasses.replace(QUICK, epochs=1)
+    zoo.columns["accuracy"].fill_(value)
+    for mask in zoo._masks:
+        mask.fill_(bool(value))
+    for task in (AccuracyPrediction(), PruningMask()):
+        run = train(zoo, task, small(zoo, task), config, tmp_path / task.name, device="cpu")
+        scores = torch.tensor([*run.record["val"].values(), *run.record["test"].values()])
+        assert bool(scores.isfinite().all())
+
+
+def test_half_precision_is_kept_until_a_batch_is_drawn() -> None:
+    class Half(FakeZoo):
+        dtype = torch.float16  # type: ignore[assignment]
+
+        def population(self, rows, *, stored=False):  # type: ignore[no-untyped-def]
+            kans = super().population(rows).to(torch.float16)
+            return kans if stored else kans.to(torch.float32)
+
+    zoo, size = Half(classifiers=True), 2 * 60 * FakeZoo().spec.num_parameters
+    options = {"memory_limit": size, "augment": ("permutation",)}
+    data = GraphDataset(zoo, "train", PruningMask(), FeatureConfig(), **options)  # type: ignore[arg-type]
+    assert data.population is not None
+    assert data.population.layers[0].coef.dtype == torch.float16
+    lazy = GraphDataset(zoo, "train", PruningMask(), FeatureConfig(), **{**options, "memory_limit": size - 1})  # type: ignore[arg-type]
+    assert lazy.population is None
+    for (a, y), (b, z) in zip(
+        graph_loader(data, 25, shuffle_seed=0), graph_loader(lazy, 25, shuffle_seed=0), strict=True
+    ):
+        assert torch.equal(y, z)
+        for one, other in zip(a.edges, b.edges, strict=True):
+            assert one.dtype == torch.float32
+            assert torch.equal(one, other)
+    assert data.statistics().edge_mean.dtype == torch.float32
