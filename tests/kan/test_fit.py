@@ -62,6 +62,7 @@ def test_kernel_equals_torch_on_images_that_are_mostly_zero(widths: tuple[int, .
     for config in (
         FitConfig(steps=6, batch_size=50, adapt_grid=False, loss=loss),
         FitConfig(steps=6, batch_size=50, grid_update_until=4, grid_updates=2, loss=loss),
+        FitConfig(steps=6, batch_size=50, grid_update_until=4, grid_updates=2, loss=loss, rcond=1e-2),
     ):
         fast, slow = (fit_population(spec, x, targets, torch.arange(3), config, engine=e) for e in ("kernel", "torch"))
         assert (fast.population(x) - slow.population(x)).abs().mean() < 5e-3
@@ -159,8 +160,9 @@ def test_schedules() -> None:
 
 
 def test_json_round_trip_and_bad_values() -> None:
-    config = FitConfig(steps=7, schedule="constant")
-    assert FitConfig.from_dict(config.to_dict()) == config
+    for config in (FitConfig(steps=7, schedule="constant"), FitConfig(rcond=1e-4)):
+        assert FitConfig.from_dict(config.to_dict()) == config
+    assert "rcond" not in FitConfig().to_dict()
     for bad in (
         {"steps": -1},
         {"steps": 1.5},
@@ -168,6 +170,7 @@ def test_json_round_trip_and_bad_values() -> None:
         {"schedule": "x"},
         {"loss": "x"},
         {"grid_eps": 2},
+        {"rcond": 0.0},
         {"nope": 1},
     ):
         with pytest.raises(DataError):

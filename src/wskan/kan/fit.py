@@ -36,6 +36,7 @@ class FitConfig:
         grid_eps: see :func:`wskan.kan.adapt_grid`.
         grid_updates: number of grid updates (pykan's ``grid_update_num``).
         grid_update_until: they are spread over this many first steps (pykan's ``stop_grid_update_step``).
+        rcond: see :func:`wskan.kan.adapt_grid`.
 
     Raises:
         DataError: a value is out of range.
@@ -50,6 +51,7 @@ class FitConfig:
     grid_eps: float = 0.02
     grid_updates: int = 10
     grid_update_until: int = 50
+    rcond: float | None = None
 
     def __post_init__(self) -> None:
         for name, value, low in (
@@ -64,6 +66,8 @@ class FitConfig:
             raise DataError(f"FitConfig: unknown schedule {self.schedule!r} or loss {self.loss!r}")
         if not 0 < self.lr < 1e3 or not 0 <= self.grid_eps <= 1:
             raise DataError(f"FitConfig: lr {self.lr} must be positive and grid_eps {self.grid_eps} in [0, 1]")
+        if self.rcond is not None and not 0 < self.rcond < 1:
+            raise DataError(f"FitConfig: rcond must be between 0 and 1, or none, got {self.rcond!r}")
 
     def rates(self) -> list[float]:
         """The learning rate of every step."""
@@ -82,7 +86,10 @@ class FitConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, the inverse of :meth:`from_dict`."""
-        return dataclasses.asdict(self)
+        data = dataclasses.asdict(self)
+        if self.rcond is None:  # absent: the digests of older recipes stay
+            del data["rcond"]
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FitConfig:

@@ -73,7 +73,7 @@ def _fit(
         x, y = inputs[rows if inputs.shape[0] > 1 else torch.zeros_like(rows), index], targets[rows, index]
         if step in updates:
             with torch.no_grad():
-                population = _write_back(population, adapt_grid(population, x, config.grid_eps))
+                population = _write_back(population, adapt_grid(population, x, config.grid_eps, config.rcond))
         if optimizer is None:  # after the first grid update, so that the tensors it owns are the final ones
             population = Population(population.spec, [_trainable(layer) for layer in population.layers])
             parameters = [getattr(layer, name) for layer in population.layers for name in TRAINED]

@@ -42,6 +42,7 @@ class _Training(ctypes.Structure):
         ("input_stride", ctypes.c_int64),
         *((name, _Pointer) for name in ("targets", "labels", "seeds", "rates", "adapt")),
         ("grid_eps", ctypes.c_float),
+        ("rcond", ctypes.c_float),
         ("losses", _Pointer),
     ]
 
@@ -98,6 +99,7 @@ def fit(
         rates=rates.ctypes.data,
         adapt=adapt.ctypes.data,
         grid_eps=config.grid_eps,
+        rcond=config.rcond or 0.0,
         losses=losses.data_ptr(),
     )
     _run("wskan_fit", problem, population, progress)

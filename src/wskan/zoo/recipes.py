@@ -59,7 +59,8 @@ def _classifiers(name: str, pixels: int, counts: tuple[int, int, int]) -> Recipe
         name=f"{name}-classifier",
         dataset=name,
         spec=KANSpec(widths=(pixels, 32, 32, 10), grid=5, degree=3),
-        fit=FitConfig(steps=100, batch_size=128, lr=0.01, schedule="constant", loss="cross_entropy"),
+        # without a cut-off, pixels that are nearly always zero get coefficients of up to a hundred thousand (docs/decisions.md)
+        fit=FitConfig(steps=100, batch_size=128, lr=0.01, schedule="constant", loss="cross_entropy", rcond=1e-4),
         **dict(zip(("train", "val", "test"), counts, strict=True)),
         shard_size=64,
         classifier=Classifier(),

@@ -11,7 +11,7 @@ namespace {
 // grid), coefficients refitted to the old spline by least squares. Both splines are linear in their coefficients, so the refit is one C x C matrix
 // T = argmin |A_new T - A_old| for all outputs of the neuron.
 template <int K>
-bool LayerState<K>::adapt(float eps) {
+bool LayerState<K>::adapt(float eps, double rcond) {
   std::vector<float> x(B), old_value(size_t(B + 1) * R);
   std::vector<int> old_row(B + 1);
   std::vector<double> gram(C * C), cross(C * C);
@@ -45,7 +45,7 @@ bool LayerState<K>::adapt(float eps) {
         }
       }
     });
-    solve(gram, cross);
+    solve(gram, cross, rcond > 0 ? rcond : double(std::numeric_limits<float>::epsilon()) * std::max(B, C));
     std::memcpy(before.data(), coef + size_t(p) * C * OP, size_t(C) * OP * sizeof(float));
     float* after = coef + size_t(p) * C * OP;
     std::memset(after, 0, size_t(C) * OP * sizeof(float));
@@ -84,16 +84,17 @@ void LayerState<K>::place(int p, const std::vector<float>& x, float eps) {
   }
 }
 
-// cross <- pinv(gram) cross: Cholesky where gram is well conditioned, else its eigenvectors with LAPACK's cut-off for single precision.
+// cross <- pinv(gram) cross: Cholesky where gram is well conditioned, else its eigenvectors, those below the cut-off (of singular values of A_new) left out.
 template <int K>
-void LayerState<K>::solve(std::vector<double>& gram, std::vector<double>& cross) const {
+void LayerState<K>::solve(std::vector<double>& gram, std::vector<double>& cross, double cutoff) const {
   std::vector<double> a = gram;
   double largest = 0;
   for (int i = 0; i < C; ++i) largest = std::max(largest, a[i * C + i]);
   bool good = largest > 0;
+  const double well = std::max(1e-8, 1e4 * cutoff * cutoff);
   for (int j = 0; j < C && good; ++j) {
     for (int k = std::max(0, j - K); k < j; ++k) a[j * C + j] -= a[j * C + k] * a[j * C + k];
-    good = a[j * C + j] > 1e-8 * largest;
+    good = a[j * C + j] > well * largest;
     if (!good) break;
     a[j * C + j] = std::sqrt(a[j * C + j]);
     for (int i = j + 1; i <= std::min(C - 1, j + K); ++i) {  // gram is banded
@@ -101,7 +102,7 @@ void LayerState<K>::solve(std::vector<double>& gram, std::vector<double>& cross)
       a[i * C + j] /= a[j * C + j];
     }
   }
-  if (!good) return pseudo_solve(gram, cross);
+  if (!good) return pseudo_solve(gram, cross, cutoff);
   for (int i = 0; i < C; ++i) {
     for (int k = std::max(0, i - K); k < i; ++k)
       for (int j = 0; j < C; ++j) cross[i * C + j] -= a[i * C + k] * cross[k * C + j];
@@ -115,7 +116,7 @@ void LayerState<K>::solve(std::vector<double>& gram, std::vector<double>& cross)
 }
 
 template <int K>
-void LayerState<K>::pseudo_solve(std::vector<double>& a, std::vector<double>& cross) const {
+void LayerState<K>::pseudo_solve(std::vector<double>& a, std::vector<double>& cross, double cutoff) const {
   std::vector<double> vectors(C * C, 0.0), result(C * C, 0.0);  // eigenvectors as rows
   for (int i = 0; i < C; ++i) vectors[i * C + i] = 1;
   for (int sweep = 0; sweep < 30; ++sweep) {  // cyclic Jacobi
@@ -142,7 +143,6 @@ void LayerState<K>::pseudo_solve(std::vector<double>& a, std::vector<double>& cr
   }
   double largest = 0;
   for (int i = 0; i < C; ++i) largest = std::max(largest, a[i * C + i]);
-  const double cutoff = double(std::numeric_limits<float>::epsilon()) * std::max(B, C);
   for (int e = 0; e < C; ++e) {
     if (!(a[e * C + e] > cutoff * cutoff * largest)) continue;
     for (int j = 0; j < C; ++j) {

@@ -21,7 +21,7 @@ struct Training {  // everything the KANs have in common
   const uint64_t* seeds;
   const float* rates;    // learning rate of each step
   const uint8_t* adapt;  // whether a step begins with a grid update
-  float grid_eps;
+  float grid_eps, rcond;  // rcond 0: of single precision
   double* losses;
 };
 
@@ -45,7 +45,7 @@ class Trainer : Network<K> {
       gather(inputs, order.data());
       if (P.adapt[step])
         for (int l = 0; l < P.kans.layers && good; ++l) {
-          good = layers[l].adapt(P.grid_eps);
+          good = layers[l].adapt(P.grid_eps, P.rcond);
           if (l + 1 < P.kans.layers) advance(l);
         }
       forward();
