@@ -5,6 +5,7 @@ import pytest
 
 from wskan.errors import DataError
 from wskan.experiments import EXPERIMENTS, METHODS, Cell, Table
+from wskan.experiments.draw import draw_tables
 from wskan.experiments.table import paper_cell
 
 
@@ -47,32 +48,56 @@ def test_parameters_stand_beside_the_result() -> None:
 def test_tables_gather_what_was_measured_apart(tmp_path: Path) -> None:
     first = make({("a", "x"): Cell(values=(1.0, 2.0), paper=(3.0, 0.1), facts={"rate": 0.1})}, notes=["one"])
     second = make({("a", "y"): Cell(values=(5.0,)), ("b", "x"): Cell(values=(4.0,))}, notes=["two"])
-    both = second.gather(json.loads(json.dumps(first.to_dict())))
+    both = second.gather(Table.from_dict(json.loads(json.dumps(first.to_dict()))))
     assert list(both.columns) == ["x", "y"]
     assert both.cells["a", "x"] == first.cells["a", "x"]
     assert both.cells["b", "x"].mean == 4
     assert set(both.notes) == {"one", "two"}
-    again = make({("a", "x"): Cell(values=(9.0,))}).gather(first.to_dict())
+    again = make({("a", "x"): Cell(values=(9.0,))}).gather(first)
     assert again.cells["a", "x"].mean == 9, "what is measured anew counts"
-    both.draw(tmp_path / "bars.png")
+    draw_tables([both], tmp_path / "bars.png")
     lines = make(
         {("a", "10"): Cell(values=(1.0,)), ("b", "20"): Cell(values=(2.0,), paper=(1.0, 0.1))}, kind="lines", log=True
     )
-    lines.draw(tmp_path / "lines.png")
+    draw_tables([lines, both], tmp_path / "lines.png")
     assert all((tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in ("bars", "lines"))
 
 
-@pytest.mark.parametrize("earlier", [{}, {"cells": 3}, {"cells": {"x": {"a": {"values": ["much"], "paper": None}}}}])
+@pytest.mark.parametrize(
+    "earlier", [{"labels": {}}, {"cells": 3}, {"cells": {"x": {"a": {"values": ["much"], "paper": None}}}}]
+)
 def test_anything_else_is_refused(earlier: dict[str, object]) -> None:
     with pytest.raises(DataError, match="not a table"):
-        make({("a", "x"): Cell(values=(1.0,))}).gather(earlier)
+        Table.from_dict({**make({}).to_dict(), **earlier})
+
+
+def test_a_table_goes_through_json() -> None:
+    table = make({("a", "1"): Cell(values=(1.0, 2.0), paper=(3.0, 0.1), facts={"rate": 0.1})}, kind="lines", log=True, axis="x", groups={"a": "g", "b": "g"}, decimals=2, notes=["n"])  # fmt: skip
+    assert Table.from_dict(json.loads(json.dumps(table.to_dict()))) == table
 
 
 def test_the_papers_figures() -> None:
+    assert paper_cell("table3_accuracy_prediction_mse_x1e3", "deepsets", "mnist") == (3.29, 0.12)
+    assert paper_cell("table4_pruning_mask_roc_auc", "ws_kan", "fashion-mnist") == (99.72, 0.02)
+    assert paper_cell("table10_ablation_pruning_auc", "no_bidir", "kmnist") == (97.11, 0.37)
     assert paper_cell("table1_inr_classification_accuracy", "ws_kan", "mnist") == (94.3, 0.5)
     assert paper_cell("table1_inr_classification_accuracy", "mlp_align", "cifar10") == (30.0, 0.2)
     assert paper_cell("table2_ood_width_accuracy", "fashion-mnist", "h=96") == (82.2, 0.7)
     assert paper_cell("table6_ablation_inr_accuracy", "no_bidir", "cifar10") == (10.0, 0.1)
     assert paper_cell("table1_inr_classification_accuracy", "ws_kan", "digits") is None
+    assert paper_cell("figure5c_prune_seconds_per_kan", "oracle", "mnist") == (7.2, 0.0)
+    assert paper_cell("", "ws_kan", "mnist") is None
     assert all(paper_cell("table1_inr_classification_accuracy", row, "mnist") for row in list(METHODS)[:7])
-    assert set(EXPERIMENTS) == {"table1", "table2", "table6", "table11", "figure8"}
+    assert set(EXPERIMENTS) == {
+        "table1",
+        "table2",
+        "table3",
+        "table4",
+        "table6",
+        "table7",
+        "table9",
+        "table11",
+        "figure5",
+        "figure8",
+        "figure9",
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -14,6 +15,7 @@ from wskan.experiments.workspace import Workspace, cores
 from wskan.graph import kan_graph
 from wskan.kan import FitConfig, Population, fit_population
 from wskan.models import build_model
+from wskan.tasks.output import flat
 from wskan.zoo import Recipe, open_zoo
 
 GRAPHS = 32  # of a timed step, at most
@@ -62,13 +64,13 @@ def estimate(workspace: Workspace, plans: Sequence[Plan], recipes: Sequence[Reci
     kan_seconds = sum(len(recipe) * _seconds_a_kan(recipe) for recipe in unbuilt)
     torch.set_num_threads(workspace.threads)
     try:
-        kinds: dict[tuple[str, str], float] = {}
+        kinds: dict[tuple[Any, ...], float] = {}
         for plan in missing:
-            if (kind := (plan.dataset, plan.method)) not in kinds:
+            if (kind := _kind(plan)) not in kinds:
                 kinds[kind] = _seconds_a_graph(plan, device)
     finally:
         torch.set_num_threads(threads)
-    runs = {plan: kinds[plan.dataset, plan.method] * _graphs(plan) for plan in missing}
+    runs = {plan: kinds[_kind(plan)] * _graphs(plan) for plan in missing}
     return Cost(
         kans=sum(map(len, unbuilt)),
         kan_seconds=kan_seconds,
@@ -101,12 +103,19 @@ def _seconds_a_kan(recipe: Recipe) -> float:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.rand(1024, spec.widths[0], generator=generator) * 2 - 1
     targets = torch.rand(size, 1024, spec.widths[-1], generator=generator)
+    if recipe.classifier is not None:
+        targets = targets.argmax(-1)
 
     def fit(config: FitConfig) -> None:
         fit_population(spec, inputs, targets, torch.arange(size), config)
 
     fit(dataclasses.replace(config, steps=1))  # compiles the kernel
     return _time(lambda: fit(config)) / size * recipe.fit.steps / steps
+
+
+def _kind(plan: Plan) -> tuple[Any, ...]:
+    """Runs that take as long as each other."""
+    return plan.dataset, plan.method, plan.problem, plan.hidden, plan.num_layers
 
 
 def _graphs(plan: Plan) -> float:
@@ -124,7 +133,7 @@ def _seconds_a_graph(plan: Plan, device: str) -> float:
         optimizer.zero_grad()
         with torch.autocast(device, torch.bfloat16, enabled=plan.training.precision == "bf16"):
             output = model(graph)
-        output.float().square().mean().backward()
+        flat(output).square().mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if device == "cuda":
             torch.cuda.synchronize()

@@ -1,13 +1,17 @@
-"""What an experiment is, and how methods are compared: learning rate chosen on validation, test score of all seeds."""
+"""What an experiment is, and how methods are compared: hyperparameters chosen on validation, test score of all seeds."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from wskan.errors import DataError
+from wskan.experiments.classifier_scale import Problem
+from wskan.experiments.draw import draw_tables
 from wskan.experiments.plan import Plan
 from wskan.experiments.scale import Scale
 from wskan.experiments.table import Cell, Table
@@ -41,8 +45,14 @@ class Request:
         if unknown := sorted(set(self.datasets) - set(IMAGE_SETS)):
             raise DataError(f"no images {unknown}; there are {', '.join(IMAGE_SETS)}")
 
-    def plans(self, dataset: str, method: str, samples: int | None = None) -> list[Plan]:
-        """Every learning rate with every seed; sine waves have one rate (C.1.2). The SetTransformer only where the scale can afford it."""
+    def plans(self, dataset: str, method: str, samples: int | None = None, problem: Problem = "inr") -> list[Plan]:
+        """Every choice of hyperparameters with every seed; sine waves have one (C.1.2). The SetTransformer only where the scale can afford it."""
+        if problem != "inr":
+            search = self.scale.classifiers.search(problem)
+            return [
+                Plan(scale=self.scale, dataset=dataset, method=method, rate=rate, seed=seed, problem=problem, hidden=hidden, num_layers=layers)
+                for hidden, layers, rate, seed in itertools.product(search.hidden, search.num_layers, search.rates, self.seeds)
+            ]  # fmt: skip
         seeds, limits = self.seeds, self.scale.set_transformer
         rates = (self.scale.waves.lr,) if dataset == "sine" else self.scale.rates
         if method == "set_transformer" and limits is not None:
@@ -55,6 +65,25 @@ class Request:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What an experiment shows.
+
+    Args:
+        tables: at least one; of the data sets asked for.
+        runs: records of the runs in them.
+        data: by data set, what a picture needs beside the tables.
+        draw: makes the picture of all tables and data gathered so far, where groups of bars or lines are not what it shows.
+    """
+
+    tables: tuple[Table, ...]
+    runs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    data: dict[str, Any] = dataclasses.field(default_factory=dict)
+    draw: Callable[[Sequence[Table], Mapping[str, Any], Path], None] = lambda tables, data, path: draw_tables(
+        tables, path
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
     """A table or a figure of the paper.
 
@@ -62,41 +91,55 @@ class Experiment:
         name: as the command line calls it.
         plans: the runs that it needs.
         recipes: the zoos that it needs beside those of its runs.
-        table: what it shows, once all of them are there, and the records of its runs.
+        find: what it shows, once all of them are there.
         times: whether it takes times, which belong to a machine.
+        classifiers: whether it is about zoos of classifiers.
     """
 
     name: str
     plans: Callable[[Request], list[Plan]]
-    table: Callable[[Workspace, Request], tuple[Table, dict[str, Any]]]
+    find: Callable[[Workspace, Request], Findings]
     recipes: Callable[[Request], list[Recipe]] = lambda request: []
     times: bool = False
+    classifiers: bool = False
+
+    def datasets(self, scale: Scale) -> tuple[str, ...]:
+        """All of a scale."""
+        return scale.classifiers.datasets if self.classifiers else scale.datasets
 
 
-def best_rate(workspace: Workspace, plans: Sequence[Plan]) -> list[tuple[Plan, Run]]:
-    """The runs of the learning rate with the best mean score on the validation split. Test scores are not looked at."""
-    by_rate: dict[float, list[tuple[Plan, Run]]] = {}
+def best_choice(workspace: Workspace, plans: Sequence[Plan]) -> list[tuple[Plan, Run]]:
+    """The runs of the hyperparameters with the best mean score on the validation split. Test scores are not looked at."""
+    by_choice: dict[tuple[Any, ...], list[tuple[Plan, Run]]] = {}
     for plan in plans:
-        by_rate.setdefault(plan.rate, []).append((plan, workspace.open(plan)))
+        by_choice.setdefault((plan.rate, plan.hidden, plan.num_layers), []).append((plan, workspace.open(plan)))
     task = plans[0].task
 
-    def score(rate: float) -> float:
-        value = statistics.fmean(run.record["val"][task.monitor] for _, run in by_rate[rate])
+    def score(choice: tuple[Any, ...]) -> float:
+        value = statistics.fmean(run.record["val"][task.monitor] for _, run in by_choice[choice])
         return value if task.mode == "max" else -value
 
-    return by_rate[max(by_rate, key=score)]
+    return by_choice[max(by_choice, key=score)]
 
 
-def measured(workspace: Workspace, plans: Sequence[Plan], paper: tuple[float, float] | None) -> Cell:
-    """Test scores of the best learning rate."""
-    chosen = best_rate(workspace, plans)
-    metric = chosen[0][0].task.monitor
+def measured(
+    workspace: Workspace,
+    plans: Sequence[Plan],
+    paper: tuple[float, float] | None,
+    metric: str | None = None,
+    factor: float = 1.0,
+) -> Cell:
+    """Test scores of the best hyperparameters, by the metric that chose them or by another, times a factor."""
+    chosen = best_choice(workspace, plans)
+    first, metric = chosen[0][0], metric or chosen[0][0].task.monitor
+    size = {name: value for name in ("hidden", "num_layers") if (value := getattr(first, name)) is not None}
     return Cell(
-        values=tuple(run.record["test"][metric] for _, run in chosen),
+        values=tuple(factor * run.record["test"][metric] for _, run in chosen),
         paper=paper,
         facts={
-            "rate": chosen[0][0].rate,
-            "val": [run.record["val"][metric] for _, run in chosen],
+            "rate": first.rate,
+            **size,
+            "val": [factor * run.record["val"][metric] for _, run in chosen],
             "parameters": chosen[0][1].record["parameters"],
             "train_seconds": [run.record["train_seconds"] for _, run in chosen],
             "seeds": [plan.seed for plan, _ in chosen],

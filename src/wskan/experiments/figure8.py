@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from wskan.experiments.experiment import Experiment, Request, measured, run_records
+from wskan.experiments.experiment import Experiment, Findings, Request, measured, run_records
 from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan
 from wskan.experiments.table import Table
@@ -17,7 +15,7 @@ def plans(request: Request) -> list[Plan]:
     return [p for n in request.scale.samples for method in BASELINES for p in request.plans("sine", method, n)]
 
 
-def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]]:
+def find(workspace: Workspace, request: Request) -> Findings:
     """Mean squared errors of the frequencies on the test KANs."""
     scale = request.scale
     cells = {
@@ -44,7 +42,7 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
         log=True,
         axis="number of training KANs",
     )
-    return made, run_records(workspace, plans(request))
+    return Findings(tables=(made,), runs=run_records(workspace, plans(request)))
 
 
-figure8 = Experiment(name="figure8", plans=plans, table=table)
+figure8 = Experiment(name="figure8", plans=plans, find=find)

@@ -7,6 +7,7 @@ import hashlib
 import json
 from typing import Any
 
+from wskan.experiments.classifier_scale import TASKS, Problem
 from wskan.experiments.methods import METHODS
 from wskan.experiments.scale import Scale
 from wskan.graph import FeatureConfig
@@ -26,6 +27,8 @@ class Plan:
         rate: learning rate.
         seed: of the run.
         samples: training KANs, if not all.
+        problem: what is learned: from which representation, or which accuracy, or which mask.
+        hidden, num_layers: of the model, if not those of the scale.
     """
 
     scale: Scale
@@ -34,16 +37,19 @@ class Plan:
     rate: float
     seed: int
     samples: int | None = None
+    problem: Problem = "inr"
+    hidden: int | None = None
+    num_layers: int | None = None
 
     @property
     def recipe(self) -> Recipe:
         """Of the zoo."""
-        return self.scale.recipe(self.dataset)
+        return (self.scale if self.problem == "inr" else self.scale.classifiers).recipe(self.dataset)
 
     @property
     def task(self) -> Task:
         """What is learned."""
-        return get_task("frequency-regression" if self.dataset == "sine" else "inr-classification")
+        return get_task("frequency-regression" if self.dataset == "sine" else TASKS[self.problem])
 
     @property
     def features(self) -> FeatureConfig:
@@ -62,8 +68,9 @@ class Plan:
             widths=spec.widths,
             edge_dim=self.features.edge_dim(spec),
             out_dim=self.task.out_dim,
-            hidden=scale.hidden,
-            num_layers=scale.num_layers,
+            readout=self.task.readout,
+            hidden=self.hidden or scale.hidden,
+            num_layers=self.num_layers or scale.num_layers,
             dropout=scale.dropout,
             **options,
         )
@@ -72,6 +79,8 @@ class Plan:
     def training(self) -> TrainConfig:
         """How it is trained."""
         base = self.scale.waves if self.dataset == "sine" else self.scale.training
+        if self.problem != "inr":
+            base = self.scale.classifiers.search(self.problem).training
         return dataclasses.replace(base, lr=self.rate, seed=self.seed, augment=METHODS[self.method].augment)
 
     @property
@@ -98,11 +107,18 @@ class Plan:
         everything = {**self.asked, "recipe": self.recipe.digest, "aligned": aligned}
         digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:8]
         samples = f"-n{self.samples}" if self.samples else ""
-        return f"{self.dataset}/{self.method}{samples}-lr{self.rate:g}-seed{self.seed}-{digest}"
+        kind = "" if self.problem == "inr" else f"-{self.problem}"
+        return f"{self.dataset}{kind}/{self.method}{samples}-lr{self.rate:g}-seed{self.seed}-{digest}"
 
     def __str__(self) -> str:
         samples = f", {self.samples} KANs" if self.samples else ""
-        return f"{METHODS[self.method].label} on {self.dataset}{samples}, rate {self.rate:g}, seed {self.seed}"
+        kind = "" if self.problem == "inr" else f" {self.problem}"
+        size = "".join(
+            f", {name} {value}" for name, value in (("hidden", self.hidden), ("layers", self.num_layers)) if value
+        )
+        return (
+            f"{METHODS[self.method].label} on {self.dataset}{kind}{samples}, rate {self.rate:g}{size}, seed {self.seed}"
+        )
 
 
 def alignment(recipe: Recipe) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from wskan.errors import DataError
 from wskan.experiments.cost import duration, estimate
-from wskan.experiments.experiment import Experiment, Request
+from wskan.experiments.experiment import Experiment, Findings, Request
 from wskan.experiments.plan import Plan
 from wskan.experiments.table import Table
 from wskan.experiments.workspace import Workspace
@@ -26,7 +26,7 @@ from wskan.tasks import Run
 
 def reproduce(
     experiment: Experiment, request: Request, workspace: Workspace, out: Path, *, dry_run: bool = False
-) -> Table | None:
+) -> Findings | None:
     """Build the zoos that are missing, train the models that are missing, and write ``out/NAME/SCALE.json``, ``.md`` and ``.png``.
 
     Interrupted anywhere, the same call goes on from there. Data sets may be done one at a time: the result file gathers them.
@@ -53,32 +53,40 @@ def reproduce(
     earlier = _earlier(folder / f"{scale}.json", name, console)
     progress = _Progress(console, cost.runs, cost.jobs)
     workspace.train_all(plans, progress)
-    table, runs = experiment.table(workspace, request)
+    found = experiment.find(workspace, request)
     if earlier:
-        table, runs = table.gather(earlier["table"]), {**earlier.get("runs", {}), **runs}
-    used = {run for cell in table.cells.values() for run in cell.facts.get("runs", ())}
+        found = _gather(found, earlier)
+    used = {run for table in found.tables for cell in table.cells.values() for run in cell.facts.get("runs", ())}
     data = {
         **origin,
         "experiment": experiment.name,
         "scale": scale,
         "protocol": name,
         "seconds": round(time.perf_counter() - begin, 1),
-        "table": table.to_dict(),
-        "runs": {run: record for run, record in runs.items() if run in used},
+        "tables": [table.to_dict() for table in found.tables],
+        "data": found.data,
+        "runs": {run: record for run, record in found.runs.items() if run in used},
     }
+    text = "\n".join(table.to_markdown() for table in found.tables)
     write_atomically(folder / f"{scale}.json", lambda path: path.write_text(json.dumps(data, indent=1) + "\n"))
-    write_atomically(folder / f"{scale}.md", lambda path: path.write_text(table.to_markdown()))
-    table.draw(folder / f"{scale}.png")
-    console.print(_rich(table))
+    write_atomically(folder / f"{scale}.md", lambda path: path.write_text(text))
+    found.draw(found.tables, found.data, folder / f"{scale}.png")
+    for table in found.tables:
+        console.print(_rich(table))
     console.print(f"Written to {folder}/{scale}.json, .md and .png")
-    return table
+    return found
 
 
 def protocol(experiment: Experiment, request: Request, workspace: Workspace, machine: Mapping[str, Any]) -> str:
     """Eight hexadecimal digits that name how figures are measured; only those of one protocol stand in one table. Names of runs hash all their settings."""
     scale = request.scale
-    whole = dataclasses.replace(request, datasets=scale.datasets, seeds=scale.seeds)
-    settings: list[Any] = [dataclasses.asdict(scale), [plan.name for plan in experiment.plans(whole)]]
+    whole = dataclasses.replace(request, datasets=experiment.datasets(scale), seeds=scale.seeds)
+    sizes = dataclasses.asdict(scale)
+    classifiers = sizes.pop("classifiers")
+    settings: list[Any] = [
+        classifiers if experiment.classifiers else sizes,
+        [plan.name for plan in experiment.plans(whole)],
+    ]
     if experiment.times:
         settings.append([workspace.place, machine["processor"], machine["cores"]])
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
@@ -99,6 +107,19 @@ def _earlier(path: Path, name: str, console: Console) -> dict[str, Any] | None:
         console.print(f"{path} was measured with other settings (protocol {found}, now {name}): it will be replaced")
         return None
     return dict(data)
+
+
+def _gather(found: Findings, earlier: Mapping[str, Any]) -> Findings:
+    """With what was found before on other data sets."""
+    before = [Table.from_dict(data) for data in earlier.get("tables") or [earlier.get("table", {})]]
+    tables = {table.title: table for table in before}
+    gathered = [table.gather(tables.pop(table.title)) if table.title in tables else table for table in found.tables]
+    return dataclasses.replace(
+        found,
+        tables=(*gathered, *tables.values()),
+        runs={**earlier.get("runs", {}), **found.runs},
+        data={**earlier.get("data", {}), **found.data},
+    )
 
 
 class _Progress:

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, Literal
 
 from wskan.errors import DataError
+from wskan.experiments.classifier_scale import CLASSIFIER_SCALES, ClassifierScale
 from wskan.tasks import TrainConfig
 from wskan.zoo import Recipe, get_recipe
 
@@ -33,6 +34,7 @@ class Scale:
         seeds: of the runs.
         timing: training KANs, test KANs and epochs that table 11 measures.
         recipe_changes: what else is changed in a recipe, for tests.
+        classifiers: the same for zoos of classifiers.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Scale:
     seeds: tuple[int, ...] = (0, 1, 2)
     timing: tuple[int, int, int]
     recipe_changes: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    classifiers: ClassifierScale
 
     def recipe(self, dataset: str) -> Recipe:
         """Of the zoo of a data set.
@@ -96,6 +99,7 @@ SCALES: dict[str, Scale] = {
             seeds=(0, 1),
             timing=(32, 16, 2),
             recipe_changes={"fit": {"steps": 30}, "train": 48, "val": 16, "test": 16},
+            classifiers=CLASSIFIER_SCALES["smoke"],
         ),
         Scale(
             name="cpu",
@@ -108,6 +112,7 @@ SCALES: dict[str, Scale] = {
             training=_CPU,
             rates=(2e-3,),
             timing=(512, 512, 10),
+            classifiers=CLASSIFIER_SCALES["cpu"],
         ),
         Scale(
             name="paper",
@@ -119,6 +124,7 @@ SCALES: dict[str, Scale] = {
             training=_PAPER,
             rates=(1e-3, 1e-4),
             timing=(10_000, 10_000, 10),
+            classifiers=CLASSIFIER_SCALES["paper"],
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""A table of ours beside the paper's: as data, as Markdown, as a picture."""
+"""A table of ours beside the paper's: as data and as Markdown."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 import statistics
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
 from wskan.errors import DataError
-from wskan.pictures import new_figure, save_figure
+
+STYLE = ("kind", "log", "log_columns", "axis", "over", "decimals")  # fields that say how a table is shown
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,10 +51,11 @@ class Table:
         cells: by row and column.
         notes: what a reader has to know.
         kind: how it is drawn: ``"bars"`` in groups, or ``"lines"`` over columns that are numbers.
-        log: whether the axis is logarithmic.
+        log, log_columns: whether the axis of the figures, of the columns, is logarithmic.
         axis: what the columns are, for ``"lines"``.
         groups: group of each row whose figures may be compared; None if all may.
         over: what the mean is taken over.
+        decimals: of figures of 10 and more.
     """
 
     title: str
@@ -66,9 +67,11 @@ class Table:
     notes: Sequence[str] = ()
     kind: Literal["bars", "lines"] = "bars"
     log: bool = False
+    log_columns: bool = False
     axis: str = ""
     groups: Mapping[str, str] | None = None
     over: str = "seeds"
+    decimals: int = 1
 
     def first(self, column: str, group: str | None = None) -> str | None:
         """The best row of a column (of a group), by the mean."""
@@ -90,6 +93,7 @@ class Table:
             }
             cells[column][row] = {**numbers, "paper": cell.paper, **cell.facts}
         labels = {"rows": dict(self.rows), "columns": dict(self.columns)}
+        groups = None if self.groups is None else dict(self.groups)
         return {
             "title": self.title,
             "unit": self.unit,
@@ -97,32 +101,48 @@ class Table:
             "labels": labels,
             "cells": cells,
             "notes": list(self.notes),
+            "style": {name: getattr(self, name) for name in STYLE} | {"groups": groups},
         }
 
-    def gather(self, earlier: Mapping[str, Any]) -> Table:
-        """With the cells of an earlier table of the same protocol, as :meth:`to_dict` gave it, that this one has not: data sets may be done one at a time.
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Table:
+        """The inverse of :meth:`to_dict`.
 
         Raises:
             DataError: it is no such table.
         """
-        cells = dict(self.cells)
+        cells: dict[tuple[str, str], Cell] = {}
         try:
-            for column, rows in earlier["cells"].items():
-                for row, data in rows.items():
-                    facts = {
-                        name: value for name, value in data.items() if name not in ("mean", "std", "values", "paper")
-                    }
-                    paper = None if data["paper"] is None else (float(data["paper"][0]), float(data["paper"][1]))
-                    cells.setdefault(
-                        (row, column), Cell(values=tuple(map(float, data["values"])), paper=paper, facts=facts)
-                    )
-            notes = list(dict.fromkeys([*self.notes, *map(str, earlier["notes"])]))
-            labels = {axis: {**earlier["labels"][axis], **getattr(self, axis)} for axis in ("rows", "columns")}
+            for column, rows in data["cells"].items():
+                for row, cell in rows.items():
+                    facts = {n: value for n, value in cell.items() if n not in ("mean", "std", "values", "paper")}
+                    paper = None if cell["paper"] is None else (float(cell["paper"][0]), float(cell["paper"][1]))
+                    cells[row, column] = Cell(values=tuple(map(float, cell["values"])), paper=paper, facts=facts)
+            style = {name: value for name, value in data.get("style", {}).items() if name in (*STYLE, "groups")}
+            return cls(
+                title=str(data["title"]),
+                unit=str(data["unit"]),
+                better=data["better"],
+                rows=dict(data["labels"]["rows"]),
+                columns=dict(data["labels"]["columns"]),
+                cells=cells,
+                notes=list(map(str, data["notes"])),
+                **style,
+            )
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise DataError(f"not a table: {type(error).__name__} {error}") from error
-        order = [column for column in labels["columns"] if any(c == column for _, c in cells)]
-        columns = {column: labels["columns"][column] for column in order}
-        return dataclasses.replace(self, cells=cells, rows=labels["rows"], columns=columns, notes=notes)
+
+    def gather(self, earlier: Table) -> Table:
+        """With the cells of an earlier table of the same protocol that this one has not: data sets may be done one at a time."""
+        cells = {**earlier.cells, **self.cells}
+        columns = {**earlier.columns, **self.columns}
+        return dataclasses.replace(
+            self,
+            cells=cells,
+            rows={**earlier.rows, **self.rows},
+            columns={column: label for column, label in columns.items() if any(c == column for _, c in cells)},
+            notes=list(dict.fromkeys([*self.notes, *earlier.notes])),
+        )
 
     def to_markdown(self) -> str:
         """Ours first, the paper's in brackets; the best of each column in bold."""
@@ -152,59 +172,23 @@ class Table:
         cell = self.cells.get((row, column))
         if cell is None:
             return ""
-        ours = f"{cell.mean:.3g}" if cell.mean < 10 else f"{cell.mean:.1f}"
+        ours = f"{cell.mean:.3g}" if cell.mean < 10 else f"{cell.mean:.{self.decimals}f}"
         ours += f" ± {cell.std:.2g}" if len(cell.values) > 1 else " (one seed)" if len(self.cells) > 1 else ""
         ours = f"**{ours}**" if self._is_first(row, column) else ours
-        return ours if cell.paper is None else f"{ours} ({cell.paper[0]:g} ± {cell.paper[1]:g})"
+        if cell.paper is None:
+            return ours
+        mean, std = cell.paper
+        return f"{ours} ({mean:g}" + (f" ± {std:g})" if std else ")")
 
     def _is_first(self, row: str, column: str) -> bool:
         group = None if self.groups is None else self.groups[row]
         rivals = sum(self.groups is None or self.groups[other] == group for other in self.rows)
         return rivals > 1 and self.first(column, group) == row
 
-    def draw(self, path: Path) -> None:
-        """Ours in colour, the paper's in grey."""
-        figure = new_figure(max(5.0, 2.6 * len(self.columns)) + 2.2, 4.2)
-        axis = figure.subplots()
-        (self._bars if self.kind == "bars" else self._lines)(axis)
-        axis.set_ylabel(self.unit)
-        axis.set_title(self.title, fontsize=10)
-        if self.log:
-            axis.set_yscale("log")
-        else:
-            axis.set_ylim(bottom=0)
-        figure.legend(loc="outside right upper", fontsize=8, frameon=False)
-        save_figure(figure, path)
-
-    def _bars(self, axis: Any) -> None:
-        rows, width = list(self.rows), 0.8 / len(self.rows)
-        paper_shown = False
-        for number, row in enumerate(rows):
-            places = [(i, cell) for i, column in enumerate(self.columns) if (cell := self.cells.get((row, column)))]
-            x = [i - 0.4 + width * (number + 0.5) for i, _ in places]
-            axis.bar(x, [c.mean for _, c in places], width * 0.9, yerr=[c.std for _, c in places], label=self.rows[row])
-            known = [(at, cell.paper[0]) for at, (_, cell) in zip(x, places, strict=True) if cell.paper]
-            if known:
-                axis.scatter(*zip(*known, strict=True), marker="_", s=2600 * width / len(self.columns), color="black", label=None if paper_shown else "paper")  # fmt: skip
-                paper_shown = True
-        axis.set_xticks(range(len(self.columns)), list(self.columns.values()))
-
-    def _lines(self, axis: Any) -> None:
-        for number, row in enumerate(self.rows):
-            known = [(float(column), cell) for column in self.columns if (cell := self.cells.get((row, column)))]
-            color = f"C{number}"
-            x = [at for at, _ in known]
-            axis.errorbar(x, [c.mean for _, c in known], [c.std for _, c in known], marker="o", color=color, capsize=3, label=self.rows[row])  # fmt: skip
-            paper = [(at, *cell.paper) for at, cell in known if cell.paper]
-            if paper:
-                axis.errorbar(*zip(*paper, strict=True), linestyle=":", color=color, alpha=0.6, capsize=3, label=f"{self.rows[row]}, paper")  # fmt: skip
-        axis.set_xlabel(self.axis)
-        axis.set_xticks([float(column) for column in self.columns], list(self.columns))
-
 
 def paper_cell(table: str, row: str, column: str) -> tuple[float, float] | None:
-    """Mean and standard deviation in the paper, from ``paper.json``."""
-    data = json.loads(resources.files("wskan.experiments").joinpath("paper.json").read_text())[table]
+    """Mean and standard deviation (0 if it gives none) in the paper, from ``paper.json``; None if it has no such figure."""
+    data = json.loads(resources.files("wskan.experiments").joinpath("paper.json").read_text()).get(table, {})
     if row not in data or column not in data["columns"]:
         return None
     mean, std = data[row][data["columns"].index(column)]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from wskan.experiments.experiment import Experiment, Request
+from wskan.experiments.experiment import Experiment, Findings, Request
 from wskan.experiments.plan import Plan
 from wskan.experiments.scale import get_scale
 from wskan.experiments.table import Cell, Table, paper_cell
@@ -26,7 +25,7 @@ def plans(request: Request) -> list[Plan]:
     return []
 
 
-def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]]:
+def find(workspace: Workspace, request: Request) -> Findings:
     """The paper's WS-KAN (hidden 128, 4 layers, batches of 128), whatever the scale; fewer graphs are scaled to the paper's number."""
     train, test, epochs = request.scale.timing
     cells, paper = {}, get_scale("paper")
@@ -52,7 +51,7 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
             f"{epochs} epochs of {train:,} training and {test:,} test KANs, scaled to {PAPER_GRAPHS:,} of each. The paper does not name its hardware.",
         ],
     )
-    return made, {}
+    return Findings(tables=(made,))
 
 
 def _time(
@@ -96,6 +95,6 @@ table11 = Experiment(
     name="table11",
     plans=plans,
     recipes=lambda request: [request.scale.recipe(dataset) for dataset in request.datasets],
-    table=table,
+    find=find,
     times=True,
 )

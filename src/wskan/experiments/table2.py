@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from wskan.experiments.experiment import Experiment, Request, best_rate, run_records
+from wskan.experiments.experiment import Experiment, Findings, Request, best_choice, run_records
 from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan
 from wskan.experiments.table import Cell, Table, paper_cell
@@ -42,7 +40,7 @@ def recipes(request: Request) -> list[Recipe]:
     return [recipe for dataset in datasets(request) for recipe in columns(request, dataset).values()]
 
 
-def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]]:
+def find(workspace: Workspace, request: Request) -> Findings:
     """Test accuracy on KANs of other shapes, of the runs chosen on validation KANs of the shape they were trained on."""
     cells: dict[tuple[str, str], Cell] = {}
     labels: dict[str, str] = {}
@@ -51,7 +49,7 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
         for method in METHODS_2:
             row = f"{method} {dataset}"
             labels[row] = f"{METHODS[method].label}, {dataset}"
-            chosen = best_rate(workspace, request.plans(dataset, method))
+            chosen = best_choice(workspace, request.plans(dataset, method))
             for column, zoo in zoos.items():
                 values = tuple(
                     evaluate(run.model, zoo, plan.task, run.features, device=workspace.place)["accuracy"]
@@ -82,7 +80,7 @@ def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]
             *protocol_notes(request),
         ],
     )
-    return made, run_records(workspace, plans(request))
+    return Findings(tables=(made,), runs=run_records(workspace, plans(request)))
 
 
-table2 = Experiment(name="table2", plans=plans, recipes=recipes, table=table)
+table2 = Experiment(name="table2", plans=plans, recipes=recipes, find=find)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from wskan.experiments.experiment import Experiment, Request, measured, run_records
+from wskan.experiments.experiment import Experiment, Findings, Request, measured, run_records
 from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan
 from wskan.experiments.table import Table, paper_cell
@@ -21,7 +20,7 @@ def classification(name: str, title: str, methods: Sequence[str], paper: str) ->
     def plans(request: Request) -> list[Plan]:
         return [p for dataset in request.datasets for method in methods for p in request.plans(dataset, method)]
 
-    def table(workspace: Workspace, request: Request) -> tuple[Table, dict[str, Any]]:
+    def find(workspace: Workspace, request: Request) -> Findings:
         cells = {
             (method, dataset): measured(workspace, runs, paper_cell(paper, method, dataset))
             for dataset in request.datasets
@@ -42,9 +41,9 @@ def classification(name: str, title: str, methods: Sequence[str], paper: str) ->
             cells=cells,
             notes=[*notes, *data_notes(workspace, request)],
         )
-        return made, run_records(workspace, plans(request))
+        return Findings(tables=(made,), runs=run_records(workspace, plans(request)))
 
-    return Experiment(name=name, plans=plans, table=table)
+    return Experiment(name=name, plans=plans, find=find)
 
 
 def data_notes(workspace: Workspace, request: Request) -> list[str]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+import hashlib
+import json
 import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -21,13 +24,14 @@ from wskan.align import AlignedZoo, align_zoo
 from wskan.errors import DataError
 from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan, alignment
+from wskan.files import write_atomically
 from wskan.tasks import Device, Run, open_run, read_record, train
 from wskan.zoo import Recipe, Zoo, build_zoo
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """A folder with ``zoos/``, ``aligned/`` and ``runs/``. One experiment at a time may work in it.
+    """A folder with ``zoos/``, ``aligned/``, ``runs/`` and ``measured/``. One experiment at a time may work in it.
 
     Args:
         folder: created if absent.
@@ -87,13 +91,31 @@ class Workspace:
             raise DataError(f"{run.folder} holds a run with another {' and '.join(wrong)}; delete it")
         return run
 
+    def zoo_of(self, plan: Plan) -> Zoo:
+        """What a run sees."""
+        return self.aligned(plan.recipe) if METHODS[plan.method].aligned else self.zoo(plan.recipe)
+
     def train(self, plan: Plan, *, progress: bool = False) -> Run:
         """Train, go on with, or open a run."""
-        zoo = self.aligned(plan.recipe) if METHODS[plan.method].aligned else self.zoo(plan.recipe)
         return train(
-            zoo, plan.task, plan.model, plan.training, self.run_folder(plan),
+            self.zoo_of(plan), plan.task, plan.model, plan.training, self.run_folder(plan),
             features=plan.features, train_limit=plan.samples, device=self.device, progress=progress,
         )  # fmt: skip
+
+    def cached(self, key: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
+        """What ``compute`` returned for this key, or returns now: JSON types, kept in ``measured/``."""
+        name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+        path = self.folder / "measured" / f"{name}.json"
+        if path.exists():
+            try:
+                kept = json.loads(path.read_text())
+                if kept["key"] == json.loads(json.dumps(key)):
+                    return kept["value"]
+            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+                raise DataError(f"{path}: cannot be read ({error}); delete it") from error
+        text = json.dumps({"key": key, "value": compute()})
+        write_atomically(path, lambda to: to.write_text(text))
+        return json.loads(text)["value"]
 
     def missing(self, plans: Sequence[Plan]) -> list[Plan]:
         """Those that are not finished, each once."""

@@ -74,16 +74,19 @@ class Labels:
         split: ``[n]`` int64, index into ``SPLITS``.
         noise: ``[n]`` share of the labels that are permuted.
         note: what is unusual about the data; empty if nothing is.
+        test_inputs, test_labels: ``[M, pixels]`` and ``[M]``, what accuracies are measured on.
+        scored: ``[S, pixels]`` training images that the oracle sees.
     """
 
     inputs: Tensor
     split: Tensor
     noise: Tensor
     note: str
+    test_inputs: Tensor
+    test_labels: Tensor
+    scored: Tensor
     _labels: Tensor  # [N]
     _seeds: Tensor  # [n], of the permutations
-    _test: tuple[Tensor, Tensor]  # images and labels
-    _scored: Tensor  # training images for the oracle
     _config: Classifier
 
     def values(self, rows: range | Tensor) -> Tensor:
@@ -104,11 +107,11 @@ class Labels:
 
     def facts(self, rows: Tensor, result: FitResult) -> dict[str, Tensor]:
         """Columns for some fitted KANs: share of permuted labels, and accuracy on the test images, in [0, 1]."""
-        return {"noise": self.noise[rows], "accuracy": accuracy(result.population, *self._test)}
+        return {"noise": self.noise[rows], "accuracy": accuracy(result.population, self.test_inputs, self.test_labels)}
 
     def masks(self, population: Population) -> dict[str, Tensor]:
         """The oracle's, ``[n, n_l, n_{l+1}]`` uint8 of each layer."""
-        masks = oracle_masks(population, self._scored, self._config.threshold, self._config.score)
+        masks = oracle_masks(population, self.scored, self._config.threshold, self._config.score)
         return {f"{ORACLE}{index}": mask.to(torch.uint8) for index, mask in enumerate(masks)}
 
 
@@ -160,6 +163,19 @@ def load_targets(recipe: Recipe, root: Path | str | None = None, *, fetch: bool 
     )
 
 
+def load_labels(recipe: Recipe, root: Path | str | None = None) -> Labels:
+    """As :func:`load_targets`, for classifiers.
+
+    Raises:
+        DataError: the KANs are no classifiers, or see there.
+    """
+    if recipe.classifier is None:
+        raise DataError(f"the KANs of {recipe.name} are no classifiers")
+    labels = load_targets(recipe, root)
+    assert isinstance(labels, Labels)
+    return labels
+
+
 def load_signals(recipe: Recipe, root: Path | str | None = None) -> Signals:
     """As :func:`load_targets`, for KANs that represent something.
 
@@ -187,7 +203,16 @@ def _load_labels(recipe: Recipe, config: Classifier, split: Tensor, root: Path |
     seeds = derive_seed((zoo_seed + torch.arange(len(recipe))) & (2**63 - 1), 3)
     noise = (seeds.double() / 2**63 * config.noise).float()
     return Labels(
-        inputs, split, noise, train.note, train.labels, derive_seed(seeds, 4), (unseen, test.labels), scored, config
+        inputs=inputs,
+        split=split,
+        noise=noise,
+        note=train.note,
+        test_inputs=unseen,
+        test_labels=test.labels,
+        scored=scored,
+        _labels=train.labels,
+        _seeds=derive_seed(seeds, 4),
+        _config=config,
     )
 
 

@@ -1,0 +1,97 @@
+"""What pruning does to classifiers: accuracy and edges left, for masks of any origin (paper, section 5.3)."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wskan.experiments.plan import Plan
+from wskan.experiments.workspace import Workspace
+from wskan.graph import kan_graph
+from wskan.kan import Population, accuracy, edge_scores, oracle_masks
+from wskan.kan.edges import join_edges, split_edges
+from wskan.tasks import GraphDataset, PruningMask, Run, predict_split
+from wskan.zoo.targets import Labels
+
+SHARES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.15, 0.3, 1.0)  # of edges kept, of the trade-off
+TRADE_OFF_IMAGES = 2_000  # that its accuracies are measured on
+TIMED = 16  # KANs
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Patients:
+    """KANs to be pruned, and what they are tested on.
+
+    Attributes:
+        population: n KANs.
+        labels: images and labels.
+    """
+
+    population: Population
+    labels: Labels
+
+    def pruned(self, keep: Tensor, images: int | None = None) -> Tensor:
+        """Accuracies ``[n]`` in percent with the edges ``[n, E]`` that are to be kept, on all test images or the first so many."""
+        kans = self.population.prune(split_edges(keep, self.population.spec.widths))
+        return 100 * accuracy(kans, self.labels.test_inputs[:images], self.labels.test_labels[:images])
+
+    def effect(self, score: Tensor, threshold: float) -> dict[str, Any]:
+        """Of keeping the edges that score more than a threshold, ``[n, E]``, and of other thresholds that keep given shares of all edges, one for all KANs.
+
+        Returns:
+            ``accuracy`` and ``kept``, both in percent, of each KAN; ``trade_off``, mean accuracies by share kept.
+        """
+        keep = score > threshold
+        ordered = score.flatten().sort(descending=True).values
+        trade_off = {}
+        for share in SHARES:
+            least = ordered[min(len(ordered) - 1, round(share * len(ordered)) - 1)]
+            trade_off[f"{100 * share:g}"] = float(self.pruned(score >= least, TRADE_OFF_IMAGES).mean())
+        return {
+            "accuracy": self.pruned(keep).tolist(),
+            "kept": (100 * keep.float().mean(1)).tolist(),
+            "trade_off": trade_off,
+        }
+
+
+def oracle_effect(patients: Patients, threshold: float) -> dict[str, Any]:
+    """Of the oracle's scores, measured anew."""
+    return patients.effect(join_edges(edge_scores(patients.population, patients.labels.scored)), threshold)
+
+
+def run_effect(workspace: Workspace, plan: Plan, run: Run, labels: Labels, count: int) -> dict[str, Any]:
+    """Of what a run says of the first test KANs, as it sees them."""
+    assert isinstance(run.task, PruningMask)
+    zoo = workspace.zoo_of(plan)
+    dataset = GraphDataset(zoo, "test", run.task, run.features, device=workspace.place, limit=count)
+    logits, _ = predict_split(run.model, dataset)
+    return Patients(population=zoo.population(dataset.rows), labels=labels).effect(logits, run.task.threshold)
+
+
+def seconds_a_kan(patients: Patients, run: Run, device: str, bf16: bool) -> dict[str, float]:
+    """Of the oracle, on the CPU, and of a run's model, from KANs to logits, on a device."""
+    kans = patients.population[: min(TIMED, len(patients.population))]
+    model, there = run.model.to(device), kans.to(device)
+
+    def predict() -> None:
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16):
+            model(kan_graph(there, run.features))
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    times = {"oracle": _best(lambda: oracle_masks(kans, patients.labels.scored)), "ws_kan": _best(predict)}
+    return {name: seconds / len(kans) for name, seconds in times.items()}
+
+
+def _best(function: Callable[[], object], repeats: int = 3) -> float:
+    times = []
+    for _ in range(repeats + 1):
+        begin = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - begin)
+    return min(times[1:])

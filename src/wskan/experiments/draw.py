@@ -1,0 +1,70 @@
+"""Tables as pictures: ours in colour, the paper's in black."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wskan.experiments.table import Table
+from wskan.pictures import new_figure, save_figure
+
+
+def draw_tables(tables: Sequence[Table], path: Path, *, across: int = 3) -> None:
+    """One panel a table, so many side by side."""
+    wide = min(across, len(tables))
+    widths = [max(5.0, 2.6 * len(table.columns)) if table.kind == "bars" else 5.0 for table in tables[:wide]]
+    high = -(-len(tables) // wide)
+    figure = new_figure(sum(widths) + 2.2, 4.2 * high)
+    axes = figure.subplots(high, wide, squeeze=False, width_ratios=widths).flatten()
+    for axis, table in zip(axes, tables, strict=False):
+        draw_on(axis, table)
+    for axis in axes[len(tables) :]:
+        axis.set_visible(False)
+    entries: dict[str, Any] = {}
+    for axis in axes[: len(tables)]:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    figure.legend(entries.values(), entries.keys(), loc="outside right upper", fontsize=8, frameon=False)
+    save_figure(figure, path)
+
+
+def draw_on(axis: Any, table: Table) -> None:
+    """A table on axes of a figure."""
+    (_bars if table.kind == "bars" else _lines)(axis, table)
+    axis.set_ylabel(table.unit)
+    axis.set_title(table.title, fontsize=10)
+    if table.log:
+        axis.set_yscale("log")
+    elif axis.get_ylim()[0] > 0:
+        axis.set_ylim(bottom=0)
+
+
+def _bars(axis: Any, table: Table) -> None:
+    rows, width = list(table.rows), 0.8 / len(table.rows)
+    paper_shown = False
+    for number, row in enumerate(rows):
+        places = [(i, cell) for i, column in enumerate(table.columns) if (cell := table.cells.get((row, column)))]
+        x = [i - 0.4 + width * (number + 0.5) for i, _ in places]
+        axis.bar(x, [c.mean for _, c in places], width * 0.9, yerr=[c.std for _, c in places], label=table.rows[row])
+        known = [(at, cell.paper[0]) for at, (_, cell) in zip(x, places, strict=True) if cell.paper]
+        if known:
+            axis.scatter(*zip(*known, strict=True), marker="_", s=2600 * width / len(table.columns), color="black", label=None if paper_shown else "paper")  # fmt: skip
+            paper_shown = True
+    axis.set_xticks(range(len(table.columns)), list(table.columns.values()))
+
+
+def _lines(axis: Any, table: Table) -> None:
+    for number, row in enumerate(table.rows):
+        known = [(float(column), cell) for column in table.columns if (cell := table.cells.get((row, column)))]
+        color = f"C{number}"
+        x = [at for at, _ in known]
+        axis.errorbar(x, [c.mean for _, c in known], [c.std for _, c in known], marker="o", color=color, capsize=3, label=table.rows[row])  # fmt: skip
+        paper = [(at, *cell.paper) for at, cell in known if cell.paper]
+        if paper:
+            axis.errorbar(*zip(*paper, strict=True), linestyle=":", color=color, alpha=0.6, capsize=3, label=f"{table.rows[row]}, paper")  # fmt: skip
+    axis.set_xlabel(table.axis)
+    if table.log_columns:
+        axis.set_xscale("log")
+        axis.minorticks_off()
+    axis.set_xticks([float(column) for column in table.columns], list(table.columns.values()))

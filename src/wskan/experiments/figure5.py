@@ -1,0 +1,150 @@
+"""Figures 5, 12 and 13: what is left of classifiers that are pruned without data (paper, sections 5.3 and C.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+
+from wskan.experiments.downstream import SHARES, Patients, oracle_effect, run_effect, seconds_a_kan
+from wskan.experiments.draw import draw_tables
+from wskan.experiments.experiment import Experiment, Findings, Request, best_choice, run_records
+from wskan.experiments.figure9 import BIN_LABELS, binned
+from wskan.experiments.methods import METHODS
+from wskan.experiments.plan import Plan
+from wskan.experiments.table import Cell, Table, paper_cell
+from wskan.experiments.tables_3_4_7_9 import CLASSIFIER_METHODS, classifier_notes
+from wskan.experiments.workspace import Workspace
+from wskan.zoo.targets import load_labels
+
+FIGURES = {"mnist": "5", "fashion-mnist": "12", "kmnist": "13"}
+ROWS = {"original": "Original KAN", "oracle": "Oracle", "random": "Random"}
+LABELS = {**ROWS, **{method: METHODS[method].label for method in CLASSIFIER_METHODS}}
+GROUPS = {row: row if row in ROWS else "methods" for row in LABELS}  # the best of the methods is bold
+
+
+def plans(request: Request) -> list[Plan]:
+    """The runs of table 4."""
+    return [
+        p for dataset in request.datasets for method in CLASSIFIER_METHODS for p in _plans(request, dataset, method)
+    ]
+
+
+def _plans(request: Request, dataset: str, method: str) -> list[Plan]:
+    return request.plans(dataset, method, None, "pruning")
+
+
+def find(workspace: Workspace, request: Request) -> Findings:
+    """Four tables a data set: accuracy and edges kept by label noise, accuracy against edges kept, seconds."""
+    tables = [table for dataset in request.datasets for table in _tables(workspace, request, dataset)]
+    return Findings(
+        tables=tuple(tables),
+        runs=run_records(workspace, plans(request)),
+        draw=lambda tables, data, path: draw_tables(tables, path, across=4),
+    )
+
+
+def _tables(workspace: Workspace, request: Request, dataset: str) -> list[Table]:
+    recipe, count = request.scale.classifiers.recipe(dataset), request.scale.classifiers.shown
+    assert recipe.classifier is not None
+    zoo, labels = workspace.zoo(recipe), load_labels(recipe, workspace.data_root)
+    rows = zoo.split("test")[:count]
+    noise, patients = zoo.columns["noise"][rows], Patients(population=zoo.population(rows), labels=labels)
+    threshold = recipe.classifier.threshold
+    key = {"zoo": zoo.digest, "count": len(rows), "shares": SHARES}
+    chosen = {method: best_choice(workspace, _plans(request, dataset, method)) for method in CLASSIFIER_METHODS}
+    guess = torch.rand(len(rows), recipe.spec.num_edges, generator=torch.Generator().manual_seed(0))
+    effects: dict[str, list[Any]] = {
+        "oracle": [workspace.cached({**key, "who": "oracle"}, lambda: oracle_effect(patients, threshold))],
+        "random": [workspace.cached({**key, "who": "random"}, lambda: patients.effect(guess, 1.0))],
+    }
+    for method, runs in chosen.items():
+        effects[method] = [
+            workspace.cached({**key, "who": plan.name}, partial(run_effect, workspace, plan, run, labels, count))
+            for plan, run in runs
+        ]
+    runs_of = {method: [plan.name for plan, _ in runs] for method, runs in chosen.items()}
+    first = chosen["ws_kan"][0]
+    bf16 = first[0].training.precision == "bf16"
+    seconds = seconds_a_kan(patients, first[1], workspace.place, bf16)
+    notes = [
+        f"The first {len(rows)} test KANs; accuracies on all {len(labels.test_labels):,} test images, of the trade-off on 2,000. One threshold for all KANs, chosen on validation; "
+        "the trade-off moves it. The paper gives the figure without numbers, but for the seconds.",
+        *classifier_notes(workspace, request),
+    ]
+    by_noise = {name: _by_noise(noise, effects, name, runs_of) for name in ("accuracy", "kept")}
+    original = binned(noise, 100 * zoo.columns["accuracy"][rows])
+    for middle, values in original.items():
+        by_noise["accuracy"]["original", middle] = Cell(values=(float(values.mean()),))
+        by_noise["accuracy"]["random", middle] = Cell(values=(100 / recipe.spec.widths[-1],))
+        del by_noise["kept"]["random", middle]
+    number = FIGURES.get(dataset, "5")
+    axis = {"kind": "lines", "axis": "permuted labels, percent", "columns": {m: BIN_LABELS[m] for m in original}}
+    return [
+        _table(f"Figure {number}a: accuracy after pruning, {dataset}", "test accuracy, percent", by_noise["accuracy"], notes, **axis),
+        _table(f"Figure {number}b: edges kept, {dataset}", "percent of edges", by_noise["kept"], notes, **axis, groups={row: row for row in LABELS}),
+        _table(
+            f"Accuracy against edges kept, {dataset}",
+            "mean test accuracy, percent",
+            _trade_off(effects, runs_of),
+            notes,
+            kind="lines",
+            axis="edges kept, percent",
+            columns={f"{100 * share:g}": f"{100 * share:g}" for share in SHARES},
+            log_columns=True,
+        ),
+        _table(
+            f"Figure {number}c: seconds a KAN, {dataset}",
+            "seconds",
+            {
+                (who, dataset): Cell(values=(value,), paper=paper_cell("figure5c_prune_seconds_per_kan", who, dataset))
+                for who, value in seconds.items()
+            },
+            [f"Oracle: this library's, on {len(labels.scored):,} images. WS-KAN on {workspace.place}, {'bf16' if bf16 else 'fp32'}."],
+            columns={dataset: dataset},
+            groups={row: row for row in LABELS},
+            log=True,
+        ),
+    ]  # fmt: skip
+
+
+def _table(title: str, unit: str, cells: Mapping[tuple[str, str], Cell], notes: list[str], **style: Any) -> Table:
+    rows = {row: label for row, label in LABELS.items() if any(r == row for r, _ in cells)}
+    groups = style.pop("groups", GROUPS)
+    return Table(
+        title=title,
+        unit=unit,
+        better="higher",
+        rows=rows,
+        cells=cells,
+        notes=notes,
+        groups={row: groups[row] for row in rows},
+        **style,
+    )
+
+
+def _by_noise(
+    noise: torch.Tensor, effects: Mapping[str, list[Any]], name: str, runs: Mapping[str, list[str]]
+) -> dict[tuple[str, str], Cell]:
+    """Means over the KANs of a bin, one value a seed."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for row, seeds in effects.items():
+        for effect in seeds:
+            for middle, found in binned(noise, torch.tensor(effect[name])).items():
+                values.setdefault((row, middle), []).append(float(found.mean()))
+    return {key: Cell(values=tuple(value), facts={"runs": runs.get(key[0], [])}) for key, value in values.items()}
+
+
+def _trade_off(effects: Mapping[str, list[Any]], runs: Mapping[str, list[str]]) -> dict[tuple[str, str], Cell]:
+    return {
+        (row, share): Cell(
+            values=tuple(effect["trade_off"][share] for effect in seeds), facts={"runs": runs.get(row, [])}
+        )
+        for row, seeds in effects.items()
+        for share in seeds[0]["trade_off"]
+    }
+
+
+figure5 = Experiment(name="figure5", plans=plans, find=find, classifiers=True)
