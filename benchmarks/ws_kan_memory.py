@@ -3,7 +3,7 @@
     python benchmarks/ws_kan_memory.py [--rounds 5] [--before FOLDER]
 
 4 layers, one thread, 32 graphs of KANs [784, 32, 32, 10] or 64 of [2, 32, 32, 1]. Each case is a fresh process; its peak is all that it ever held, libraries included. ``--before`` names
-the ``src`` folder of another commit, measured in turns with this one. Times are of the processor, not of a clock, so that a busy machine can be used; small graphs go five times as many rounds.
+the ``src`` folder of another commit, measured in turns with this one. Times are of the processor, not of a clock, so that a busy machine can be used; small graphs go three times as many rounds.
 """
 
 import argparse
@@ -159,7 +159,7 @@ def main() -> None:
     cases += [Case(readout=readout, hidden=32, kernel=False) for readout in ("graph", "edge")]
     data = {}
     for case in cases:
-        data[str(case)] = row(case, arguments.before, arguments.rounds * (1 if case.graphs == "classifier" else 5))
+        data[str(case)] = row(case, arguments.before, arguments.rounds * (1 if case.graphs == "classifier" else 3))
         print(case, data[str(case)], flush=True)
     before = None
     if arguments.before is not None:
