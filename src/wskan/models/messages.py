@@ -3,7 +3,7 @@
 Each of the three perceptrons that read an edge (section 3.3, steps a to c) begins with ``act(W_e e + W_v v_i + W_u v_j)``: an edge half, and halves of nodes that are
 broadcast. :func:`edge_activations` computes that; :func:`edge_messages` computes all three at once with a backward pass of its own, a few graphs at a time so that what one
 operation writes is still in cache when the next reads it. Nothing is saved for it but the arguments: on E edges and hidden dimension h, a training step multiplies
-15 E h^2 numbers here, 3 of them for the second time, which costs no more than writing 3 E h of them and reading them again would (``benchmarks/ws_kan_memory.py``).
+15 E h^2 numbers here, 3 of them for the second time, which takes no longer than writing 3 E h of them and reading them again (``benchmarks/ws_kan_memory.py``).
 """
 
 from collections.abc import Sequence
