@@ -26,6 +26,12 @@ def side_by_side(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
+def resident(field: str) -> float:
+    """Bytes of memory in use (VmRSS) or at most in use (VmHWM)."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return 1024 * float(line.split()[1])
+
+
 def pykan_fit(recipe: Recipe, x: Tensor, y: Tensor, seed: int) -> tuple[Any, float]:
     """A KAN fitted to one target by pykan's own ``fit``, as a recipe says, and the seconds that the fit took."""
     import kan

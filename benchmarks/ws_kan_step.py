@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from common import side_by_side, write
+from common import resident, side_by_side, write
 from wskan.graph import kan_graph, to_pyg
 from wskan.kan import KANSpec, Population
 from wskan.models import WSKAN, WSKANConfig
@@ -65,12 +65,6 @@ def print_memory(kind: str, hidden: int, batch: int) -> None:
     print(resident("VmHWM") - before)
 
 
-def resident(field: str) -> float:
-    """Bytes of memory in use (VmRSS) or at most in use (VmHWM)."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
-    return 1024 * float(line.split()[1])
-
-
 def operations(edges: int, hidden: int, layers: int, features: int) -> int:
     """Of a step: products of edge states with h x h matrices (4 a layer; in the first, 1 and 3 with features; in the last 2), forward and twice backward."""
     return 2 * 3 * ((4 * (layers - 2) + 3) * hidden**2 + 3 * features * hidden) * edges
@@ -114,8 +108,8 @@ def main() -> None:
                 "operations": work,
                 "peak_operations_per_second": {name: round(value) for name, value in peak.items()},
                 "least_seconds": {name: round(work / value, 4) for name, value in peak.items()},
-                # an edge, a layer: read x, edge, 3 sums, gradient; write 3 sums, new edge, gradient of x; x read again
-                "bytes_bf16": 2 * 12 * 4 * hidden * edges[32] * batch,
+                # an edge, a layer: read it, write the new one; read it again and the gradient, write the gradient of it
+                "bytes_bf16": 2 * 5 * 4 * hidden * edges[32] * batch,
             },
             "scaling": {
                 width: {

@@ -7,8 +7,8 @@ from hypothesis import given
 from torch_geometric.data import Batch
 
 from wskan.errors import ShapeError
-from wskan.graph import FeatureConfig, collate, edge_positions, kan_graph, to_pyg
-from wskan.models import WSKAN, WSKANConfig
+from wskan.graph import FeatureConfig, KANGraph, collate, edge_positions, kan_graph, to_pyg
+from wskan.models import WSKAN, WSKANConfig, messages
 from wskan.models.ws_kan_pyg import WSKANPyG
 from wskan.testing import (
     ModelConformance,
@@ -56,28 +56,53 @@ def test_dense_equals_pyg(seed: int, readout: str, positions: bool, backward: bo
     dense.standardize.node_mean.normal_()
     dense.standardize.edge_std.uniform_(0.5, 2)
     reference = WSKANPyG(dense)(Batch.from_data_list(to_pyg(graph)))
-    output = dense(graph)
-    if readout == "edge":  # per graph, layer after layer, existing edges only
-        blocks = [
-            [
-                block[index] if mask is None else block[index][mask[index]]
-                for block, mask in zip(output, graph.edge_mask, strict=True)
-            ]
-            for index in range(len(graph))
-        ]
-        output = torch.cat([block.reshape(-1, 3) for blocks_of_graph in blocks for block in blocks_of_graph])
+    output = as_pyg(dense(graph), graph)
     torch.testing.assert_close(output, reference, rtol=1e-5, atol=1e-5)
 
 
-def test_dense_and_pyg_have_the_same_gradients() -> None:
-    graph, model = kan_graph(random_population(WIDTHS, 3, 0)), make()
+def as_pyg(output: torch.Tensor | list[torch.Tensor], graph: KANGraph) -> torch.Tensor:
+    """An edge read-out as the reference gives it: per graph, layer after layer, existing edges only."""
+    if isinstance(output, torch.Tensor):
+        return output
+    masks = [
+        torch.ones(block.shape[:3], dtype=torch.bool) if mask is None else mask
+        for block, mask in zip(output, graph.edge_mask, strict=True)
+    ]
+    return torch.cat([block[i][mask[i]] for i in range(len(graph)) for block, mask in zip(output, masks, strict=True)])
+
+
+@pytest.mark.parametrize("readout", ["graph", "edge"])
+@pytest.mark.parametrize("hidden", [8, 16])  # without and with the C++ kernel
+@pytest.mark.parametrize("chunk", [1, 2**22])  # one graph at a time, and all
+def test_dense_and_pyg_have_the_same_gradients(
+    readout: str, hidden: int, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "CHUNK", chunk)
+    graph, model = kan_graph(random_population(WIDTHS, 3, 0)), make(readout=readout, hidden=hidden)
     gradients = []
-    for output in (model(graph), WSKANPyG(model)(Batch.from_data_list(to_pyg(graph)))):
+    for output in (as_pyg(model(graph), graph), WSKANPyG(model)(Batch.from_data_list(to_pyg(graph)))):
         model.zero_grad()
         output.square().sum().backward()
         gradients.append([parameter.grad.clone() for parameter in model.parameters()])
     for dense, reference in zip(*gradients, strict=True):
         torch.testing.assert_close(dense, reference, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("readout", ["graph", "edge"])
+@pytest.mark.parametrize("hidden", [8, 16])
+def test_the_backward_pass_reads_one_state_of_edges_a_layer(readout: str, hidden: int) -> None:
+    graph = kan_graph(random_population((40, 40, 3), 2, 0, keep=1.0))
+    model, held = make((40, 40, 3), readout=readout, hidden=hidden, num_layers=3), {}
+
+    def hold(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.shape[:3] == (2, 40, 40) and tensor.shape[-1] != graph.edge_dim:
+            held[tensor.data_ptr()] = tensor.shape[-1] / hidden
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
+        model(graph)
+    # none in the first layer, which reads features, and one in a read-out of edges
+    assert sum(held.values()) == (3 if readout == "edge" else 2)
 
 
 def test_checkpointing_changes_nothing() -> None:

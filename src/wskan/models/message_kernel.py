@@ -42,7 +42,7 @@ class _Block(ctypes.Structure):
         ("column", ctypes.c_int32 * 3),
         ("wide", ctypes.c_int32),
         ("half", _Half * 3),
-        *((name, _Pointer) for name in ("x", "edge", "mask", "first_t", "first", "second_t", "second", "bias", "before")),
+        *((name, _Pointer) for name in ("x", "edge", "mask", "first_t", "first", "second_t", "second", "bias")),
         *((name, _Pointer) for name in ("into", "outof", "updated", "d_into", "d_outof", "d_updated")),
         *((name, _Pointer) for name in ("d_x", "d_first_t", "d_second_t", "d_bias")),
         ("residual", ctypes.c_int32),
@@ -77,7 +77,7 @@ def _library() -> Any:
 
 
 class KernelMessages(torch.autograd.Function):
-    """Arguments and results of :func:`wskan.models.messages.edge_messages`, the halves one after the other. Saves the sums before each activation."""
+    """Arguments and results of :func:`wskan.models.messages.edge_messages`, the halves one after the other. Saves nothing else for the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, edge: Tensor, read: Tensor | None, mask: Tensor | None, *parts: Tensor | None) -> Any:
@@ -89,22 +89,21 @@ class KernelMessages(torch.autograd.Function):
         into = edge.new_zeros(size, m, h, dtype=torch.float32)
         outof = None if parts[3] is None else edge.new_zeros(size, n, h, dtype=torch.float32)
         updated = None if parts[6] is None else torch.empty_like(edge)
-        before = edge.new_empty(size, n, m, len(first)) if any(ctx.needs_input_grad) else None
         transposed = {
             "first_t": first.t().contiguous(),
             "second_t": None if second is None else second.t().contiguous(),
         }
         _run(
-            "wskan_messages_forward", _block(ctx.shape, x, mask, parts), edge=edge, bias=bias, before=before, into=into, outof=outof,
+            "wskan_messages_forward", _block(ctx.shape, x, mask, parts), edge=edge, bias=bias, into=into, outof=outof,
             updated=updated, **transposed,
         )  # fmt: skip
-        ctx.save_for_backward(edge if read is None else None, None if read is None else x, mask, before, *parts)
+        ctx.save_for_backward(edge if read is None else None, None if read is None else x, mask, *parts)
         return into.to(edge.dtype), None if outof is None else outof.to(edge.dtype), updated
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        edge, read, mask, before, *parts = ctx.saved_tensors
+        edge, read, mask, *parts = ctx.saved_tensors
         size, n, m, h = ctx.shape
         x = edge if read is None else read
         shapes = ((size, m, h), (size, n, h), (size, n, m, h))
@@ -126,8 +125,8 @@ class KernelMessages(torch.autograd.Function):
         d_second_t = d_parts[9]  # square: transposed below
         d_x = torch.empty_like(x) if read is None else None
         _run(
-            "wskan_messages_backward", block, first=first, second=second, before=before, d_into=given[0], d_outof=given[1],
-            d_updated=given[2], d_x=d_x, d_first_t=d_first_t, d_second_t=d_second_t, d_bias=d_parts[10],
+            "wskan_messages_backward", block, first_t=first.t().contiguous(), first=first, second=second, d_into=given[0],
+            d_outof=given[1], d_updated=given[2], d_x=d_x, d_first_t=d_first_t, d_second_t=d_second_t, d_bias=d_parts[10],
         )  # fmt: skip
         d_first = iter(d_first_t.t().split(h))
         for kind in range(3):

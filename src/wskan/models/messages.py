@@ -2,8 +2,8 @@
 
 Each of the three perceptrons that read an edge (section 3.3, steps a to c) begins with ``act(W_e e + W_v v_i + W_u v_j)``: an edge half, and halves of nodes that are
 broadcast. :func:`edge_activations` computes that; :func:`edge_messages` computes all three at once with a backward pass of its own, a few graphs at a time so that what one
-operation writes is still in cache when the next reads it. On E edges and hidden dimension h, a training step multiplies 9 E h^2 numbers here and moves
-about 30 E h.
+operation writes is still in cache when the next reads it. Nothing is saved for it but the arguments: on E edges and hidden dimension h, a training step multiplies
+15 E h^2 numbers here, 3 of them for the second time, which takes no longer than writing 3 E h of them and reading them again (``benchmarks/ws_kan_memory.py``).
 """
 
 from collections.abc import Sequence
@@ -37,12 +37,17 @@ class Half(NamedTuple):
 
 def edge_activations(edge: Tensor, half: Half) -> Tensor:
     """``act(weight @ edge + source + target)``, ``[B, n, m, h]``."""
+    return activation(_before(edge, half))
+
+
+def _before(edge: Tensor, half: Half) -> Tensor:
+    """The sums before the activation."""
     total = F.linear(edge, half.weight)
     if half.source is not None:
-        total = total + half.source.unsqueeze(2)
+        total += half.source.unsqueeze(2)
     if half.target is not None:
-        total = total + half.target.unsqueeze(1)
-    return activation(total)
+        total += half.target.unsqueeze(1)
+    return total
 
 
 def edge_messages(
@@ -87,42 +92,34 @@ _ABSENT = (None, None, None)
 
 
 class _EdgeMessages(torch.autograd.Function):
-    """Saves the sums before each activation; whatever follows from them is computed again."""
+    """Saves its arguments; whatever follows from them is computed again."""
 
     @staticmethod
     def forward(ctx: Any, edge: Tensor, read: Tensor | None, mask: Tensor | None, *parts: Tensor | None) -> Any:
         size, n, m, h = edge.shape
         edge, read = edge.contiguous(), None if read is None else read.contiguous()
-        halves, (weight, bias) = _halves(parts), parts[9:]
-        before = [None if half is None else torch.empty_like(edge) for half in halves]
-        sums = [edge.new_empty(size, m, h), None if halves[1] is None else edge.new_empty(size, n, h)]
-        new = None if halves[2] is None else torch.empty_like(edge)
-        for rows in _chunks(edge):
-            x = (edge if read is None else read)[rows].flatten(0, 2)
-            for kind, (half, saved) in enumerate(zip(halves, before, strict=True)):
-                if half is None or saved is None:
+        weight, bias = parts[9:]
+        sums = [edge.new_empty(size, m, h), None if parts[3] is None else edge.new_empty(size, n, h)]
+        new = None if parts[6] is None else torch.empty_like(edge)
+        for rows in _chunks(edge, h):
+            x = (edge if read is None else read)[rows]
+            for kind, half in enumerate(_halves(parts, rows)):
+                if half is None:
                     continue
-                total = saved[rows]
-                torch.mm(x, half.weight.t(), out=total.view(-1, h))
-                if half.source is not None:
-                    total += half.source[rows].unsqueeze(2)
-                if half.target is not None:
-                    total += half.target[rows].unsqueeze(1)
-                message = activation(total)
+                message = edge_activations(x, half)
                 if kind < 2:
                     torch.sum(message if mask is None else message.mul_(mask[rows]), kind + 1, out=sums[kind][rows])  # type: ignore[index]
                 elif new is not None and weight is not None and bias is not None:
                     torch.addmm(edge[rows].view(-1, h), message.view(-1, h), weight.t(), out=new[rows].view(-1, h))
                     new[rows] += bias
-        ctx.save_for_backward(edge if read is None else None, read, mask, *parts, *before)
+        ctx.save_for_backward(edge if read is None else None, read, mask, *parts)
         return (*sums, new)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        edge, read, mask, *saved = ctx.saved_tensors
-        parts, before = saved[:11], saved[11:]
-        halves, weight = _halves(parts), parts[9]
+        edge, read, mask, *parts = ctx.saved_tensors
+        weight = parts[9]
         x = edge if read is None else read
         wide = torch.promote_types(x.dtype, torch.float32)  # sums over many rows
         d_x = torch.empty_like(x) if ctx.needs_input_grad[0 if read is None else 1] else None
@@ -130,27 +127,28 @@ class _EdgeMessages(torch.autograd.Function):
             None if part is None else torch.zeros_like(part, dtype=wide) if part.ndim < 3 else torch.empty_like(part)
             for part in parts
         ]
-        for rows in _chunks(before[0]):
-            flat_x, scratch = x[rows].flatten(0, 2), torch.empty_like(before[0][rows])
-            flat = scratch.flatten(0, 2)
+        for rows in _chunks(x, len(parts[0])):
+            flat_x = x[rows].flatten(0, 2)
             through = gradients[2][rows].flatten(0, 2) if gradients[2] is not None else None
             sofar = through if read is None else None  # the residual connection
-            for kind, (half, total) in enumerate(zip(halves, before, strict=True)):
+            for kind, half in enumerate(_halves(parts, rows)):
                 if half is None:
                     continue
+                total = _before(x[rows], half)
+                flat = total.flatten(0, 2)
                 if kind < 2:
-                    gradient = gradients[kind][rows].unsqueeze(kind + 1).expand_as(scratch)
+                    gradient = gradients[kind][rows].unsqueeze(kind + 1).expand_as(total)
                     gradient = gradient if mask is None else gradient * mask[rows]
                 elif through is not None:
-                    d_parts[9] += (activation(total[rows]).flatten(0, 2).t() @ through).t()
+                    d_parts[9] += (activation(flat).t() @ through).t()
                     d_parts[10] += through.sum(0, dtype=wide)
-                    gradient = (through @ weight).view_as(scratch)
-                torch.ops.aten.silu_backward.grad_input(gradient, total[rows], grad_input=scratch)
+                    gradient = (through @ weight).view_as(total)
+                torch.ops.aten.silu_backward.grad_input(gradient, total, grad_input=total)  # in its place
                 d_parts[3 * kind] += (flat_x.t() @ flat).t()
                 if half.source is not None:
-                    torch.sum(scratch, 2, out=d_parts[3 * kind + 1][rows])
+                    torch.sum(total, 2, out=d_parts[3 * kind + 1][rows])
                 if half.target is not None:
-                    torch.sum(scratch, 1, out=d_parts[3 * kind + 2][rows])
+                    torch.sum(total, 1, out=d_parts[3 * kind + 2][rows])
                 if d_x is not None:
                     out = d_x[rows].flatten(0, 2)
                     sofar = (
@@ -162,16 +160,21 @@ class _EdgeMessages(torch.autograd.Function):
         return (d_x, None, None, *narrow) if read is None else (gradients[2], d_x, None, *narrow)
 
 
-def _halves(parts: Sequence[Tensor | None]) -> list[Half | None]:
-    return [None if parts[i] is None else Half(*parts[i : i + 3]) for i in (0, 3, 6)]  # type: ignore[arg-type]
+def _halves(parts: Sequence[Tensor | None], rows: slice) -> list[Half | None]:
+    """The first layers for some of the graphs."""
+    kinds = [parts[i : i + 3] for i in (0, 3, 6)]
+    return [
+        None if weight is None else Half(weight, *(None if node is None else node[rows] for node in nodes))
+        for weight, *nodes in kinds
+    ]
 
 
-def _chunks(edge: Tensor) -> list[slice]:
-    """Graphs to take at a time."""
-    size = len(edge)
-    step = (
-        max(1, CHUNK // max(1, edge[0].numel() * edge.element_size()))
-        if edge.device.type == "cpu" and size
-        else max(1, size)
-    )
-    return [slice(begin, begin + step) for begin in range(0, size, step)]
+def _chunks(edge: Tensor, h: int) -> list[slice]:
+    step = graphs_at_a_time(edge, h)
+    return [slice(begin, begin + step) for begin in range(0, len(edge), step)]
+
+
+def graphs_at_a_time(edge: Tensor, h: int) -> int:
+    """So that ``h`` numbers an edge stay in a CPU's cache; elsewhere all."""
+    size, n, m = edge.shape[:3]
+    return max(1, CHUNK // max(1, n * m * h * edge.element_size()) if edge.device.type == "cpu" else size)

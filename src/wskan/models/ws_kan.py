@@ -14,7 +14,7 @@ from wskan.errors import ShapeError
 from wskan.graph import KANGraph, edge_positions, node_positions, num_edge_positions, num_node_positions
 from wskan.models.base import MetaNetwork, ModelConfig
 from wskan.models.blocks import MLP, Dropout, LayerNorm, activation
-from wskan.models.messages import Half, edge_activations, edge_messages
+from wskan.models.messages import Half, edge_activations, edge_messages, graphs_at_a_time
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class WSKANConfig(ModelConfig):
     Args:
         positional_encoding: whether nodes and edges know their position (section 3.3); False is the ablation "no PE" (C.4).
         backward_messages: whether step b happens; False is the ablation "no bidirectional" (C.4).
-        checkpoint_activations: recompute each layer in the backward pass: less memory, a third more time.
+        checkpoint_activations: recompute the nodes, too, in the backward pass: a fifth less memory at most, a quarter to two fifths more time. Edges are recomputed in any case.
     """
 
     model: str = "ws_kan"
@@ -203,7 +203,7 @@ class WSKAN(MetaNetwork):
                 nodes, edges = layer(nodes, edges, masks, degrees, embedding)
             embedding = None
         if self.edge_norm is not None:
-            return self._edge_readout(self.norm(nodes), [self.edge_norm(edge) for edge in edges], graph.widths)
+            return self._edge_readout(self.norm(nodes), edges, graph.widths)
         pooled = _pool(nodes, graph.node_mask, graph.widths)
         out: Tensor = self.head(self.dropout(self.norm(pooled)))
         return out
@@ -234,12 +234,26 @@ class WSKAN(MetaNetwork):
         return nodes, [edge + offset for edge, offset in zip(edges, offsets, strict=True)], embedding
 
     def _edge_readout(self, v: Tensor, edges: Sequence[Tensor], widths: Sequence[int]) -> list[Tensor]:
-        """A perceptron of (source, target, edge)."""
+        """A perceptron of (source, target, edge), a few graphs at a time and recomputed in the backward pass."""
         first, h = self.head.first, v.shape[-1]
         source = torch.split(F.linear(v, first.weight[:, :h], first.bias), list(widths), 1)
         target = torch.split(F.linear(v, first.weight[:, h : 2 * h]), list(widths), 1)
-        halves = [Half(first.weight[:, 2 * h :], source[i], target[i + 1]) for i in range(len(edges))]
-        return [self.head.second(edge_activations(edge, half)) for edge, half in zip(edges, halves, strict=True)]
+        if torch.compiler.is_compiling():  # which decides itself what to keep
+            return list(map(self._read_edges, edges, source[:-1], target[1:]))
+        out = []
+        for block in zip(edges, source[:-1], target[1:], strict=True):
+            parts = (torch.split(tensor, graphs_at_a_time(block[0], h)) for tensor in block)
+            out.append(torch.cat([self._recompute(*part) for part in zip(*parts, strict=True)]))
+        return out
+
+    def _recompute(self, *part: Tensor) -> Tensor:
+        out: Tensor = checkpoint(self._read_edges, *part, use_reentrant=False, preserve_rng_state=False)
+        return out
+
+    def _read_edges(self, edge: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        half = Half(self.head.first.weight[:, 2 * edge.shape[-1] :], source, target)
+        out: Tensor = self.head.second(edge_activations(self.edge_norm(edge), half))  # type: ignore[misc]
+        return out
 
     def check(self, inputs: int, outputs: int) -> None:
         """Refuse graphs whose positions this model has not learned."""

@@ -20,7 +20,6 @@ struct Block {
   const void *x, *edge, *mask;            // [B, E, f], [B, E, h], [B, E] or null
   const void *first_t, *first;            // [f, wide] and its transpose
   const void *second_t, *second, *bias;   // [h, h] from activation to edge, its transpose, [h]; null without kind 2
-  void* before;                           // [B, E, wide] sums before the activation, or null if no gradient is wanted
   float *into, *outof;                    // [B, m, h], [B, n, h], zeroed
   void* updated;                          // [B, E, h]
   const float *d_into, *d_outof;          // gradients of those
@@ -52,7 +51,7 @@ struct Weights {  // packed once for all threads
       to.resize(size_t(cells<T>(rows)) * n);
       pack(static_cast<const T*>(from), rows, n, to.data());
     };
-    packed(first_t, gradients ? nullptr : b.first_t, b.f, b.wide);
+    packed(first_t, b.first_t, b.f, b.wide);
     packed(second_t, gradients ? nullptr : b.second_t, b.h, b.h);
     packed(first, gradients && b.d_x ? b.first : nullptr, b.wide, b.f);
     packed(second, gradients ? b.second : nullptr, b.h, b.h);
@@ -87,6 +86,30 @@ struct Scratch {  // of one thread
 template <class T>
 inline const T* row(const void* from, int64_t index, int n) { return from ? static_cast<const T*>(from) + index * n : nullptr; }
 
+// The first layers' edge halves, to `s.sums`.
+template <class T>
+void multiply(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t first, int rows) {
+  int lda = b.f;
+  const Cell<T>* x = rows_of_cells(row<T>(b.x, first, b.f), rows, b.f, lda, s.a.data());
+  product<false>(rows, b.wide, cells<T>(b.f), x, lda, weights.first_t.data(), 0, s.sums, s.wide, false);
+}
+
+template <class T>
+struct Before {  // the sums before the activation of one edge and kind
+  const float* edge;
+  const T *source, *target;
+  Before(const Block& b, Scratch<T>& s, int kind, int64_t g, int64_t i, int64_t j, int r)
+      : edge(s.sums + int64_t(r) * s.wide + b.column[kind]),
+        source(row<T>(b.half[kind].source, g * b.half[kind].source_graph + i * b.half[kind].source_node, 1)),
+        target(row<T>(b.half[kind].target, g * b.half[kind].target_graph + j * b.half[kind].target_node, 1)) {}
+  v16 operator()(int c) const {
+    v16 t = load(edge + c);
+    if (source) t += load(source + c);
+    if (target) t += load(target + c);
+    return t;
+  }
+};
+
 template <class T>
 void forward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g) {
   const int64_t edges = int64_t(b.n) * b.m;
@@ -94,26 +117,16 @@ void forward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g
   for (int64_t begin = 0; begin < edges; begin += kTile) {
     const int rows = int(std::min<int64_t>(kTile, edges - begin));
     const int64_t first = g * edges + begin;
-    int lda = b.f;
-    const Cell<T>* x = rows_of_cells(row<T>(b.x, first, b.f), rows, b.f, lda, s.a.data());
-    product<false>(rows, b.wide, cells<T>(b.f), x, lda, weights.first_t.data(), 0, s.sums, s.wide, false);
+    multiply(b, weights, s, first, rows);
     for (int kind = 0; kind < 3; ++kind) {
       if (b.column[kind] < 0) continue;
-      const Half& half = b.half[kind];
       for (int r = 0; r < rows; ++r) {
         const int64_t i = (begin + r) / b.m, j = (begin + r) % b.m;
-        const float* total = s.sums + int64_t(r) * s.wide + b.column[kind];
-        T* before = b.before ? static_cast<T*>(b.before) + (first + r) * b.wide + b.column[kind] : nullptr;
-        const T* source = row<T>(half.source, g * half.source_graph + i * half.source_node, 1);
-        const T* target = row<T>(half.target, g * half.target_graph + j * half.target_node, 1);
+        const Before<T> before(b, s, kind, g, i, j, r);
         float* out = kind == 0 ? b.into + (g * b.m + j) * h : b.outof + (g * b.n + i) * h;
         if (b.mask && kind < 2 && !static_cast<const uint8_t*>(b.mask)[first + r]) out = s.result;  // read by nobody
         for (int c = 0; c < h; c += 16) {
-          v16 t = load(total + c);
-          if (source) t += load(source + c);
-          if (target) t += load(target + c);
-          if (before) store(before + c, t);
-          const v16 a = t * sigmoid(t);
+          const v16 t = before(c), a = t * sigmoid(t);
           if (kind < 2)
             store(out + c, load(out + c) + a);
           else
@@ -122,7 +135,7 @@ void forward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g
       }
     }
     if (b.column[2] < 0) continue;
-    lda = s.narrow;
+    int lda = s.narrow;
     const Cell<T>* a = rows_of_cells(s.activations.data(), rows, h, lda, s.a.data());
     product<false>(rows, h, cells<T>(h), a, lda, weights.second_t.data(), 0, s.result, s.narrow, false);
     const T *edge = row<T>(b.edge, first, h), *bias = static_cast<const T*>(b.bias);
@@ -139,6 +152,7 @@ void backward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t 
   for (int64_t begin = 0; begin < edges; begin += kTile) {
     const int rows = int(std::min<int64_t>(kTile, edges - begin));
     const int64_t first = g * edges + begin;
+    multiply(b, weights, s, first, rows);
     const T* through = b.column[2] < 0 ? nullptr : row<T>(b.d_updated, first, h);
     if (through) {
       int lda = h;
@@ -150,14 +164,14 @@ void backward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t 
       const Half& half = b.half[kind];
       for (int r = 0; r < rows; ++r) {
         const int64_t i = (begin + r) / b.m, j = (begin + r) % b.m;
-        const T* before = static_cast<const T*>(b.before) + (first + r) * b.wide + b.column[kind];
+        const Before<T> before(b, s, kind, g, i, j, r);
         const float* gradient = kind == 0 ? b.d_into + (g * b.m + j) * h : kind == 1 ? b.d_outof + (g * b.n + i) * h : s.result + int64_t(r) * s.narrow;
         T* slopes = s.slopes.data() + int64_t(r) * s.wide + b.column[kind];
         float* d_source = half.d_source ? half.d_source + (g * b.n + i) * h : nullptr;
         float* d_target = half.d_target ? half.d_target + (g * b.m + j) * h : nullptr;
         const float keep = b.mask && kind < 2 ? static_cast<const uint8_t*>(b.mask)[first + r] : 1.0f;
         for (int c = 0; c < h; c += 16) {
-          const v16 t = load(before + c), gate = sigmoid(t), value = t * gate;
+          const v16 t = before(c), gate = sigmoid(t), value = t * gate;
           const v16 slope = load(gradient + c) * keep * (gate + value * (1.0f - gate));
           store(slopes + c, slope);
           if (d_source) store(d_source + c, load(d_source + c) + slope);
