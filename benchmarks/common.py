@@ -33,7 +33,9 @@ def resident(field: str) -> float:
 
 
 def pykan_fit(recipe: Recipe, x: Tensor, y: Tensor, seed: int) -> tuple[Any, float]:
-    """A KAN fitted to one target by pykan's own ``fit``, as a recipe says, and the seconds that the fit took."""
+    """A KAN fitted to one target (values ``[N, out]``, or labels ``[N]``) by pykan's own ``fit``, as a recipe says, and the seconds that the fit took."""
+    import torch
+
     import kan
 
     spec, fit = recipe.spec, recipe.fit
@@ -41,8 +43,9 @@ def pykan_fit(recipe: Recipe, x: Tensor, y: Tensor, seed: int) -> tuple[Any, flo
         width=list(spec.widths), grid=spec.grid, k=spec.degree, seed=seed, auto_save=False, symbolic_enabled=False
     )
     data = {"train_input": x, "train_label": y, "test_input": x, "test_label": y}
+    loss = torch.nn.CrossEntropyLoss() if fit.loss == "cross_entropy" else None
     begin = time.perf_counter()
-    model.fit(data, opt="Adam", steps=fit.steps, lr=fit.lr, batch=fit.batch_size, log=fit.steps)
+    model.fit(data, opt="Adam", steps=fit.steps, lr=fit.lr, batch=fit.batch_size, log=fit.steps, loss_fn=loss)
     return model, time.perf_counter() - begin
 
 

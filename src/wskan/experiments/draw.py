@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ def draw_tables(tables: Sequence[Table], path: Path, *, across: int = 3) -> None
     high = -(-len(tables) // wide)
     figure = new_figure(sum(widths) + 2.2, 4.2 * high)
     axes = figure.subplots(high, wide, squeeze=False, width_ratios=widths).flatten()
+    labels = dict.fromkeys(label for table in tables for label in table.rows.values())
+    colors = {label: f"C{number}" for number, label in enumerate(labels)}
     for axis, table in zip(axes, tables, strict=False):
-        draw_on(axis, table)
+        _draw_on(axis, table, colors)
     for axis in axes[len(tables) :]:
         axis.set_visible(False)
     entries: dict[str, Any] = {}
@@ -29,9 +31,8 @@ def draw_tables(tables: Sequence[Table], path: Path, *, across: int = 3) -> None
     save_figure(figure, path)
 
 
-def draw_on(axis: Any, table: Table) -> None:
-    """A table on axes of a figure."""
-    (_bars if table.kind == "bars" else _lines)(axis, table)
+def _draw_on(axis: Any, table: Table, colors: Mapping[str, str]) -> None:
+    (_bars if table.kind == "bars" else _lines)(axis, table, colors)
     axis.set_ylabel(table.unit)
     axis.set_title(table.title, fontsize=10)
     if table.log:
@@ -40,13 +41,13 @@ def draw_on(axis: Any, table: Table) -> None:
         axis.set_ylim(bottom=0)
 
 
-def _bars(axis: Any, table: Table) -> None:
+def _bars(axis: Any, table: Table, colors: Mapping[str, str]) -> None:
     rows, width = list(table.rows), 0.8 / len(table.rows)
     paper_shown = False
     for number, row in enumerate(rows):
         places = [(i, cell) for i, column in enumerate(table.columns) if (cell := table.cells.get((row, column)))]
         x = [i - 0.4 + width * (number + 0.5) for i, _ in places]
-        axis.bar(x, [c.mean for _, c in places], width * 0.9, yerr=[c.std for _, c in places], label=table.rows[row])
+        axis.bar(x, [c.mean for _, c in places], width * 0.9, yerr=[c.std for _, c in places], color=colors[table.rows[row]], label=table.rows[row])  # fmt: skip
         known = [(at, cell.paper[0]) for at, (_, cell) in zip(x, places, strict=True) if cell.paper]
         if known:
             axis.scatter(*zip(*known, strict=True), marker="_", s=2600 * width / len(table.columns), color="black", label=None if paper_shown else "paper")  # fmt: skip
@@ -54,10 +55,10 @@ def _bars(axis: Any, table: Table) -> None:
     axis.set_xticks(range(len(table.columns)), list(table.columns.values()))
 
 
-def _lines(axis: Any, table: Table) -> None:
-    for number, row in enumerate(table.rows):
+def _lines(axis: Any, table: Table, colors: Mapping[str, str]) -> None:
+    for row in table.rows:
         known = [(float(column), cell) for column in table.columns if (cell := table.cells.get((row, column)))]
-        color = f"C{number}"
+        color = colors[table.rows[row]]
         x = [at for at, _ in known]
         axis.errorbar(x, [c.mean for _, c in known], [c.std for _, c in known], marker="o", color=color, capsize=3, label=table.rows[row])  # fmt: skip
         paper = [(at, *cell.paper) for at, cell in known if cell.paper]

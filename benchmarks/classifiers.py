@@ -1,0 +1,164 @@
+"""Seconds a classifier KAN ([784, 32, 32, 10], G = 5, k = 3): fitting, testing, the oracle's mask and WS-KAN's, against pykan's own.
+
+    python benchmarks/classifiers.py --data DIR [--kans 64]
+
+pykan fits one KAN alone with all threads, and one single-threaded KAN a core at once, which is its best throughput; its oracle is a forward pass on the images, `attribute()` and
+`prune_edge(0.01)`. Labels are clean, so that accuracies and shares of edges kept can be compared, too.
+"""
+
+import argparse
+import dataclasses
+import multiprocessing
+import os
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from common import pykan_fit, write
+from wskan.graph import FeatureConfig, kan_graph
+from wskan.kan import Population, accuracy, fit_population, from_pykan, oracle_masks
+from wskan.models import WSKANConfig, build_model
+from wskan.zoo import get_recipe
+from wskan.zoo.targets import Labels, load_labels
+
+RECIPE = get_recipe("mnist-classifier")
+GRAPHS = 16  # that WS-KAN reads at once
+# As written: for each sample and edge of a step, (k + 1) basis functions and the base function, forward and into the weights, and beyond the first layer into the input.
+PRODUCTS = 2 * RECIPE.fit.batch_size * (RECIPE.spec.degree + 2)
+FIRST, REST = 784 * 32, 32 * 32 + 32 * 10
+STEP_OPERATIONS = PRODUCTS * (2 * FIRST + 3 * REST)
+STEP_BYTES = 4 * 2 * 4 * RECIPE.spec.num_parameters  # parameters, gradients' use, two moments: read and written
+
+
+def clean(folder: Path | None) -> Labels:
+    assert RECIPE.classifier is not None
+    recipe = dataclasses.replace(RECIPE, classifier=dataclasses.replace(RECIPE.classifier, noise=0.0))
+    return load_labels(recipe, folder)
+
+
+def kept(masks: list[torch.Tensor]) -> float:
+    return float(sum(mask.float().sum((1, 2)).mean() for mask in masks)) / RECIPE.spec.num_edges
+
+
+def pykan(folder: Path | None, seed: int, threads: int) -> dict[str, float]:
+    warnings.simplefilter("ignore")
+    os.chdir(tempfile.mkdtemp())  # pykan leaves files behind
+    torch.set_num_threads(threads)
+    labels = clean(folder)
+    model, fit = pykan_fit(RECIPE, labels.inputs, labels.values(range(1))[0], seed)
+    population = from_pykan(model)
+    right = float(accuracy(population, labels.test_inputs, labels.test_labels))
+    begin = time.perf_counter()
+    with torch.no_grad():
+        model(labels.scored)
+    model.attribute()
+    model.prune_edge(RECIPE.classifier.threshold, log_history=False)
+    oracle = time.perf_counter() - begin
+    ours = oracle_masks(population, labels.scored)
+    theirs = [(layer.mask != 0).unsqueeze(0) for layer in model.act_fun]
+    same = sum(int((a == b).sum()) for a, b in zip(ours, theirs, strict=True))
+    return {
+        "fit": fit,
+        "oracle": oracle,
+        "accuracy": right,
+        "kept": kept(ours),
+        "edges_of_mask_different": RECIPE.spec.num_edges - same,
+    }
+
+
+def timed(function: Any) -> tuple[float, Any]:
+    begin = time.perf_counter()
+    result = function()
+    return time.perf_counter() - begin, result
+
+
+def ours(folder: Path | None, count: int) -> tuple[dict[str, float], dict[str, float]]:
+    labels, rows = clean(folder), range(count)
+    values = labels.values(rows)
+    fit_population(RECIPE.spec, labels.inputs, values[:2], torch.arange(2), dataclasses.replace(RECIPE.fit, steps=1))
+    fit, result = timed(lambda: fit_population(RECIPE.spec, labels.inputs, values, torch.arange(count), RECIPE.fit))
+    kans = result.population
+    test, right = timed(lambda: accuracy(kans, labels.test_inputs, labels.test_labels))
+    oracle, masks = timed(lambda: oracle_masks(kans, labels.scored))
+    half = dataclasses.replace(labels, _config=dataclasses.replace(labels._config, storage="float16")).stored(kans)
+    half_right = accuracy(half, labels.test_inputs, labels.test_labels)
+    half_masks = oracle_masks(half, labels.scored)
+    different = sum(int((a != b).sum()) for a, b in zip(masks, half_masks, strict=True)) / count
+    seconds = {"fit": fit / count, "test": test / count, "oracle": oracle / count}
+    coef = torch.cat([layer.coef.flatten() for layer in kans.layers]).abs()
+    facts = {
+        "accuracy": float(right.mean()),
+        "accuracy_std": float(right.std()),
+        "kept": kept(masks),
+        "largest_coefficient": float(coef.max()),
+        "half_precision_largest_change_of_accuracy": float((half_right - right).abs().max()),
+        "half_precision_edges_of_mask_different_a_kan": different,
+    }
+    return {**seconds, **ws_kan(kans)}, facts
+
+
+def ws_kan(kans: Population) -> dict[str, float]:
+    """From KANs to logits of all edges, untrained: time does not depend on weights."""
+    seconds = {}
+    few = kans[:GRAPHS]
+    for hidden in (32, 128):
+        config = WSKANConfig(widths=RECIPE.spec.widths, edge_dim=FeatureConfig().edge_dim(RECIPE.spec), out_dim=1, readout="edge", hidden=hidden)  # fmt: skip
+        model = build_model(config).eval()
+        for precision in ("fp32", "bf16"):
+
+            def predict(model: Any = model, precision: str = precision) -> None:
+                with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                    model(kan_graph(few))
+
+            predict()
+            seconds[f"ws_kan, hidden {hidden}, {precision}"] = min(timed(predict)[0] for _ in range(3)) / len(few)
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--kans", type=int, default=64)
+    arguments = parser.parse_args()
+    cores = os.cpu_count() or 1
+    data = arguments.data and arguments.data.resolve()
+    before, _ = ours(data, arguments.kans)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        alone = pool.starmap(pykan, [(data, 0, cores)])[0]
+    with context.Pool(cores) as pool:
+        together = pool.starmap(pykan, [(data, seed, 1) for seed in range(cores)])
+    seconds, facts = ours(data, arguments.kans)
+    throughput = max(run["fit"] for run in together) / cores
+    best = min(value for name, value in seconds.items() if name.startswith("ws_kan, hidden 32"))
+    write(
+        "classifiers",
+        {
+            "recipe": RECIPE.to_dict(),
+            "kans": arguments.kans,
+            "seconds_per_kan": {name: round(value, 5) for name, value in seconds.items()},
+            "seconds_per_kan_before": {name: round(value, 5) for name, value in before.items()},
+            "pykan_all_threads": alone,
+            "pykan_one_a_core": together,
+            "times_faster_than_pykan": {
+                "fit, against one at a time": round(alone["fit"] / seconds["fit"], 1),
+                "fit, against one a core": round(throughput / seconds["fit"], 1),
+                "oracle": round(alone["oracle"] / seconds["oracle"], 1),
+                "ws_kan for oracle, hidden 32": round(alone["oracle"] / best, 1),
+            },
+            "facts": facts,
+            "roofline": {
+                "operations_per_kan_as_written": STEP_OPERATIONS * RECIPE.fit.steps,
+                "bytes_per_kan": STEP_BYTES * RECIPE.fit.steps,
+                "note": "four fifths of MNIST's pixels are zero, and what they add is computed once for all of them; then moving weights and moments counts most",
+            },
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
