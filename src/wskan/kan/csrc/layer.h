@@ -270,10 +270,10 @@ struct LayerState {
   void update(int p, const AdamStep& adam);
 
   // adapt.h
-  bool adapt(float eps, double rcond);
+  __attribute__((noinline)) bool adapt(float eps, double rcond);
   void place(int p, const std::vector<float>& x, float eps);
   void solve(std::vector<double>& gram, std::vector<double>& cross, double cutoff) const;
-  void pseudo_solve(std::vector<double>& a, std::vector<double>& cross, double cutoff) const;
+  __attribute__((noinline)) void pseudo_solve(std::vector<double>& a, std::vector<double>& cross, double cutoff) const;
   static void insert_zeros(std::vector<float>& x, int n);
   static void rotate(double* x, double* y, int n, double cosine, double sine);
 };

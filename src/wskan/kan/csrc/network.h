@@ -50,7 +50,7 @@ class Network {
   }
 
   // Inputs of some samples; 16 are read side by side, and whole cache lines written.
-  void gather(const float* inputs, const int32_t* rows) {
+  __attribute__((noinline)) void gather(const float* inputs, const int32_t* rows) {
     auto& layer = layers[0];
     for (int first = 0; first < layer.B; first += 16)
       for (int p = 0; p < layer.I; ++p)
