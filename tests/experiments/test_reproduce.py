@@ -10,6 +10,7 @@ from wskan.errors import DataError
 from wskan.experiments import EXPERIMENTS, METHODS, SCALES, Plan, Request, Workspace, estimate, get_scale, reproduce
 from wskan.experiments.cost import duration
 from wskan.experiments.experiment import Findings, best_choice
+from wskan.experiments.reproduce import protocol
 
 SMOKE = dataclasses.replace(SCALES["smoke"], rates=(1e-3,), seeds=(0,))
 
@@ -128,6 +129,55 @@ def test_the_papers_protocol() -> None:
     assert {plan.samples for plan in EXPERIMENTS["figure8"].plans(request)} == {100, 200, 500, 800}
     with pytest.raises(DataError, match="no scale"):
         get_scale("huge")
+
+
+def test_the_papers_protocol_for_classifiers() -> None:
+    """C.2.1, table 5 and C.3.2, to the letter."""
+    request = request_of(get_scale("paper"), datasets=("mnist",))
+    accuracy, pruning = (EXPERIMENTS[name].plans(request) for name in ("table3", "table4"))
+    assert len(accuracy) == 6 * (3 * 2 * 2) * 3
+    assert len(pruning) == 6 * 2 * 3
+    assert {(p.model.hidden, p.model.num_layers, p.rate) for p in accuracy} == {
+        (hidden, layers, rate) for hidden in (128, 32) for layers in (4, 1) for rate in (1e-3, 5e-3, 1e-4)
+    }
+    assert {(p.model.hidden, p.model.num_layers, p.rate) for p in pruning} == {(128, 4, 1e-3), (128, 4, 1e-4)}
+    assert {(p.training.epochs, p.training.batch_size, p.model.dropout) for p in accuracy} == {(100, 32, 0.2)}
+    assert {(p.training.epochs, p.training.batch_size, p.training.weight_decay) for p in pruning} == {(15, 32, 0.01)}
+    assert {(p.model.readout, p.model.out_dim) for p in accuracy} == {("graph", 1)}
+    assert {(p.model.readout, p.model.out_dim) for p in pruning} == {("edge", 1)}
+    recipe = accuracy[0].recipe
+    assert (recipe.train, recipe.val, recipe.test, recipe.spec.widths) == (3_000, 500, 500, (784, 32, 32, 10))
+    assert (recipe.fit.steps, recipe.fit.schedule, recipe.spec.grid) == (100, "constant", 5)
+    assert recipe.classifier is not None
+    assert (recipe.classifier.score, recipe.classifier.threshold) == ("attribution", 0.01)
+    names = {plan.name for plan in (*accuracy, *pruning)}
+    assert len(names) == len(accuracy) + len(pruning)
+
+
+def test_settings_of_classifiers_leave_other_results_standing(workspace: Workspace) -> None:
+    machine = {"processor": "x", "cores": 2}
+    changed = dataclasses.replace(SMOKE, classifiers=dataclasses.replace(SMOKE.classifiers, shown=3))
+    same = {
+        name: protocol(EXPERIMENTS[name], request_of(SMOKE), workspace, machine)
+        == protocol(EXPERIMENTS[name], request_of(changed), workspace, machine)
+        for name in ("table1", "figure9")
+    }
+    assert same == {"table1": True, "figure9": False}
+
+
+def test_what_was_measured_is_kept_under_all_that_it_depends_on(workspace: Workspace) -> None:
+    calls: list[int] = []
+
+    def compute() -> list[float]:
+        calls.append(1)
+        return [1.5]
+
+    assert [workspace.cached({"zoo": name}, compute) for name in ("a", "a", "b", "a")] == [[1.5]] * 4
+    assert len(calls) == 2
+    for path in (workspace.folder / "measured").glob("*.json"):
+        path.write_text("no JSON")
+    with pytest.raises(DataError, match="delete it"):
+        workspace.cached({"zoo": "a"}, compute)
 
 
 def test_aligned_and_augmented_methods() -> None:

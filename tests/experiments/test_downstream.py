@@ -1,0 +1,52 @@
+"""What pruning does, on KANs small enough to check by hand."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from wskan.experiments.downstream import SHARES, Patients
+from wskan.experiments.figure9 import binned
+from wskan.kan import Population, accuracy
+from wskan.zoo import get_recipe
+from wskan.zoo.targets import load_labels
+
+RECIPE = dataclasses.replace(get_recipe("digits-classifier"), train=1, val=1, test=1)
+
+
+@pytest.fixture
+def patients() -> Patients:
+    return Patients(population=Population.init(RECIPE.spec, range(3), noise_scale=5.0), labels=load_labels(RECIPE))
+
+
+def test_what_is_kept_is_kept(patients: Patients) -> None:
+    labels, edges = patients.labels, RECIPE.spec.num_edges
+    everything = torch.ones(3, edges, dtype=torch.bool)
+    whole = 100 * accuracy(patients.population, labels.test_inputs, labels.test_labels)
+    torch.testing.assert_close(patients.pruned(everything), whole)
+    blind = everything.clone()
+    blind[:, : 64 * 32] = False  # without the first layer all images look alike
+    assert (patients.pruned(blind) <= 100 * labels.test_labels.bincount().max() / len(labels.test_labels) + 1e-3).all()
+
+
+def test_one_threshold_for_all_kans(patients: Patients) -> None:
+    score = torch.rand(3, RECIPE.spec.num_edges, generator=torch.Generator().manual_seed(0)) + torch.arange(3)[:, None]
+    effect = patients.effect(score, 1.5)
+    assert effect["kept"][0] == 0
+    assert effect["kept"][1] == pytest.approx(50, abs=3)
+    assert effect["kept"][2] == 100
+    torch.testing.assert_close(torch.tensor(effect["accuracy"]), patients.pruned(score > 1.5))
+    assert list(effect["trade_off"]) == [f"{100 * share:g}" for share in SHARES]
+    images = 2_000
+    whole = patients.pruned(torch.ones_like(score, dtype=torch.bool), images).mean()
+    assert effect["trade_off"]["100"] == pytest.approx(float(whole))
+
+
+def test_bins_of_noise() -> None:
+    noise = torch.tensor([0.0, 0.19, 0.2, 0.95, 1.0])
+    found = binned(noise, torch.arange(5.0))
+    assert {middle: values.tolist() for middle, values in found.items()} == {
+        "10": [0.0, 1.0],
+        "30": [2.0],
+        "90": [3.0, 4.0],
+    }
