@@ -7,6 +7,7 @@ from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.evaluation import evaluate, predict, predict_split
 from wskan.tasks.frequency_regression import FrequencyRegression
 from wskan.tasks.inr_classification import INRClassification
+from wskan.tasks.prune import prune
 from wskan.tasks.pruning_mask import PruningMask
 from wskan.tasks.registry import TASKS, get_task
 from wskan.tasks.run import Run, learning_curve, open_run, read_record
@@ -34,6 +35,7 @@ __all__ = [
     "open_run",
     "predict",
     "predict_split",
+    "prune",
     "read_record",
     "train",
 ]
