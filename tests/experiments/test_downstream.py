@@ -42,6 +42,16 @@ def test_one_threshold_for_all_kans(patients: Patients) -> None:
     assert effect["trade_off"]["100"] == pytest.approx(float(whole))
 
 
+def test_shares_are_exact_among_equals(patients: Patients) -> None:
+    effect = patients.effect(torch.zeros(3, RECIPE.spec.num_edges), 0.0)
+    nothing = patients.pruned(torch.zeros(3, RECIPE.spec.num_edges, dtype=torch.bool), 2_000).mean()
+    first = torch.zeros(3 * RECIPE.spec.num_edges, dtype=torch.bool)
+    first[: round(0.3 * len(first))] = True
+    assert effect["trade_off"]["30"] == pytest.approx(float(patients.pruned(first.view(3, -1), 2_000).mean()))
+    assert effect["kept"] == [0, 0, 0]
+    assert torch.tensor(effect["accuracy"]).mean() == pytest.approx(float(nothing))
+
+
 def test_bins_of_noise() -> None:
     noise = torch.tensor([0.0, 0.19, 0.2, 0.95, 1.0])
     found = binned(noise, torch.arange(5.0))

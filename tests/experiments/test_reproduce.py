@@ -157,6 +157,12 @@ def test_the_papers_protocol_for_classifiers() -> None:
 def test_settings_of_classifiers_leave_other_results_standing(workspace: Workspace) -> None:
     machine = {"processor": "x", "cores": 2}
     changed = dataclasses.replace(SMOKE, classifiers=dataclasses.replace(SMOKE.classifiers, shown=3))
+    recipe = SMOKE.classifiers.recipe("digits")
+    with pytest.MonkeyPatch.context() as patch:  # other KANs, the same scale
+        other = dataclasses.replace(recipe, fit=dataclasses.replace(recipe.fit, rcond=1e-3))
+        before = protocol(EXPERIMENTS["figure9"], request_of(SMOKE), workspace, machine)
+        patch.setattr(type(SMOKE.classifiers), "recipe", lambda self, dataset: other)
+        assert protocol(EXPERIMENTS["figure9"], request_of(SMOKE), workspace, machine) != before
     same = {
         name: protocol(EXPERIMENTS[name], request_of(SMOKE), workspace, machine)
         == protocol(EXPERIMENTS[name], request_of(changed), workspace, machine)
@@ -165,7 +171,26 @@ def test_settings_of_classifiers_leave_other_results_standing(workspace: Workspa
     assert same == {"table1": True, "figure9": False}
 
 
-def test_what_was_measured_is_kept_under_all_that_it_depends_on(workspace: Workspace) -> None:
+def test_effects_of_pruning_are_those_of_the_models_that_are_there(tmp_path: Path) -> None:
+    """A run that was deleted and trained anew, to another end, is measured anew."""
+    workspace = Workspace(folder=tmp_path / "work", device="cpu")
+    request = request_of(datasets=("digits",))
+    plan = request.plans("digits", "ws_kan", None, "pruning")[0]
+
+    def kept() -> list[float]:
+        found = show("figure5", request, workspace, tmp_path / "out").tables[1]
+        return [cell.mean for (row, _), cell in found.cells.items() if row == "ws_kan"]
+
+    first = kept()
+    assert kept() == first
+    path = workspace.run_folder(plan) / "run.json"
+    record = json.loads(path.read_text())
+    record["calibration"]["threshold"] = -100.0
+    path.write_text(json.dumps(record))
+    assert kept() == [100.0] * len(first)
+
+
+def test_what_was_measured_is_kept_by_its_key(workspace: Workspace) -> None:
     calls: list[int] = []
 
     def compute() -> list[float]:

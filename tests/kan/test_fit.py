@@ -71,6 +71,33 @@ def test_kernel_equals_torch_on_images_that_are_mostly_zero(widths: tuple[int, .
             assert ((mine.coef - other.coef).abs() < 2e-3).float().mean() > 0.9
 
 
+@pytest.mark.parametrize("domain", [(-1.0, 1.0), (0.2, 1.0), (0.9, 1.0)])
+@needs_kernel
+def test_inputs_that_wake_up_now_and_then(domain: tuple[float, float]) -> None:
+    """Adam's moments go on moving weights when an input is zero again, where its functions may be zero, too."""
+    spec, generator = KANSpec(widths=(6, 8, 3), grid=3, domain=domain), torch.Generator().manual_seed(0)
+    share = torch.tensor([0, 0.002, 0.01, 0.05, 0.5, 1])
+    x = torch.rand(400, 6, generator=generator) * (torch.rand(400, 6, generator=generator) < share)
+    y = torch.randn(2, 400, 3, generator=generator)
+    config = FitConfig(steps=60, batch_size=20, adapt_grid=False, schedule="constant", lr=1e-3)
+    fast, slow = (fit_population(spec, x, y, torch.arange(2), config, engine=e).population for e in ("kernel", "torch"))
+    for mine, other in zip(fast.layers, slow.layers, strict=True):
+        for name in ("base_weight", "spline_weight", "coef"):
+            torch.testing.assert_close(getattr(mine, name), getattr(other, name), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("rcond", [None, 1e-2])
+@needs_kernel
+def test_zeros_weigh_as_many_as_they_are_in_a_refit(rcond: float | None) -> None:
+    spec, generator = KANSpec(widths=(9, 8, 3), grid=4), torch.Generator().manual_seed(0)
+    x = torch.rand(90, 9, generator=generator) * (torch.rand(90, 9, generator=generator) < torch.linspace(0, 1, 9))
+    y = torch.randn(3, 90, 3, generator=generator)
+    config = FitConfig(steps=1, batch_size=90, grid_updates=1, grid_update_until=1, lr=1e-9, rcond=rcond)
+    fast, slow = (fit_population(spec, x, y, torch.arange(3), config, engine=e).population for e in ("kernel", "torch"))
+    for mine, other in zip(fast.layers, slow.layers, strict=True):
+        torch.testing.assert_close(mine.coef, other.coef, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("batch", [64, 9_000])
 def test_final_loss_of_many_points_is_that_of_an_even_sample(engine: Engine, batch: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wskan.errors import DataError
-from wskan.kan import accuracy, edge_scores, oracle_masks
+from wskan.kan import Population, accuracy, edge_scores, oracle_masks
 from wskan.signals import load_images
 from wskan.zoo import Recipe, Zoo, build_zoo, get_recipe, reconstruct
 from wskan.zoo.recipe import Classifier
@@ -80,6 +80,21 @@ def test_half_precision_moves_nothing_that_is_measured(zoo: Zoo, tmp_path: Path)
     images = load_images("digits", "test")
     found = accuracy(half.population(slice(None), stored=True), images.pixels(), images.labels)
     torch.testing.assert_close(found, half.columns["accuracy"])
+
+
+def test_beyond_half_precision() -> None:
+    population = Population.init(SMALL.spec, [0])
+    population.layers[0].coef[0, 3, 2, 1] = 4e5  # a power of two goes over to the spline weight
+    targets = labels(with_classifier(SMALL, storage="float16"))
+    stored = targets.stored(population)
+    x = load_images("digits", "test").pixels()
+    torch.testing.assert_close(
+        stored.to(torch.float32)(x), population(x), rtol=1e-2, atol=1e-2 * float(population(x).std())
+    )
+    assert stored.layers[0].coef.dtype == torch.float16
+    population.layers[0].coef[0, 3, 2, 1] = 1e30
+    with pytest.raises(DataError, match="float32"):
+        targets.stored(population)
 
 
 def test_the_other_score_and_threshold(zoo: Zoo, tmp_path: Path) -> None:

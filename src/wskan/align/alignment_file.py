@@ -117,8 +117,7 @@ def _integers(width: int) -> torch.dtype:
 
 def _identity(zoo: Zoo, arguments: dict[str, Any]) -> dict[str, Any]:
     """What makes an alignment this one: the zoo by recipe and bytes, and the arguments."""
-    shards = hashlib.sha256("".join(shard.sha256 for shard in zoo.manifest.shards).encode()).hexdigest()
-    return {"zoo": zoo.digest, "zoo_shards_sha256": shards, "arguments": arguments}
+    return {"zoo": zoo.digest, "zoo_shards_sha256": zoo.checksum, "arguments": arguments}
 
 
 def _most_bytes(spec: KANSpec, size: int) -> int:

@@ -14,7 +14,7 @@ class Build:
     """Train the KANs of a recipe, or finish a zoo that was interrupted."""
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """Name of a recipe, e.g. digits-inr, mnist-inr, fashion-mnist-inr, kmnist-inr, cifar10-inr, sine-inr; with -constant for the paper's constant learning rate."""
+    """Name of a recipe, e.g. digits-inr, mnist-inr, fashion-mnist-inr, kmnist-inr, cifar10-inr, sine-inr, with -constant for the paper's constant learning rate; digits-classifier, mnist-classifier, fashion-mnist-classifier, kmnist-classifier."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Where the zoo is to lie."""
     train: int | None = None
@@ -25,6 +25,8 @@ class Build:
     """Test KANs."""
     seed: int | None = None
     """Seed that every random number derives from."""
+    storage: Literal["float32", "float16"] | None = None
+    """Classifiers: precision of weights on disk."""
     engine: Literal["auto", "kernel", "torch", "compile"] = "auto"
     """What trains: the C++ kernel, PyTorch, or PyTorch under torch.compile."""
     device: str | None = None
@@ -35,12 +37,19 @@ class Build:
     """Download missing data from its publisher."""
 
     def run(self) -> None:
+        from wskan.errors import DataError
         from wskan.zoo import build_zoo, get_recipe
 
         changes = {
             name: value for name in ("train", "val", "test", "seed") if (value := getattr(self, name)) is not None
         }
         recipe = dataclasses.replace(get_recipe(self.recipe), **changes)
+        if self.storage:
+            if recipe.classifier is None:
+                raise DataError(f"--storage is for zoos of classifiers, {recipe.name} is none")
+            recipe = dataclasses.replace(
+                recipe, classifier=dataclasses.replace(recipe.classifier, storage=self.storage)
+            )
         zoo = build_zoo(
             recipe,
             self.folder,

@@ -8,7 +8,14 @@ from typing import Any
 
 import torch
 
-from wskan.experiments.downstream import SHARES, Patients, oracle_effect, run_effect, seconds_a_kan
+from wskan.experiments.downstream import (
+    SHARES,
+    TRADE_OFF_IMAGES,
+    Patients,
+    oracle_effect,
+    run_effect,
+    seconds_a_kan,
+)
 from wskan.experiments.draw import draw_tables
 from wskan.experiments.experiment import Experiment, Findings, Request, best_choice, run_records
 from wskan.experiments.figure9 import BIN_LABELS, binned
@@ -17,11 +24,14 @@ from wskan.experiments.plan import Plan
 from wskan.experiments.table import Cell, Table, paper_cell
 from wskan.experiments.tables_3_4_7_9 import CLASSIFIER_METHODS, classifier_notes
 from wskan.experiments.workspace import Workspace
+from wskan.provenance import provenance
+from wskan.tasks import Run
+from wskan.zoo.manifest import sha256
 from wskan.zoo.targets import load_labels
 
 FIGURES = {"mnist": "5", "fashion-mnist": "12", "kmnist": "13"}
 ROWS = {"original": "Original KAN", "oracle": "Oracle", "random": "Random"}
-LABELS = {**ROWS, **{method: METHODS[method].label for method in CLASSIFIER_METHODS}}
+LABELS = {**ROWS, **{method: METHODS[method].label for method in CLASSIFIER_METHODS}, "ws_kan_cuda": "WS-KAN, GPU"}
 GROUPS = {row: row if row in ROWS else "methods" for row in LABELS}  # the best of the methods is bold
 
 
@@ -53,7 +63,13 @@ def _tables(workspace: Workspace, request: Request, dataset: str) -> list[Table]
     rows = zoo.split("test")[:count]
     noise, patients = zoo.columns["noise"][rows], Patients(population=zoo.population(rows), labels=labels)
     threshold = recipe.classifier.threshold
-    key = {"zoo": zoo.digest, "count": len(rows), "shares": SHARES}
+    key = {
+        "zoo": [zoo.digest, zoo.checksum],
+        "data": labels.note,
+        "count": len(rows),
+        "shares": SHARES,
+        "images": TRADE_OFF_IMAGES,
+    }
     chosen = {method: best_choice(workspace, _plans(request, dataset, method)) for method in CLASSIFIER_METHODS}
     guess = torch.rand(len(rows), recipe.spec.num_edges, generator=torch.Generator().manual_seed(0))
     effects: dict[str, list[Any]] = {
@@ -62,15 +78,19 @@ def _tables(workspace: Workspace, request: Request, dataset: str) -> list[Table]
     }
     for method, runs in chosen.items():
         effects[method] = [
-            workspace.cached({**key, "who": plan.name}, partial(run_effect, workspace, plan, run, labels, count))
+            workspace.cached(
+                {**key, "who": plan.name, "model": _identity(run)},
+                partial(run_effect, workspace, plan, run, labels, count),
+            )
             for plan, run in runs
         ]
     runs_of = {method: [plan.name for plan, _ in runs] for method, runs in chosen.items()}
     first = chosen["ws_kan"][0]
     bf16 = first[0].training.precision == "bf16"
     seconds = seconds_a_kan(patients, first[1], workspace.place, bf16)
+    machine = provenance()["machine"]
     notes = [
-        f"The first {len(rows)} test KANs; accuracies on all {len(labels.test_labels):,} test images, of the trade-off on 2,000. One threshold for all KANs, chosen on validation; "
+        f"The first {len(rows)} test KANs; accuracies on all {len(labels.test_labels):,} test images, of the trade-off on {min(TRADE_OFF_IMAGES, len(labels.test_labels)):,}. One threshold for all KANs, chosen on validation; "
         "the trade-off moves it. The paper gives the figure without numbers, but for the seconds.",
         *classifier_notes(workspace, request),
     ]
@@ -84,7 +104,7 @@ def _tables(workspace: Workspace, request: Request, dataset: str) -> list[Table]
     axis = {"kind": "lines", "axis": "permuted labels, percent", "columns": {m: BIN_LABELS[m] for m in original}}
     return [
         _table(f"Figure {number}a: accuracy after pruning, {dataset}", "test accuracy, percent", by_noise["accuracy"], notes, **axis),
-        _table(f"Figure {number}b: edges kept, {dataset}", "percent of edges", by_noise["kept"], notes, **axis, groups={row: row for row in LABELS}),
+        _table(f"Figure {number}b: edges kept, {dataset}", "percent of edges", by_noise["kept"], notes, **axis, better="neither", groups={row: row for row in LABELS}),
         _table(
             f"Accuracy against edges kept, {dataset}",
             "mean test accuracy, percent",
@@ -102,12 +122,22 @@ def _tables(workspace: Workspace, request: Request, dataset: str) -> list[Table]
                 (who, dataset): Cell(values=(value,), paper=paper_cell("figure5c_prune_seconds_per_kan", who, dataset))
                 for who, value in seconds.items()
             },
-            [f"Oracle: this library's, on {len(labels.scored):,} images. WS-KAN on {workspace.place}, {'bf16' if bf16 else 'fp32'}."],
+            [
+                f"Oracle: this library's, on {len(labels.scored):,} images. WS-KAN in {'bf16' if bf16 else 'fp32'}. Oracle and WS-KAN on {torch.get_num_threads()} cores of {machine['processor']}"
+                + (f", GPU {torch.cuda.get_device_name()}." if workspace.place == "cuda" else ".")
+            ],
             columns={dataset: dataset},
             groups={row: row for row in LABELS},
             log=True,
+            better="lower",
+            over="",
         ),
     ]  # fmt: skip
+
+
+def _identity(run: Run) -> list[Any]:
+    """Of what came of a run, which may have been trained anew."""
+    return [sha256(run.folder / "model" / "model.safetensors"), run.record.get("calibration")]
 
 
 def _table(title: str, unit: str, cells: Mapping[tuple[str, str], Cell], notes: list[str], **style: Any) -> Table:
@@ -116,12 +146,11 @@ def _table(title: str, unit: str, cells: Mapping[tuple[str, str], Cell], notes: 
     return Table(
         title=title,
         unit=unit,
-        better="higher",
         rows=rows,
         cells=cells,
         notes=notes,
         groups={row: groups[row] for row in rows},
-        **style,
+        **{"better": "higher", **style},
     )
 
 

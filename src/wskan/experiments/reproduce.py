@@ -52,7 +52,7 @@ def reproduce(
     name = protocol(experiment, request, workspace, origin["machine"])
     earlier = _earlier(folder / f"{scale}.json", name, console)
     progress = _Progress(console, cost.runs, cost.jobs)
-    workspace.train_all(plans, progress)
+    workspace.train_all(plans, progress, experiment.recipes(request))
     found = experiment.find(workspace, request)
     if earlier:
         found = _gather(found, earlier)
@@ -87,6 +87,8 @@ def protocol(experiment: Experiment, request: Request, workspace: Workspace, mac
         classifiers if experiment.classifiers else sizes,
         [plan.name for plan in experiment.plans(whole)],
     ]
+    if experiment.classifiers:
+        settings.append([recipe.digest for recipe in experiment.recipes(whole)])
     if experiment.times:
         settings.append([workspace.place, machine["processor"], machine["cores"]])
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]

@@ -46,7 +46,7 @@ class Table:
     Attributes:
         title: what it shows.
         unit: of the figures.
-        better: which way is better.
+        better: which way is better, if any.
         rows, columns: key to label.
         cells: by row and column.
         notes: what a reader has to know.
@@ -54,13 +54,13 @@ class Table:
         log, log_columns: whether the axis of the figures, of the columns, is logarithmic.
         axis: what the columns are, for ``"lines"``.
         groups: group of each row whose figures may be compared; None if all may.
-        over: what the mean is taken over.
+        over: what the mean is taken over; empty for single figures.
         decimals: of figures of 10 and more.
     """
 
     title: str
     unit: str
-    better: Literal["higher", "lower"]
+    better: Literal["higher", "lower", "neither"]
     rows: Mapping[str, str]
     columns: Mapping[str, str]
     cells: Mapping[tuple[str, str], Cell]
@@ -150,7 +150,7 @@ class Table:
         lines = [
             f"# {self.title}",
             "",
-            f"{self.unit}; {self.better} is better. Mean ± standard deviation over {self.over}; in brackets the paper's.",
+            self._heading(),
             "",
         ]
         more = ["parameters"] if any(parameters.values()) else []
@@ -160,6 +160,11 @@ class Table:
             texts = [*([parameters[row]] if more else []), *(self.text(row, column) for column in self.columns)]
             lines.append(f"| {label} | " + " | ".join(texts) + " |")
         return "\n".join([*lines, "", *(f"- {note}" for note in self.notes)]) + "\n"
+
+    def _heading(self) -> str:
+        better = "" if self.better == "neither" else f"; {self.better} is better"
+        mean = f"Mean ± standard deviation over {self.over}; in" if self.over else "In"
+        return f"{self.unit}{better}. {mean} brackets the paper's."
 
     def _parameters(self, row: str) -> str:
         counts = {
@@ -173,12 +178,20 @@ class Table:
         if cell is None:
             return ""
         ours = f"{cell.mean:.3g}" if cell.mean < 10 else f"{cell.mean:.{self.decimals}f}"
-        ours += f" ± {cell.std:.2g}" if len(cell.values) > 1 else " (one seed)" if len(self.cells) > 1 else ""
+        ours += f" ± {cell.std:.2g}" if len(cell.values) > 1 else " (one seed)" if self._lonely(cell) else ""
         ours = f"**{ours}**" if self._is_first(row, column) else ours
         if cell.paper is None:
             return ours
         mean, std = cell.paper
         return f"{ours} ({mean:g}" + (f" ± {std:g})" if std else ")")
+
+    def _lonely(self, cell: Cell) -> bool:
+        """Whether a run has fewer seeds than others."""
+        return (
+            self.over == "seeds"
+            and len(self.cells) > 1
+            and len(cell.facts.get("seeds", cell.facts.get("runs", ()))) == 1
+        )
 
     def _is_first(self, row: str, column: str) -> bool:
         group = None if self.groups is None else self.groups[row]

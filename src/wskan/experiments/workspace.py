@@ -121,17 +121,22 @@ class Workspace:
         """Those that are not finished, each once."""
         return [plan for plan in dict.fromkeys(plans) if not self.is_finished(plan)]
 
-    def train_all(self, plans: Sequence[Plan], report: Callable[[Plan, Run], None]) -> None:
+    def train_all(
+        self, plans: Sequence[Plan], report: Callable[[Plan, Run], None], recipes: Sequence[Recipe] = ()
+    ) -> None:
         """Make everything that some runs need, then the runs that are missing.
 
         Args:
             plans: what to train.
             report: called after each.
+            recipes: zoos that are needed beside those of the runs.
 
         Raises:
             DataError: missing data, a full disk, a worker that was killed, or another experiment at work in the folder. What is finished is kept.
         """
         with self._alone():
+            for recipe in recipes:
+                self.zoo(recipe, progress=True)
             self._train_all(self.missing(plans), report)
 
     def _train_all(self, missing: Sequence[Plan], report: Callable[[Plan, Run], None]) -> None:

@@ -67,9 +67,12 @@ def accuracy(population: Population, x: Tensor, labels: Tensor) -> Tensor:
     """
     if tuple(labels.shape) != tuple(x.shape[:1]):
         raise ShapeError(f"labels have shape {tuple(labels.shape)}, inputs {tuple(x.shape)}")
-    step = max(1, NUMBERS // (len(x) * population.spec.widths[-1]))
-    parts = [outputs(population[begin : begin + step], x) for begin in range(0, len(population), step)]
-    return torch.cat([(part.argmax(-1) == labels).float().mean(1) for part in parts])
+    _inputs(population, x)
+    step, right = max(1, NUMBERS // (len(x) * population.spec.widths[-1])), torch.empty(len(population))
+    for begin in range(0, len(population), step):
+        rows = slice(begin, begin + step)
+        right[rows] = (outputs(population[rows], x).argmax(-1).cpu() == labels.cpu()).float().mean(1)
+    return right
 
 
 @torch.no_grad()
@@ -157,12 +160,12 @@ class _Moments:
 def _inputs(population: Population, x: Tensor) -> Tensor:
     """``[1 or K, N, in]``."""
     given = tuple(x.shape)
-    x = x.unsqueeze(0) if x.ndim == 2 else x
+    x = (x.unsqueeze(0) if x.ndim == 2 else x).to(torch.float32)
     n_in = population.spec.widths[0]
     if x.ndim != 3 or x.shape[0] not in (1, len(population)) or x.shape[1] == 0 or x.shape[2] != n_in:
         raise ShapeError(f"x has shape {given}, need [N, {n_in}] or [{len(population)}, N, {n_in}]")
     if not bool(x.isfinite().all()):
-        raise DataError("x must be finite")
+        raise DataError("x must be finite in single precision")
     return x
 
 

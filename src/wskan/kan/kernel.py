@@ -79,12 +79,12 @@ def fit(
     An interrupt (Ctrl-C) stops it after the KANs in progress.
     """
     tensors = _tensors(population, copy=True)
-    inputs, points = inputs.float().contiguous(), inputs.shape[1]
-    targets = (targets.float() if config.loss == "mse" else targets).contiguous()
+    inputs, points = _here(inputs), inputs.shape[1]
+    targets = _here(targets) if config.loss == "mse" else targets.cpu().contiguous()
     classes = config.loss == "cross_entropy"
     rates, updates = np.asarray(config.rates(), dtype=np.float32), config.update_steps()
     adapt = np.asarray([step in updates for step in range(config.steps)], dtype=np.uint8)
-    losses, seeds = torch.empty(len(population), dtype=torch.float64), seeds.contiguous()
+    losses, seeds = torch.empty(len(population), dtype=torch.float64), seeds.cpu().contiguous()
     problem = _Training(
         kans=_kans(population.spec, tensors),
         loss=int(classes),
@@ -114,7 +114,7 @@ def fit(
 
 def evaluate(population: Population, inputs: Tensor) -> Tensor:
     """Outputs ``[K, N, out]`` on ``[1 or K, N, in]``."""
-    inputs = inputs.float().contiguous()
+    inputs = _here(inputs)
     outputs = torch.empty(len(population), inputs.shape[1], population.spec.widths[-1])
     _evaluate(population, inputs, outputs=outputs.data_ptr())
     return outputs
@@ -122,7 +122,7 @@ def evaluate(population: Population, inputs: Tensor) -> Tensor:
 
 def activations(population: Population, inputs: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     """Of each layer, the deviation ``[K, in, out]`` and the mean absolute value ``[K, in, out]`` of edges over samples, and the deviation ``[K, out]`` of neurons."""
-    inputs = inputs.float().contiguous()
+    inputs = _here(inputs)
     shapes = [tuple(layer.mask.shape) for layer in population.layers]
     edge_std, edge_mean = ([torch.empty(shape) for shape in shapes] for _ in range(2))
     node_std = [torch.empty(shape[0], shape[2]) for shape in shapes]
@@ -142,10 +142,15 @@ def _evaluate(population: Population, inputs: Tensor, **results: Any) -> None:
     _run("wskan_evaluate", problem, population, None)
 
 
+def _here(tensor: Tensor) -> Tensor:
+    """As C++ reads it."""
+    return tensor.to("cpu", torch.float32).contiguous()
+
+
 def _tensors(population: Population, *, copy: bool) -> dict[str, list[Tensor]]:
     """Contiguous single-precision tensors of all layers, every KAN with knots of its own."""
     layers = population.expand_knots().layers
-    tensors = {name: [getattr(layer, name).float().contiguous() for layer in layers] for name in FIELDS}
+    tensors = {name: [_here(getattr(layer, name)) for layer in layers] for name in FIELDS}
     return {name: [t.clone() for t in ts] for name, ts in tensors.items()} if copy else tensors
 
 

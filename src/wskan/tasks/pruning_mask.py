@@ -36,7 +36,7 @@ class PruningMask(Task):
     monitor, mode = "auc", "max"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.threshold, int | float) or not math.isfinite(self.threshold):
+        if not isinstance(self.threshold, int | float) or not abs(self.threshold) < math.inf:
             raise DataError(f"task {self.name}: threshold must be a finite number, got {self.threshold!r:.100}")
 
     def targets(self, zoo: Zoo, rows: Tensor | slice = slice(None)) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +78,11 @@ class Zoo:
     def digest(self) -> str:
         """Twelve hexadecimal digits that name it."""
         return self.recipe.digest
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the checksums of its shards: of what is in it, where :attr:`digest` says what was asked for."""
+        return hashlib.sha256("".join(shard.sha256 for shard in self.manifest.shards).encode()).hexdigest()
 
     @property
     def dtype(self) -> torch.dtype:

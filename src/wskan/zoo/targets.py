@@ -124,13 +124,18 @@ def _half(layer: Layer) -> Layer:
     """
     excess = layer.coef.abs().amax(-1) / torch.finfo(torch.float16).max
     factor = torch.exp2(excess.clamp_min(1).log2().ceil())
-    return dataclasses.replace(
+    half = dataclasses.replace(
         layer,
         base_weight=layer.base_weight.half(),
         spline_weight=(layer.spline_weight * factor).half(),
         coef=(layer.coef / factor.unsqueeze(-1)).half(),
         mask=layer.mask.half(),
     )
+    if not bool(torch.stack([t.isfinite().all() for t in (half.base_weight, half.spline_weight, half.coef)]).all()):
+        raise DataError(
+            f"a KAN is beyond the range of half precision (coefficients up to {float(layer.coef.abs().max()):.3g}); store the zoo in float32"
+        )
+    return half
 
 
 def load_targets(recipe: Recipe, root: Path | str | None = None, *, fetch: bool = False) -> Targets:
