@@ -111,10 +111,10 @@ def _seconds_a_kan(recipe: Recipe) -> float:
         return fit_population(spec, inputs, targets, torch.arange(size), config).population
 
     population = fit(dataclasses.replace(config, steps=1))  # compiles the kernel
-    seconds = _time(lambda: fit(config)) * recipe.fit.steps / steps
+    seconds = timed(lambda: fit(config)) * recipe.fit.steps / steps
     if recipe.classifier is not None:  # accuracies and masks, on about so many images
         images = 10_000 + recipe.classifier.scored
-        seconds += _time(lambda: outputs(population, inputs)) * images / len(inputs)
+        seconds += timed(lambda: outputs(population, inputs)) * images / len(inputs)
     return seconds / size
 
 
@@ -143,11 +143,12 @@ def _seconds_a_graph(plan: Plan, device: str) -> float:
         if device == "cuda":
             torch.cuda.synchronize()
 
-    first = _time(step)
-    return min(_time(step) for _ in range(3 if first < 5 else 1)) / size
+    first = timed(step)
+    return min(timed(step) for _ in range(3 if first < 5 else 1)) / size
 
 
-def _time(function: Callable[[], object]) -> float:
+def timed(function: Callable[[], object]) -> float:
+    """Seconds that it takes once."""
     begin = time.perf_counter()
     function()
     return time.perf_counter() - begin

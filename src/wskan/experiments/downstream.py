@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from wskan.experiments.cost import timed
 from wskan.experiments.plan import Plan
 from wskan.experiments.workspace import Workspace
 from wskan.graph import kan_graph
@@ -41,23 +41,26 @@ class Patients:
         return 100 * accuracy(kans, self.labels.test_inputs[:images], self.labels.test_labels[:images])
 
     def effect(self, score: Tensor, threshold: float) -> dict[str, Any]:
-        """Of keeping the edges that score more than a threshold, ``[n, E]``, and of keeping given shares of the edges of all KANs together, those that score most.
+        """Of keeping the edges that score more than a threshold, ``[n, E]``.
 
         Returns:
-            ``accuracy`` and ``kept``, both in percent, of each KAN; ``trade_off``, mean accuracies by share kept.
+            ``accuracy`` and ``kept``, both in percent, of each KAN; ``trade_off``.
         """
         keep = score > threshold
-        order = score.flatten().argsort(descending=True, stable=True)
-        trade_off = {}
-        for share in SHARES:
-            best = torch.zeros(score.numel(), dtype=torch.bool)
-            best[order[: round(share * len(order))]] = True
-            trade_off[f"{100 * share:g}"] = float(self.pruned(best.view_as(score), TRADE_OFF_IMAGES).mean())
         return {
             "accuracy": self.pruned(keep).tolist(),
             "kept": (100 * keep.float().mean(1)).tolist(),
-            "trade_off": trade_off,
+            "trade_off": self.trade_off(score),
         }
+
+    def trade_off(self, score: Tensor) -> dict[str, float]:
+        """Mean accuracies, by the share of the edges of all KANs together that is kept, in percent: those that score most, ``[n, E]``."""
+        order, means = score.flatten().argsort(descending=True, stable=True), {}
+        for share in SHARES:
+            best = torch.zeros(score.numel(), dtype=torch.bool)
+            best[order[: round(share * len(order))]] = True
+            means[f"{100 * share:g}"] = float(self.pruned(best.view_as(score), TRADE_OFF_IMAGES).mean())
+        return means
 
 
 def oracle_effect(patients: Patients, threshold: float) -> dict[str, Any]:
@@ -87,18 +90,13 @@ def seconds_a_kan(patients: Patients, run: Run, place: str, bf16: bool) -> dict[
             if device == "cuda":
                 torch.cuda.synchronize()
 
-        return _best(once)
+        return best(once)
 
-    times = {"oracle": _best(lambda: oracle_masks(kans, patients.labels.scored)), "ws_kan": predict("cpu")}
+    def best(function: Callable[[], object]) -> float:
+        function()  # warm
+        return min(timed(function) for _ in range(3))
+
+    times = {"oracle": best(lambda: oracle_masks(kans, patients.labels.scored)), "ws_kan": predict("cpu")}
     if place == "cuda":
         times["ws_kan_cuda"] = predict("cuda")
     return {name: seconds / len(kans) for name, seconds in times.items()}
-
-
-def _best(function: Callable[[], object], repeats: int = 3) -> float:
-    times = []
-    for _ in range(repeats + 1):
-        begin = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - begin)
-    return min(times[1:])

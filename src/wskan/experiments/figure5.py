@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,12 +20,12 @@ from wskan.experiments.draw import draw_tables
 from wskan.experiments.experiment import Experiment, Findings, Request, best_choice, run_records
 from wskan.experiments.figure9 import BIN_LABELS, binned
 from wskan.experiments.methods import METHODS
-from wskan.experiments.plan import Plan
 from wskan.experiments.table import Cell, Table, paper_cell
-from wskan.experiments.tables_3_4_7_9 import CLASSIFIER_METHODS, classifier_notes
+from wskan.experiments.tables_3_4_7_9 import CLASSIFIER_METHODS, classifier_notes, table4, zoos
 from wskan.experiments.workspace import Workspace
 from wskan.provenance import provenance
 from wskan.tasks import Run
+from wskan.zoo import Zoo
 from wskan.zoo.manifest import sha256
 from wskan.zoo.targets import load_labels
 
@@ -35,31 +35,22 @@ LABELS = {**ROWS, **{method: METHODS[method].label for method in CLASSIFIER_METH
 GROUPS = {row: row if row in ROWS else "methods" for row in LABELS}  # the best of the methods is bold
 
 
-def plans(request: Request) -> list[Plan]:
-    """The runs of table 4."""
-    return [
-        p for dataset in request.datasets for method in CLASSIFIER_METHODS for p in _plans(request, dataset, method)
-    ]
-
-
-def _plans(request: Request, dataset: str, method: str) -> list[Plan]:
-    return request.plans(dataset, method, None, "pruning")
-
-
 def find(workspace: Workspace, request: Request) -> Findings:
     """Four tables a data set: accuracy and edges kept by label noise, accuracy against edges kept, seconds."""
-    tables = [table for dataset in request.datasets for table in _tables(workspace, request, dataset)]
+    built = zoos(workspace, request)
+    about = classifier_notes(built)
+    tables = [table for dataset, zoo in built.items() for table in _tables(workspace, request, dataset, zoo, about)]
     return Findings(
         tables=tuple(tables),
-        runs=run_records(workspace, plans(request)),
+        runs=run_records(workspace, table4.plans(request)),
         draw=lambda tables, data, path: draw_tables(tables, path, across=4),
     )
 
 
-def _tables(workspace: Workspace, request: Request, dataset: str) -> list[Table]:
-    recipe, count = request.scale.classifiers.recipe(dataset), request.scale.classifiers.shown
+def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, about: Sequence[str]) -> list[Table]:
+    recipe, count = zoo.recipe, request.scale.classifiers.shown
     assert recipe.classifier is not None
-    zoo, labels = workspace.zoo(recipe), load_labels(recipe, workspace.data_root)
+    labels = load_labels(recipe, workspace.data_root)
     rows = zoo.split("test")[:count]
     noise, patients = zoo.columns["noise"][rows], Patients(population=zoo.population(rows), labels=labels)
     threshold = recipe.classifier.threshold
@@ -70,12 +61,15 @@ def _tables(workspace: Workspace, request: Request, dataset: str) -> list[Table]
         "shares": SHARES,
         "images": TRADE_OFF_IMAGES,
     }
-    chosen = {method: best_choice(workspace, _plans(request, dataset, method)) for method in CLASSIFIER_METHODS}
+    chosen = {
+        method: best_choice(workspace, request.plans(dataset, method, problem="pruning"))
+        for method in CLASSIFIER_METHODS
+    }
     guess = torch.rand(len(rows), recipe.spec.num_edges, generator=torch.Generator().manual_seed(0))
     effects: dict[str, list[Any]] = {
         "oracle": [workspace.cached({**key, "who": "oracle"}, lambda: oracle_effect(patients, threshold))],
-        "random": [workspace.cached({**key, "who": "random"}, lambda: patients.effect(guess, 1.0))],
     }
+    chance = {"trade_off": workspace.cached({**key, "who": "chance"}, lambda: patients.trade_off(guess))}
     for method, runs in chosen.items():
         effects[method] = [
             workspace.cached(
@@ -92,14 +86,13 @@ def _tables(workspace: Workspace, request: Request, dataset: str) -> list[Table]
     notes = [
         f"The first {len(rows)} test KANs; accuracies on all {len(labels.test_labels):,} test images, of the trade-off on {min(TRADE_OFF_IMAGES, len(labels.test_labels)):,}. One threshold for all KANs, chosen on validation; "
         "the trade-off moves it. The paper gives the figure without numbers, but for the seconds.",
-        *classifier_notes(workspace, request),
+        *about,
     ]
     by_noise = {name: _by_noise(noise, effects, name, runs_of) for name in ("accuracy", "kept")}
     original = binned(noise, 100 * zoo.columns["accuracy"][rows])
     for middle, values in original.items():
         by_noise["accuracy"]["original", middle] = Cell(values=(float(values.mean()),))
         by_noise["accuracy"]["random", middle] = Cell(values=(100 / recipe.spec.widths[-1],))
-        del by_noise["kept"]["random", middle]
     number = FIGURES.get(dataset, "5")
     axis = {"kind": "lines", "axis": "permuted labels, percent", "columns": {m: BIN_LABELS[m] for m in original}}
     return [
@@ -108,7 +101,7 @@ def _tables(workspace: Workspace, request: Request, dataset: str) -> list[Table]
         _table(
             f"Accuracy against edges kept, {dataset}",
             "mean test accuracy, percent",
-            _trade_off(effects, runs_of),
+            _trade_off({**effects, "random": [chance]}, runs_of),
             notes,
             kind="lines",
             axis="edges kept, percent",
@@ -176,4 +169,4 @@ def _trade_off(effects: Mapping[str, list[Any]], runs: Mapping[str, list[str]]) 
     }
 
 
-figure5 = Experiment(name="figure5", plans=plans, find=find, classifiers=True)
+figure5 = Experiment(name="figure5", plans=table4.plans, find=find, classifiers=True)

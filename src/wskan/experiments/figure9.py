@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wskan.experiments.experiment import Experiment, Findings, Request
 from wskan.experiments.table import Cell, Table
-from wskan.experiments.tables_3_4_7_9 import classifier_notes, recipes
+from wskan.experiments.tables_3_4_7_9 import classifier_notes, recipes, zoos
 from wskan.experiments.workspace import Workspace
 from wskan.pictures import new_figure, save_figure
 
@@ -31,8 +31,8 @@ def find(workspace: Workspace, request: Request) -> Findings:
     """The first test KANs of each zoo."""
     data, cells = {}, {}
     shown = request.scale.classifiers.shown
-    for dataset, recipe in zip(request.datasets, recipes(request), strict=True):
-        zoo = workspace.zoo(recipe, progress=True)
+    built = zoos(workspace, request)
+    for dataset, zoo in built.items():
         rows = zoo.split("test")[:shown]
         noise, accuracy = zoo.columns["noise"][rows], zoo.columns["accuracy"][rows]
         data[dataset] = {"noise": noise.tolist(), "accuracy": accuracy.tolist()}
@@ -51,7 +51,7 @@ def find(workspace: Workspace, request: Request) -> Findings:
         over="KANs",
         notes=[
             f"{shown} test KANs a data set; the paper gives the figure without numbers.",
-            *classifier_notes(workspace, request),
+            *classifier_notes(built),
         ],
     )
     return Findings(tables=(table,), data=data, draw=draw)

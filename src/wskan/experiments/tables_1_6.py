@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wskan.experiments.experiment import Experiment, Findings, Request, measured, run_records
-from wskan.experiments.methods import METHODS
-from wskan.experiments.plan import Plan
-from wskan.experiments.table import Table, paper_cell
+from wskan.experiments.comparison import Metric, comparison, data_notes
+from wskan.experiments.experiment import Experiment, Request
 from wskan.experiments.workspace import Workspace
 
 BASELINES = ("mlp", "mlp_aug", "mlp_align", "dmc", "deepsets", "set_transformer", "ws_kan")
@@ -15,41 +13,20 @@ ABLATIONS = ("no_pe", "no_bidir", "ws_kan")
 
 
 def classification(name: str, title: str, methods: Sequence[str], paper: str) -> Experiment:
-    """An experiment whose rows are methods and whose columns are data sets."""
+    """Test accuracies of methods."""
 
-    def plans(request: Request) -> list[Plan]:
-        return [p for dataset in request.datasets for method in methods for p in request.plans(dataset, method)]
-
-    def find(workspace: Workspace, request: Request) -> Findings:
-        cells = {
-            (method, dataset): measured(workspace, runs, paper_cell(paper, method, dataset))
-            for dataset in request.datasets
-            for method in methods
-            if (runs := request.plans(dataset, method))
-        }
-        notes = protocol_notes(request)
+    def notes(workspace: Workspace, request: Request) -> list[str]:
+        said = protocol_notes(request)
         if "set_transformer" in methods and request.scale.inducing:
-            notes.append(
+            said.append(
                 f"SetTransformer with {request.scale.inducing} inducing points (Lee et al. 2019); the paper's attends between all edges."
             )
-        made = Table(
-            title=title,
-            unit="test accuracy, percent",
-            better="higher",
-            rows={method: METHODS[method].label for method in methods},
-            columns={dataset: dataset for dataset in request.datasets},
-            cells=cells,
-            notes=[*notes, *data_notes(workspace, request)],
-        )
-        return Findings(tables=(made,), runs=run_records(workspace, plans(request)))
+        zoos = {dataset: workspace.zoo(request.scale.recipe(dataset)) for dataset in request.datasets}
+        return [*said, *data_notes(zoos)]
 
-    return Experiment(name=name, plans=plans, find=find)
-
-
-def data_notes(workspace: Workspace, request: Request) -> list[str]:
-    """What is unusual about the data of a zoo, as its manifest says."""
-    zoos = {dataset: workspace.zoo(request.scale.recipe(dataset)) for dataset in request.datasets}
-    return [f"{dataset}: {note}" for dataset, zoo in zoos.items() if (note := zoo.manifest.built_with.get("data"))]
+    return comparison(
+        name, "inr", methods, [Metric("accuracy", title, "test accuracy, percent", "higher", paper)], notes
+    )
 
 
 def protocol_notes(request: Request) -> list[str]:

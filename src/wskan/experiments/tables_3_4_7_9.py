@@ -2,74 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 from wskan.experiments.classifier_scale import Problem
-from wskan.experiments.experiment import Experiment, Findings, Request, measured, run_records
-from wskan.experiments.methods import METHODS
-from wskan.experiments.plan import Plan
-from wskan.experiments.table import Table, paper_cell
+from wskan.experiments.comparison import Metric, comparison, data_notes
+from wskan.experiments.experiment import Experiment, Request
 from wskan.experiments.tables_1_6 import ABLATIONS
 from wskan.experiments.workspace import Workspace
-from wskan.zoo import Recipe
+from wskan.zoo import Recipe, Zoo
 
 CLASSIFIER_METHODS = ("mlp", "mlp_aug", "mlp_align", "dmc", "deepsets", "ws_kan")
 """The paper leaves out the SetTransformer, which attends between all of 26,432 edges."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """A table of its own: what it shows of each run, and where in the paper it stands."""
+def on_classifiers(name: str, problem: Problem, methods: Sequence[str], metrics: Sequence[Metric]) -> Experiment:
+    """Test scores of methods on zoos of classifiers."""
 
-    name: str
-    title: str
-    unit: str
-    better: Literal["higher", "lower"]
-    paper: str
-    factor: float = 1.0
-    decimals: int = 1
+    def notes(workspace: Workspace, request: Request) -> list[str]:
+        return [*_protocol_notes(request, problem), *classifier_notes(zoos(workspace, request))]
 
-
-def comparison(name: str, problem: Problem, methods: Sequence[str], metrics: Sequence[Metric]) -> Experiment:
-    """An experiment whose rows are methods and whose columns are data sets, with a table for each metric."""
-
-    def plans(request: Request) -> list[Plan]:
-        return [
-            p
-            for dataset in request.datasets
-            for method in methods
-            for p in request.plans(dataset, method, None, problem)
-        ]
-
-    def find(workspace: Workspace, request: Request) -> Findings:
-        def table(metric: Metric) -> Table:
-            cells = {
-                (method, dataset): measured(
-                    workspace,
-                    request.plans(dataset, method, None, problem),
-                    paper_cell(metric.paper, method, dataset),
-                    metric.name,
-                    metric.factor,
-                )
-                for dataset in request.datasets
-                for method in methods
-            }
-            return Table(
-                title=metric.title,
-                unit=metric.unit,
-                better=metric.better,
-                rows={method: METHODS[method].label for method in methods},
-                columns={dataset: dataset for dataset in request.datasets},
-                cells=cells,
-                notes=[*_protocol_notes(request, problem), *classifier_notes(workspace, request)],
-                decimals=metric.decimals,
-            )
-
-        return Findings(tables=tuple(map(table, metrics)), runs=run_records(workspace, plans(request)))
-
-    return Experiment(name=name, plans=plans, find=find, classifiers=True)
+    return comparison(name, problem, methods, metrics, notes)
 
 
 def recipes(request: Request) -> list[Recipe]:
@@ -77,13 +29,19 @@ def recipes(request: Request) -> list[Recipe]:
     return [request.scale.classifiers.recipe(dataset) for dataset in request.datasets]
 
 
-def classifier_notes(workspace: Workspace, request: Request) -> list[str]:
-    """What is unusual about the data of a zoo, as its manifest says, and how much the oracle keeps."""
+def zoos(workspace: Workspace, request: Request) -> dict[str, Zoo]:
+    """The same, built where they are missing."""
+    return {
+        dataset: workspace.zoo(recipe, progress=True)
+        for dataset, recipe in zip(request.datasets, recipes(request), strict=True)
+    }
+
+
+def classifier_notes(zoos: Mapping[str, Zoo]) -> list[str]:
+    """What is unusual about the data of zoos, and how much the oracle keeps."""
     notes = []
-    for dataset, recipe in zip(request.datasets, recipes(request), strict=True):
-        zoo = workspace.zoo(recipe)
-        if note := zoo.manifest.built_with.get("data"):
-            notes.append(f"{dataset}: {note}")
+    for dataset, zoo in zoos.items():
+        notes += data_notes({dataset: zoo})
         notes.append(f"{dataset}: the oracle keeps {100 * zoo.info()['kept_mean']:.1f} % of the edges.")
     return notes
 
@@ -118,7 +76,7 @@ def _pruning(accuracy: str, auc: str, paper_accuracy: str, paper_auc: str) -> li
     ]
 
 
-table3 = comparison(
+table3 = on_classifiers(
     "table3",
     "accuracy",
     CLASSIFIER_METHODS,
@@ -129,7 +87,7 @@ table3 = comparison(
         "table3_accuracy_prediction_r2_x1e2",
     ),
 )
-table4 = comparison(
+table4 = on_classifiers(
     "table4",
     "pruning",
     CLASSIFIER_METHODS,
@@ -140,7 +98,7 @@ table4 = comparison(
         "table4_pruning_mask_roc_auc",
     ),
 )
-table7 = comparison(
+table7 = on_classifiers(
     "table7",
     "accuracy",
     ABLATIONS,
@@ -151,7 +109,7 @@ table7 = comparison(
         "table8_ablation_accuracy_prediction_r2_x1e2",
     ),
 )
-table9 = comparison(
+table9 = on_classifiers(
     "table9",
     "pruning",
     ABLATIONS,

@@ -43,7 +43,10 @@ def outputs(population: Population, x: Tensor) -> Tensor:
         ShapeError: x has another shape.
         DataError: x is not finite.
     """
-    x = _inputs(population, x)
+    return _outputs(population, _inputs(population, x))
+
+
+def _outputs(population: Population, x: Tensor) -> Tensor:
     if _by_kernel(population):
         return kernel.evaluate(population, x)
     parts = []
@@ -53,6 +56,7 @@ def outputs(population: Population, x: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+@torch.no_grad()
 def accuracy(population: Population, x: Tensor, labels: Tensor) -> Tensor:
     """Share of inputs that each KAN gives its largest output for the right class, ``[K]`` float32 in [0, 1].
 
@@ -67,11 +71,11 @@ def accuracy(population: Population, x: Tensor, labels: Tensor) -> Tensor:
     """
     if tuple(labels.shape) != tuple(x.shape[:1]):
         raise ShapeError(f"labels have shape {tuple(labels.shape)}, inputs {tuple(x.shape)}")
-    _inputs(population, x)
-    step, right = max(1, NUMBERS // (len(x) * population.spec.widths[-1])), torch.empty(len(population))
+    x = _inputs(population, x)
+    step, right = max(1, NUMBERS // (len(labels) * population.spec.widths[-1])), torch.empty(len(population))
     for begin in range(0, len(population), step):
         rows = slice(begin, begin + step)
-        right[rows] = (outputs(population[rows], x).argmax(-1).cpu() == labels.cpu()).float().mean(1)
+        right[rows] = (_outputs(population[rows], x).argmax(-1).cpu() == labels.cpu()).float().mean(1)
     return right
 
 
@@ -176,7 +180,7 @@ def _by_kernel(population: Population) -> bool:
 
 def _few_kans(population: Population, x: Tensor) -> Iterator[tuple[Population, Tensor]]:
     """Some KANs at a time, with their inputs, on their device."""
-    x = x.to(population.layers[0].coef.device, torch.float32)
+    x = x.to(population.layers[0].coef.device)
     for begin in range(0, len(population), 16):
         rows = slice(begin, begin + 16)
         yield population[rows].to(torch.float32), x if x.shape[0] == 1 else x[rows]

@@ -20,8 +20,8 @@ def edge_scores(population: Population, x: Tensor, score: Score = "attribution")
     """A score for each edge of each KAN on N inputs.
 
     ``"attribution"`` is what ``attribute()`` and ``prune_edge`` of pykan 0.2.8 use: a neuron's score, 1/out for an output, is handed down to its edges in proportion to
-    the deviation of their activations, over that of their sum. ``"activation"`` is the mean absolute activation, which pykan's first releases used and the paper's text names; its
-    shares of edges kept are those of attribution (docs/decisions.md).
+    the deviation of their activations, over that of their sum. ``"activation"`` is the mean absolute activation, which pykan's first releases used and the paper's text names; the shares
+    of edges that the paper's zoos keep are those of attribution (docs/decisions.md).
 
     Args:
         population: K KANs.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from wskan.graph import FeatureConfig, KANGraph
+from wskan.kan import KANSpec
 from wskan.models import MetaNetwork
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.output import flat
@@ -32,8 +33,13 @@ def predict(model: MetaNetwork, batches: Iterable[tuple[KANGraph, Tensor]]) -> t
 
 def predict_split(model: MetaNetwork, dataset: GraphDataset, batch_size: int | None = None) -> tuple[Tensor, Tensor]:
     """:func:`predict` for a whole split, by default with as many graphs at once as fit in little memory."""
-    size = batch_size or max(1, min(BATCH, EDGES // dataset.zoo.spec.num_edges))
+    size = batch_size or graphs_at_once(dataset.zoo.spec)
     return predict(model.to(dataset.device), graph_loader(dataset, size))
+
+
+def graphs_at_once(spec: KANSpec) -> int:
+    """So many KAN-graphs as fit in little memory."""
+    return max(1, min(BATCH, EDGES // spec.num_edges))
 
 
 def score(task: Task, output: Tensor, target: Tensor) -> dict[str, float]:

@@ -8,7 +8,7 @@ from wskan.errors import DataError
 from wskan.graph import kan_graph
 from wskan.kan import Population
 from wskan.kan.edges import split_edges
-from wskan.tasks.evaluation import EDGES, predict
+from wskan.tasks.evaluation import graphs_at_once, predict
 from wskan.tasks.pruning_mask import PruningMask
 from wskan.tasks.run import Run
 
@@ -30,7 +30,7 @@ def prune(run: Run, population: Population) -> Population:
         raise DataError(f"the run in {run.folder} was trained for {run.task.name}, not for {PruningMask.name}")
     if not bool((finite := population.is_finite()).all()):
         raise DataError(f"KANs {(~finite).nonzero().squeeze(1).tolist()[:5]} are not finite")
-    step = max(1, EDGES // population.spec.num_edges)
+    step = graphs_at_once(population.spec)
     parts = [population[begin : begin + step] for begin in range(0, len(population), step)]
     logits, _ = predict(run.model, ((kan_graph(part, run.features), torch.empty(len(part))) for part in parts))
     return population.prune(split_edges(run.task.keep(logits), population.spec.widths))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from wskan.errors import DataError
 from wskan.files import empty, write_atomically
-from wskan.kan import Engine, derive_seed, fit_population
+from wskan.kan import Engine, fit_population
 from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path
 from wskan.zoo.recipe import Recipe
 from wskan.zoo.store import FACTS, Zoo, open_zoo
@@ -73,12 +73,6 @@ def build_zoo(
     return open_zoo(folder)
 
 
-def kan_seeds(recipe: Recipe, rows: range) -> Tensor:
-    """The seed of each KAN, a hash of (recipe seed, index), ``[len(rows)]`` int64."""
-    zoo_seed = derive_seed(torch.tensor([recipe.seed]), 0)
-    return derive_seed((zoo_seed + torch.tensor(rows)) & (2**63 - 1), 1)
-
-
 def _start(recipe: Recipe, folder: Path) -> Manifest:
     """The manifest to go on from."""
     if not (folder / "manifest.json").exists():
@@ -129,7 +123,7 @@ def _build_shard(
         recipe.spec,
         targets.inputs,
         targets.values(rows),
-        kan_seeds(recipe, rows),
+        recipe.kan_seeds(rows),
         recipe.fit,
         engine=engine,
         device=device,

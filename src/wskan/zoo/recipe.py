@@ -8,8 +8,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
+import torch
+from torch import Tensor
+
 from wskan.errors import DataError
-from wskan.kan import FitConfig, KANSpec, Score
+from wskan.kan import FitConfig, KANSpec, Score, derive_seed
+from wskan.kan.oracle import THRESHOLD
 from wskan.signals import IMAGE_SETS
 
 MAX_KANS = 10_000_000
@@ -36,7 +40,7 @@ class Classifier:
     noise: float = 1.0
     scored: int = 2_000
     score: Score = "attribution"
-    threshold: float = 0.01
+    threshold: float = THRESHOLD
     storage: Storage = "float32"
 
     def __post_init__(self) -> None:
@@ -109,6 +113,11 @@ class Recipe:
     def shard_rows(self, shard: int) -> range:
         """Indices of the KANs in a shard."""
         return range(shard * self.shard_size, min((shard + 1) * self.shard_size, len(self)))
+
+    def kan_seeds(self, rows: range, stream: int = 0) -> Tensor:
+        """A seed for each KAN, a hash of (seed of the recipe, index), ``[len(rows)]`` int64: in stream 0 those they are fitted from; another stream is unrelated."""
+        zoo_seed = derive_seed(torch.tensor([self.seed]), 2 * stream)
+        return derive_seed((zoo_seed + torch.arange(rows.start, rows.stop)) & (2**63 - 1), 2 * stream + 1)
 
     @property
     def digest(self) -> str:

@@ -204,8 +204,7 @@ def _load_labels(recipe: Recipe, config: Classifier, split: Tensor, root: Path |
         )
     generator = torch.Generator().manual_seed(recipe.seed)
     scored = inputs[torch.randperm(len(inputs), generator=generator)[: config.scored]]
-    zoo_seed = derive_seed(torch.tensor([recipe.seed]), 2)
-    seeds = derive_seed((zoo_seed + torch.arange(len(recipe))) & (2**63 - 1), 3)
+    seeds = recipe.kan_seeds(range(len(recipe)), stream=1)
     noise = (seeds.double() / 2**63 * config.noise).float()
     return Labels(
         inputs=inputs,

@@ -1,0 +1,78 @@
+"""Methods side by side on data sets: tables 1, 3, 4 and 6 to 10."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from wskan.experiments.classifier_scale import Problem
+from wskan.experiments.experiment import Experiment, Findings, Request, measured, run_records
+from wskan.experiments.methods import METHODS
+from wskan.experiments.plan import Plan
+from wskan.experiments.table import Table, paper_cell
+from wskan.experiments.workspace import Workspace
+from wskan.zoo import Zoo
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A table of its own: what it shows of each run, and where in the paper it stands."""
+
+    name: str
+    title: str
+    unit: str
+    better: Literal["higher", "lower"]
+    paper: str
+    factor: float = 1.0
+    decimals: int = 1
+
+
+def comparison(
+    name: str,
+    problem: Problem,
+    methods: Sequence[str],
+    metrics: Sequence[Metric],
+    notes: Callable[[Workspace, Request], Sequence[str]],
+) -> Experiment:
+    """An experiment whose rows are methods and whose columns are data sets, with a table for each metric, all under the same notes."""
+
+    def plans(request: Request) -> list[Plan]:
+        return [
+            p
+            for dataset in request.datasets
+            for method in methods
+            for p in request.plans(dataset, method, problem=problem)
+        ]
+
+    def find(workspace: Workspace, request: Request) -> Findings:
+        said = notes(workspace, request)
+
+        def table(metric: Metric) -> Table:
+            cells = {
+                (method, dataset): measured(
+                    workspace, runs, paper_cell(metric.paper, method, dataset), metric.name, metric.factor
+                )
+                for dataset in request.datasets
+                for method in methods
+                if (runs := request.plans(dataset, method, problem=problem))
+            }
+            return Table(
+                title=metric.title,
+                unit=metric.unit,
+                better=metric.better,
+                rows={method: METHODS[method].label for method in methods},
+                columns={dataset: dataset for dataset in request.datasets},
+                cells=cells,
+                notes=said,
+                decimals=metric.decimals,
+            )
+
+        return Findings(tables=tuple(map(table, metrics)), runs=run_records(workspace, plans(request)))
+
+    return Experiment(name=name, plans=plans, find=find, classifiers=problem != "inr")
+
+
+def data_notes(zoos: Mapping[str, Zoo]) -> list[str]:
+    """What is unusual about the data of zoos, as their manifests say."""
+    return [f"{dataset}: {note}" for dataset, zoo in zoos.items() if (note := zoo.manifest.built_with.get("data"))]
