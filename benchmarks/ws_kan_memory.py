@@ -1,4 +1,4 @@
-"""Peak memory and time of a training step of WS-KAN on KAN-graphs of classifiers, 26,432 edges each, and on small ones.
+"""Peak memory and time of a training step of WS-KAN, and of DeepSets, on KAN-graphs of classifiers, 26,432 edges each, and of WS-KAN on small ones.
 
     python benchmarks/ws_kan_memory.py [--rounds 5] [--before FOLDER]
 
@@ -7,6 +7,7 @@ the ``src`` folder of another commit, measured in turns with this one. Times are
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -23,7 +24,7 @@ import torch.nn.functional as F
 from common import resident, write
 from wskan.graph import kan_graph
 from wskan.kan import KANSpec, Population
-from wskan.models import WSKAN, WSKANConfig, message_kernel
+from wskan.models import MODELS, build_model, message_kernel
 
 CLASSIFIER, INR = KANSpec(widths=(784, 32, 32, 10), grid=5), KANSpec(widths=(2, 32, 32, 1), grid=10)
 LAYERS = 4
@@ -39,9 +40,11 @@ class Case(NamedTuple):
     precision: str = "fp32"
     checkpointed: bool = False
     kernel: bool = True
+    model: str = "ws_kan"
 
     def __str__(self) -> str:
-        return f"{self.graphs}, {self.readout} read-out, hidden {self.hidden}, {self.precision}{'' if self.kernel else ', without kernel'}"
+        model = "" if self.model == "ws_kan" else f"{self.model}, "
+        return f"{model}{self.graphs}, {self.readout} read-out, hidden {self.hidden}, {self.precision}{'' if self.kernel else ', without kernel'}"
 
     @property
     def spec(self) -> KANSpec:
@@ -55,18 +58,24 @@ class Case(NamedTuple):
 def step(case: Case) -> Callable[[], None]:
     if not case.kernel:
         message_kernel.available = lambda *_: False
+        with contextlib.suppress(ImportError):  # an older commit
+            from wskan.models import perceptron_kernel
+
+            perceptron_kernel.available = lambda *_: False
     torch.manual_seed(0)
     graph = kan_graph(Population.init(case.spec, range(case.batch)))
-    config = WSKANConfig(
+    options = {"checkpoint_activations": case.checkpointed} if case.model == "ws_kan" else {}
+    config = MODELS[case.model][1](
+        model=case.model,
         widths=case.spec.widths,
         edge_dim=graph.edge_dim,
         out_dim=1,
         hidden=case.hidden,
         readout=case.readout,
         num_layers=LAYERS,
-        checkpoint_activations=case.checkpointed,
+        **options,
     )
-    model = WSKAN(config)
+    model = build_model(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
 
     def run() -> None:
@@ -125,7 +134,7 @@ def least_bytes(case: Case) -> int:
 
 def row(case: Case, before: Path | None, rounds: int) -> dict[str, Any]:
     workers = {"now": (case, HERE)}
-    if case.kernel:
+    if case.kernel and case.model == "ws_kan":
         workers["checkpointed"] = (case._replace(checkpointed=True), HERE)
     if before is not None:
         workers["before"] = (case, before)
@@ -157,6 +166,11 @@ def main() -> None:
         for precision in ("fp32", "bf16")
     ]
     cases += [Case(readout=readout, hidden=32, kernel=False) for readout in ("graph", "edge")]
+    cases += [
+        Case(readout=readout, hidden=32, precision=precision, model="deep_sets")
+        for readout in ("graph", "edge")
+        for precision in ("fp32", "bf16")
+    ]
     data = {}
     for case in cases:
         data[str(case)] = row(case, arguments.before, arguments.rounds * (1 if case.graphs == "classifier" else 3))

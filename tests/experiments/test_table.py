@@ -63,6 +63,22 @@ def test_tables_gather_what_was_measured_apart(tmp_path: Path) -> None:
     assert all((tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in ("bars", "lines"))
 
 
+def test_cells_gather_seeds_of_the_same_settings() -> None:
+    def cell(values: dict[int, float], rate: float = 0.1) -> Cell:
+        runs = [f"mnist/mlp-lr{rate:g}-seed{seed}-abc{seed}" for seed in values]
+        seconds = [10.0 * value for value in values.values()]
+        facts = {"rate": rate, "seeds": list(values), "runs": runs, "train_seconds": seconds}
+        return Cell(values=tuple(values.values()), facts=facts)
+
+    old, new = cell({0: 1.0, 2: 3.0}), cell({1: 2.0, 2: 5.0})
+    both = make({("a", "x"): new}).gather(make({("a", "x"): old})).cells["a", "x"]
+    assert both == cell({0: 1.0, 1: 2.0, 2: 5.0}), "of what was measured twice the newer counts"
+    assert new.gather(cell({0: 1.0}, rate=0.2)) == new, "another learning rate is another figure"
+    without = Cell(values=(1.0,))
+    assert without.gather(old) == without
+    assert new.gather(without) == new
+
+
 @pytest.mark.parametrize(
     "earlier", [{"labels": {}}, {"cells": 3}, {"cells": {"x": {"a": {"values": ["much"], "paper": None}}}}]
 )

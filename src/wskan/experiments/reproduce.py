@@ -29,7 +29,7 @@ def reproduce(
 ) -> Findings | None:
     """Build the zoos that are missing, train the models that are missing, and write ``out/NAME/SCALE.json``, ``.md`` and ``.png``.
 
-    Interrupted anywhere, the same call goes on from there. Data sets may be done one at a time: the result file gathers them.
+    Interrupted anywhere, the same call goes on from there. Data sets and seeds may be done one at a time: the result file gathers them.
 
     Args:
         experiment: which table or figure.
@@ -112,7 +112,7 @@ def _earlier(path: Path, name: str, console: Console) -> dict[str, Any] | None:
 
 
 def _gather(found: Findings, earlier: Mapping[str, Any]) -> Findings:
-    """With what was found before on other data sets."""
+    """With what was found before on other data sets and with other seeds."""
     before = [Table.from_dict(data) for data in earlier.get("tables") or [earlier.get("table", {})]]
     tables = {table.title: table for table in before}
     gathered = [table.gather(tables.pop(table.title)) if table.title in tables else table for table in found.tables]

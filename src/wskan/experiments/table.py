@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from wskan.errors import DataError
 
+PER_RUN = ("val", "train_seconds", "seeds", "runs")  # facts that are lists beside the values
 STYLE = ("kind", "log", "log_columns", "axis", "over", "decimals")  # fields that say how a table is shown
 
 
@@ -37,6 +38,24 @@ class Cell:
     def std(self) -> float:
         """Over seeds (of a sample); 0 for one seed."""
         return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
+
+    def gather(self, earlier: Cell) -> Cell:
+        """With the runs of an earlier cell of the same settings that this one has not: seeds may be done one at a time."""
+        if "runs" not in self.facts or self._settings != earlier._settings:
+            return self
+        columns = {name: [*self.facts[name], *earlier.facts[name]] for name in PER_RUN if name in self.facts}
+        rows = {run: i for i, run in reversed(list(enumerate(columns["runs"])))}  # of one run, the newer
+        order = [rows[run] for run in sorted(rows)]
+        values = (*self.values, *earlier.values)
+        facts = {name: [column[i] for i in order] for name, column in columns.items()}
+        return dataclasses.replace(self, values=tuple(values[i] for i in order), facts={**self.facts, **facts})
+
+    @property
+    def _settings(self) -> list[Any]:
+        """What must be the same for values to be of one cell: facts, and names of runs but for seeds and what follows."""
+        lists = {name: len(self.facts[name]) == len(self.values) for name in PER_RUN if name in self.facts}
+        others = {name: fact for name, fact in self.facts.items() if name not in PER_RUN}
+        return [lists, others, self.paper, {run.split("-seed")[0] for run in self.facts.get("runs", ())}]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,8 +152,10 @@ class Table:
             raise DataError(f"not a table: {type(error).__name__} {error}") from error
 
     def gather(self, earlier: Table) -> Table:
-        """With the cells of an earlier table of the same protocol that this one has not: data sets may be done one at a time."""
-        cells = {**earlier.cells, **self.cells}
+        """With the cells and runs of an earlier table of the same protocol that this one has not: data sets and seeds may be done one at a time."""
+        cells = dict(earlier.cells)
+        for at, cell in self.cells.items():
+            cells[at] = cell.gather(cells[at]) if at in cells else cell
         columns = {**earlier.columns, **self.columns}
         return dataclasses.replace(
             self,

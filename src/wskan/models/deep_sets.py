@@ -5,8 +5,10 @@ import dataclasses
 from torch import Tensor, nn
 
 from wskan.models.base import ModelConfig
-from wskan.models.blocks import MLP, Dropout, LayerNorm, activation
-from wskan.models.edge_set import EdgeSetNetwork, mean_over_edges
+from wskan.models.blocks import MLP, Dropout, LayerNorm
+from wskan.models.edge_set import EdgeSetNetwork
+from wskan.models.messages import Half
+from wskan.models.perceptron import edge_perceptron, norm_mean
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,10 +30,10 @@ class DeepSetsLayer(nn.Module):
 
     def forward(self, x: Tensor, exist: Tensor | None) -> Tensor:
         """``[B, E, h]`` and which edges exist, ``[B, E]`` or None, to ``[B, E, h]``."""
-        normed = self.norm(x)
-        context = self.context(mean_over_edges(normed, exist)).unsqueeze(1)  # [B, 1, h]
-        new: Tensor = self.dropout(self.mlp.second(activation(self.mlp.first(normed) + context)))
-        return x + new
+        context = self.mlp.first.bias + self.context(norm_mean(x, self.norm, exist))  # [B, h]
+        first = Half(self.mlp.first.weight, context.unsqueeze(1), None)
+        new = edge_perceptron(x.unsqueeze(1), self.norm, first, self.mlp.second, dropout=self.dropout, residual=True)
+        return new.squeeze(1)
 
 
 class DeepSets(EdgeSetNetwork):

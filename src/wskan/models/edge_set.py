@@ -9,6 +9,8 @@ from wskan.graph import KANGraph
 from wskan.kan.edges import join_edges, split_edges
 from wskan.models.base import MetaNetwork, ModelConfig
 from wskan.models.blocks import MLP, Dropout, LayerNorm
+from wskan.models.messages import Half
+from wskan.models.perceptron import edge_perceptron, mean_over_edges
 
 
 def edge_tokens(graph: KANGraph) -> Tensor:
@@ -29,14 +31,6 @@ def edges_exist(graph: KANGraph) -> Tensor | None:
         for edges, mask in zip(graph.edges, graph.edge_mask, strict=True)
     ]
     return join_edges(masks)
-
-
-def mean_over_edges(x: Tensor, exist: Tensor | None) -> Tensor:
-    """``[B, E, h]`` to ``[B, h]``, over existing edges only; zero where there are none."""
-    if exist is None:
-        return x.mean(1)
-    total = (exist.to(x.dtype).unsqueeze(1) @ x).squeeze(1)
-    return total / exist.sum(1, keepdim=True).clamp_min(1)
 
 
 class EdgeSetNetwork(MetaNetwork):
@@ -65,6 +59,9 @@ class EdgeSetNetwork(MetaNetwork):
         for layer in self.layers:
             x = layer(x, exist)
         if self.config.readout == "edge":
-            return split_edges(self.head(self.norm(x)), graph.widths)
+            first = Half(self.head.first.weight, self.head.first.bias.expand(len(x), 1, -1), None)
+            return split_edges(
+                edge_perceptron(x.unsqueeze(1), self.norm, first, self.head.second).squeeze(1), graph.widths
+            )
         out: Tensor = self.head(self.dropout(self.norm(mean_over_edges(x, exist))))
         return out

@@ -22,7 +22,7 @@ LANES = 16  # floats in a vector: the hidden dimension must be a multiple
 _Pointer = ctypes.c_void_p
 
 
-class _Half(ctypes.Structure):
+class HalfStruct(ctypes.Structure):
     _fields_ = [
         ("source", _Pointer),
         ("target", _Pointer),
@@ -41,7 +41,7 @@ class _Block(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("bfloat16", "n", "m", "f", "h", "threads")),
         ("column", ctypes.c_int32 * 3),
         ("wide", ctypes.c_int32),
-        ("half", _Half * 3),
+        ("half", HalfStruct * 3),
         *((name, _Pointer) for name in ("x", "edge", "mask", "first_t", "first", "second_t", "second", "bias")),
         *((name, _Pointer) for name in ("into", "outof", "updated", "d_into", "d_outof", "d_updated")),
         *((name, _Pointer) for name in ("d_x", "d_first_t", "d_second_t", "d_bias")),
@@ -61,13 +61,13 @@ def available(edge: Tensor, read: Tensor | None) -> bool:
     if edge.dtype not in (torch.float32, torch.bfloat16):
         return False
     if isinstance(library := _library(), str):
-        _say(library)
+        say(library)
         return False
     return edge.dtype == torch.float32 or bool(library.wskan_messages_bfloat16())
 
 
 @functools.cache
-def _say(reason: str) -> None:
+def say(reason: str) -> None:
     """Once."""
     warnings.warn(f"WS-KAN's messages run in PyTorch instead of the C++ kernel, slower: {reason}", stacklevel=4)
 
@@ -118,7 +118,7 @@ class KernelMessages(torch.autograd.Function):
         d_parts = [None if part is None else _zeros(part, size) for part in parts]
         block = _block(ctx.shape, x, mask, parts)
         for kind in range(3):
-            block.half[kind].d_source, block.half[kind].d_target = map(_pointer, d_parts[3 * kind + 1 : 3 * kind + 3])
+            block.half[kind].d_source, block.half[kind].d_target = map(pointer, d_parts[3 * kind + 1 : 3 * kind + 3])
         block.residual = int(read is None)
         first, second = _first(parts), None if parts[9] is None else parts[9].contiguous()
         d_first_t = x.new_zeros(first.shape[1], first.shape[0], dtype=torch.float32)
@@ -149,16 +149,16 @@ def _block(shape: torch.Size, x: Tensor, mask: Tensor | None, parts: Sequence[Te
     size, n, m, h = shape
     bfloat16, threads = int(x.dtype == torch.bfloat16), min(torch.get_num_threads(), size)
     block = _Block(graphs=size, bfloat16=bfloat16, n=n, m=m, f=x.shape[-1], h=h, threads=threads)
-    block.x, block.mask = x.data_ptr(), _pointer(mask)
+    block.x, block.mask = x.data_ptr(), pointer(mask)
     for kind in range(3):
         weight, source, target = parts[3 * kind : 3 * kind + 3]
-        _check(weight, (h, block.f))
-        _check(source, (size, n, h))
-        _check(target, (size, m, h))
+        check(weight, (h, block.f))
+        check(source, (size, n, h))
+        check(target, (size, m, h))
         block.column[kind] = -1 if weight is None else block.wide
         block.wide += 0 if weight is None else h
         half = block.half[kind]
-        half.source, half.target = _pointer(source), _pointer(target)
+        half.source, half.target = pointer(source), pointer(target)
         if source is not None:
             half.source_graph, half.source_node = source.stride()[:2]
         if target is not None:
@@ -166,7 +166,7 @@ def _block(shape: torch.Size, x: Tensor, mask: Tensor | None, parts: Sequence[Te
     return block
 
 
-def _check(tensor: Tensor | None, shape: tuple[int, ...]) -> None:
+def check(tensor: Tensor | None, shape: tuple[int, ...]) -> None:
     """Before its address is handed on."""
     if tensor is not None and (tuple(tensor.shape) != shape or (tensor.ndim == 3 and tensor.stride(-1) != 1)):
         raise ShapeError(
@@ -174,13 +174,13 @@ def _check(tensor: Tensor | None, shape: tuple[int, ...]) -> None:
         )
 
 
-def _pointer(tensor: Tensor | None) -> int | None:
+def pointer(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
 def _run(name: str, block: _Block, **tensors: Tensor | None) -> None:
     for field, tensor in tensors.items():
-        setattr(block, field, _pointer(tensor))
+        setattr(block, field, pointer(tensor))
     if status := getattr(_library(), name)(ctypes.byref(block)):
         size = f"{block.graphs} graphs, {block.n} x {block.m} edges of {block.h}"
         raise (

@@ -14,7 +14,8 @@ from wskan.errors import ShapeError
 from wskan.graph import KANGraph, edge_positions, node_positions, num_edge_positions, num_node_positions
 from wskan.models.base import MetaNetwork, ModelConfig
 from wskan.models.blocks import MLP, Dropout, LayerNorm, activation
-from wskan.models.messages import Half, edge_activations, edge_messages, graphs_at_a_time
+from wskan.models.messages import Half, edge_messages
+from wskan.models.perceptron import edge_perceptron
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -234,26 +235,14 @@ class WSKAN(MetaNetwork):
         return nodes, [edge + offset for edge, offset in zip(edges, offsets, strict=True)], embedding
 
     def _edge_readout(self, v: Tensor, edges: Sequence[Tensor], widths: Sequence[int]) -> list[Tensor]:
-        """A perceptron of (source, target, edge), a few graphs at a time and recomputed in the backward pass."""
+        """A perceptron of (source, target, edge)."""
+        assert self.edge_norm is not None
         first, h = self.head.first, v.shape[-1]
         source = torch.split(F.linear(v, first.weight[:, :h], first.bias), list(widths), 1)
         target = torch.split(F.linear(v, first.weight[:, h : 2 * h]), list(widths), 1)
-        if torch.compiler.is_compiling():  # which decides itself what to keep
-            return list(map(self._read_edges, edges, source[:-1], target[1:]))
-        out = []
-        for block in zip(edges, source[:-1], target[1:], strict=True):
-            parts = (torch.split(tensor, graphs_at_a_time(block[0], h)) for tensor in block)
-            out.append(torch.cat([self._recompute(*part) for part in zip(*parts, strict=True)]))
-        return out
-
-    def _recompute(self, *part: Tensor) -> Tensor:
-        out: Tensor = checkpoint(self._read_edges, *part, use_reentrant=False, preserve_rng_state=False)
-        return out
-
-    def _read_edges(self, edge: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        half = Half(self.head.first.weight[:, 2 * edge.shape[-1] :], source, target)
-        out: Tensor = self.head.second(edge_activations(self.edge_norm(edge), half))  # type: ignore[misc]
-        return out
+        halves = (Half(first.weight[:, 2 * h :], *nodes) for nodes in zip(source[:-1], target[1:], strict=True))
+        blocks = zip(edges, halves, strict=True)
+        return [edge_perceptron(edge, self.edge_norm, half, self.head.second) for edge, half in blocks]
 
     def check(self, inputs: int, outputs: int) -> None:
         """Refuse graphs whose positions this model has not learned."""

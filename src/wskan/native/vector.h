@@ -45,6 +45,15 @@ inline v16 square_root(v16 v) {
 #endif
 }
 
+inline v16 reciprocal(v16 x) {  // of normal numbers, to about 1e-7 relative
+#if defined(__AVX512F__)
+  const v16 y = reinterpret_cast<v16>(_mm512_rcp14_ps(reinterpret_cast<__m512>(x)));
+  return y * (2.0f - x * y);  // a division takes longer than this step of Newton's
+#else
+  return 1.0f / x;
+#endif
+}
+
 // exp to about 1e-7 relative (Cephes polynomial), for arguments clamped to [-87, 87].
 inline v16 exponential(v16 x) {
   x = x > 87.0f ? splat(87.0f) : x;

@@ -1,15 +1,9 @@
 // Forward and backward pass over the edges of one graph.
 #pragma once
 
-#include "gemm.h"
+#include "rows.h"
 
 extern "C" {
-
-struct Half {  // what nodes add to a first layer, or null; strides in numbers (0: the same for all graphs or nodes)
-  const void *source, *target;
-  int64_t source_graph, source_node, target_graph, target_node;
-  float *d_source, *d_target;  // contiguous [B, n, h] and [B, m, h], zeroed
-};
 
 struct Block {
   int64_t graphs;
@@ -32,29 +26,14 @@ struct Block {
 
 namespace {
 
-constexpr int kTile = 48;  // edges at a time
-constexpr int kPad = 16;   // so that rows of a scratch matrix spread over the cache
-
-inline v16 sigmoid(v16 x) { return 1.0f / (1.0f + exponential(-x)); }
-
-template <class A, class B>
-inline void add(A* to, const B* from, int64_t n) {
-  for (int64_t c = 0; c < n; c += 16) store(to + c, load(to + c) + load(from + c));
-}
-
 template <class T>
 struct Weights {  // packed once for all threads
   std::vector<Cell<T>> first_t, first, second_t, second;
   Weights(const Block& b, bool gradients) {
-    auto packed = [](std::vector<Cell<T>>& to, const void* from, int rows, int n) {
-      if (!from) return;
-      to.resize(size_t(cells<T>(rows)) * n);
-      pack(static_cast<const T*>(from), rows, n, to.data());
-    };
-    packed(first_t, b.first_t, b.f, b.wide);
-    packed(second_t, gradients ? nullptr : b.second_t, b.h, b.h);
-    packed(first, gradients && b.d_x ? b.first : nullptr, b.wide, b.f);
-    packed(second, gradients ? b.second : nullptr, b.h, b.h);
+    pack_to<T>(first_t, b.first_t, b.f, b.wide);
+    pack_to<T>(second_t, gradients ? nullptr : b.second_t, b.h, b.h);
+    pack_to<T>(first, gradients && b.d_x ? b.first : nullptr, b.wide, b.f);
+    pack_to<T>(second, gradients ? b.second : nullptr, b.h, b.h);
   }
 };
 
@@ -82,9 +61,6 @@ struct Scratch {  // of one thread
     if (block.d_bias) add(block.d_bias, static_cast<float*>(d_bias), block.h);
   }
 };
-
-template <class T>
-inline const T* row(const void* from, int64_t index, int n) { return from ? static_cast<const T*>(from) + index * n : nullptr; }
 
 // The first layers' edge halves, to `s.sums`.
 template <class T>
@@ -126,7 +102,7 @@ void forward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g
         float* out = kind == 0 ? b.into + (g * b.m + j) * h : b.outof + (g * b.n + i) * h;
         if (b.mask && kind < 2 && !static_cast<const uint8_t*>(b.mask)[first + r]) out = s.result;  // read by nobody
         for (int c = 0; c < h; c += 16) {
-          const v16 t = before(c), a = t * sigmoid(t);
+          const v16 t = before(c), a = t * sigmoid<T>(t);
           if (kind < 2)
             store(out + c, load(out + c) + a);
           else
@@ -171,7 +147,7 @@ void backward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t 
         float* d_target = half.d_target ? half.d_target + (g * b.m + j) * h : nullptr;
         const float keep = b.mask && kind < 2 ? static_cast<const uint8_t*>(b.mask)[first + r] : 1.0f;
         for (int c = 0; c < h; c += 16) {
-          const v16 t = before(c), gate = sigmoid(t), value = t * gate;
+          const v16 t = before(c), gate = sigmoid<T>(t), value = t * gate;
           const v16 slope = load(gradient + c) * keep * (gate + value * (1.0f - gate));
           store(slopes + c, slope);
           if (d_source) store(d_source + c, load(d_source + c) + slope);
