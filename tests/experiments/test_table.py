@@ -74,8 +74,8 @@ def test_cells_gather_seeds_of_the_same_settings() -> None:
     both = make({("a", "x"): new}).gather(make({("a", "x"): old})).cells["a", "x"]
     assert both == cell({0: 1.0, 1: 2.0, 2: 5.0}), "of what was measured twice the newer counts"
     assert new.gather(cell({0: 1.0}, rate=0.2)) == new, "another learning rate is another figure"
-    without = Cell(values=(1.0,))
-    assert without.gather(old) == without
+    for without in (Cell(values=(1.0,)), Cell(values=(1.0,), facts={"runs": []})):
+        assert without.gather(old) == without.gather(without) == without
     assert new.gather(without) == new
 
 

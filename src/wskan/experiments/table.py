@@ -41,7 +41,7 @@ class Cell:
 
     def gather(self, earlier: Cell) -> Cell:
         """With the runs of an earlier cell of the same settings that this one has not: seeds may be done one at a time."""
-        if "runs" not in self.facts or self._settings != earlier._settings:
+        if not self.facts.get("runs") or self._settings != earlier._settings:
             return self
         columns = {name: [*self.facts[name], *earlier.facts[name]] for name in PER_RUN if name in self.facts}
         rows = {run: i for i, run in reversed(list(enumerate(columns["runs"])))}  # of one run, the newer
