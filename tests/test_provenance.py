@@ -1,5 +1,6 @@
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,23 @@ def test_it_names_command_commit_machine_and_versions(monkeypatch: pytest.Monkey
     assert found["command"] == kept
     assert found["machine"]["cores"] >= 1
     assert found["versions"]["torch"]
+
+
+def test_results_do_not_make_the_source_dirty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("source.py", "results/table.json", "benchmarks/results/time.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for arguments in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "all"]):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "source.py"))
+    clean = provenance()["commit"]
+    assert len(clean) == 12
+    for name in ("results/table.json", "benchmarks/results/time.json"):
+        (tmp_path / name).write_text("2")
+    assert provenance()["commit"] == clean
+    (tmp_path / "source.py").write_text("2")
+    assert provenance()["commit"] == f"{clean}-dirty"
 
 
 def test_without_git_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

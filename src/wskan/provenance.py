@@ -12,7 +12,7 @@ from typing import Any
 
 
 def provenance() -> dict[str, Any]:
-    """Command line, commit of the source (with ``-dirty`` if it was changed since), processor, cores and versions, as JSON types."""
+    """Command line, commit of the source (with ``-dirty`` if anything but results was changed since), processor, cores and versions, as JSON types."""
     return {
         "command": _command(),
         "commit": _commit(),
@@ -37,9 +37,10 @@ def _command() -> str:
 
 def _commit() -> str:
     """Of this file's own repository, not of one that it is merely installed in."""
-    return (
-        _git("describe", "--always", "--dirty", "--abbrev=12") if _git("ls-files", Path(__file__).name) else ""
-    ) or "unknown"
+    commit = _git("describe", "--always", "--abbrev=12") if _git("ls-files", Path(__file__).name) else ""
+    results = [f":(top,exclude){folder}results" for folder in ("", "benchmarks/")]  # what the experiments before wrote
+    changed = commit and _git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", *results)
+    return (commit + ("-dirty" if changed else "")) or "unknown"
 
 
 def _git(*arguments: str) -> str:
