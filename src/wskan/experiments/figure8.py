@@ -40,6 +40,7 @@ def find(workspace: Workspace, request: Request) -> Findings:
         notes=notes,
         kind="lines",
         log=True,
+        log_columns=True,
         axis="number of training KANs",
     )
     return Findings(tables=(made,), runs=run_records(workspace, plans(request)))
