@@ -5,6 +5,7 @@ from wskan.kan.evaluate import Activations, accuracy, activations, outputs
 from wskan.kan.fit import Engine, FitConfig, FitResult, fit_population
 from wskan.kan.minibatches import derive_seed, minibatches
 from wskan.kan.oracle import Score, edge_scores, oracle_masks
+from wskan.kan.permutation import Permutation
 from wskan.kan.population import Layer, Population
 from wskan.kan.pykan import from_pykan
 from wskan.kan.spec import KANSpec
@@ -17,6 +18,7 @@ __all__ = [
     "FitResult",
     "KANSpec",
     "Layer",
+    "Permutation",
     "Population",
     "Score",
     "accuracy",

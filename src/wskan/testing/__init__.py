@@ -1,7 +1,7 @@
 """For tests, yours too: fake zoos, symmetry checks, and a conformance test that any model can inherit."""
 
 from wskan.testing.conformance import ModelConformance
-from wskan.testing.equivariance import assert_equivariant, equivariance_error, random_permutations
+from wskan.testing.equivariance import assert_equivariant, equivariance_error, random_permutation
 from wskan.testing.fakes import FakeZoo, random_population
 
 __all__ = [
@@ -9,6 +9,6 @@ __all__ = [
     "ModelConformance",
     "assert_equivariant",
     "equivariance_error",
-    "random_permutations",
+    "random_permutation",
     "random_population",
 ]
