@@ -3,7 +3,7 @@ import torch
 
 from wskan.align import interpolate, interpolation_loss, weight_matching
 from wskan.errors import ShapeError
-from wskan.testing import random_permutations, random_population
+from wskan.testing import random_permutation, random_population
 
 T = torch.linspace(0, 1, 5)
 
@@ -30,7 +30,7 @@ def test_the_loss_is_that_of_each_kan() -> None:
 
 def test_between_a_kan_and_its_copy_there_is_nothing_once_aligned() -> None:
     kan = random_population((2, 6, 1), 1, 0)
-    copy, x = kan.permute(random_permutations((2, 6, 1), 0)), torch.rand(30, 2) * 2 - 1
+    copy, x = kan.permute(random_permutation((2, 6, 1), 0)), torch.rand(30, 2) * 2 - 1
     y = kan(x)[0]
     assert float(interpolation_loss(kan, copy, x, y, T).max()) > 1e-3
     assert float(interpolation_loss(kan, weight_matching(copy, kan).aligned, x, y, T).max()) < 1e-8

@@ -7,7 +7,7 @@ from wskan.align import average, merge_many, weight_matching
 from wskan.align.features import edge_channels
 from wskan.errors import DataError, ShapeError
 from wskan.kan import KANSpec, Population
-from wskan.testing import random_permutations, random_population
+from wskan.testing import random_permutation, random_population
 
 
 def spread(kans: Population) -> float:
@@ -19,7 +19,7 @@ def spread(kans: Population) -> float:
 def test_the_mean_distance_falls(widths: tuple[int, ...], seed: int) -> None:
     kans = random_population(widths, 8, seed)
     merge = merge_many(kans, tolerance=0.0, seed=seed)
-    aligned = kans.permute(merge.permutations)
+    aligned = kans.permute(merge.permutation)
     assert merge.converged
     assert bool((merge.distance.diff() <= 1e-9).all())
     assert float(merge.distance[0]) == pytest.approx(spread(kans), rel=1e-5)
@@ -36,7 +36,7 @@ def test_the_mean_distance_falls(widths: tuple[int, ...], seed: int) -> None:
 
 def test_permuted_copies_merge_to_what_they_are_copies_of() -> None:
     kan = random_population((2, 6, 1), 1, 0)
-    copies = Population.cat([kan.permute(random_permutations((2, 6, 1), seed)) for seed in range(6)])
+    copies = Population.cat([kan.permute(random_permutation((2, 6, 1), seed)) for seed in range(6)])
     merge = merge_many(copies)
     assert float(merge.distance[-1]) < 1e-6 < float(merge.distance[0])
     x = torch.rand(30, 2) * 2 - 1

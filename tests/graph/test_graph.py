@@ -21,8 +21,8 @@ from wskan.graph import (
     num_node_positions,
     to_pyg,
 )
-from wskan.kan import KANSpec, Population
-from wskan.testing import random_permutations, random_population
+from wskan.kan import KANSpec, Permutation, Population
+from wskan.testing import random_permutation, random_population
 
 WIDTHS = (2, 5, 4, 3)
 widths_strategy = st.lists(st.integers(1, 6), min_size=2, max_size=5).map(tuple)
@@ -57,10 +57,8 @@ def test_knots_as_node_features() -> None:
 @given(st.integers(0, 10**6), st.integers(2, 6), st.integers(2, 6))
 def test_permuted_kan_has_the_permuted_graph(seed: int, first: int, second: int) -> None:
     population, config = random_population((2, first, second, 3), 3, seed), FeatureConfig(knots=True)
-    permutations = random_permutations(population.spec.widths, seed)
-    assert_same(
-        kan_graph(population.permute(permutations), config), kan_graph(population, config).permute(permutations)
-    )
+    permutation = random_permutation(population.spec.widths, seed, 3)
+    assert_same(kan_graph(population.permute(permutation), config), kan_graph(population, config).permute(permutation))
 
 
 @given(st.integers(0, 10**6), widths_strategy, st.booleans())
@@ -187,7 +185,7 @@ def test_graphs_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ShapeError, match="layer 1"):
         dataclasses.replace(graph, edges=(graph.edges[0], graph.edges[1][:, 1:], graph.edges[2]))
     with pytest.raises(ShapeError, match="permutations"):
-        graph.permute([torch.arange(5)])
+        graph.permute(Permutation([torch.arange(5)]))
 
 
 def test_a_graph_that_is_not_there() -> None:

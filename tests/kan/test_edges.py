@@ -4,8 +4,7 @@ import hypothesis.strategies as st
 import torch
 from hypothesis import given
 
-from wskan.kan.edges import join_edges, permute_edges, split_edges
-from wskan.testing import random_population
+from wskan.kan.edges import join_edges, split_edges
 
 widths = st.lists(st.integers(1, 5), min_size=2, max_size=5)
 
@@ -22,13 +21,3 @@ def test_joining_and_splitting_are_inverse(widths: list[int], channels: tuple[in
                 assert torch.equal(joined[:, edge], block[:, p, q])
                 edge += 1
     assert edge == joined.shape[1]
-
-
-@given(widths, st.integers(0, 999))
-def test_edges_are_permuted_with_their_kans(widths: list[int], seed: int) -> None:
-    torch.manual_seed(seed)
-    kans = random_population(widths, 3, seed)
-    permutations = [torch.rand(3, n).argsort(-1) for n in widths[1:-1]]
-    moved = permute_edges([layer.coef for layer in kans.layers], permutations)
-    for block, layer in zip(moved, kans.permute(permutations).layers, strict=True):
-        assert torch.equal(block, layer.coef)

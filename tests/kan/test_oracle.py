@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from wskan.errors import DataError, ShapeError
-from wskan.kan import KANSpec, Population, edge_scores, from_pykan, kernel, oracle_masks
+from wskan.kan import KANSpec, Permutation, Population, edge_scores, from_pykan, kernel, oracle_masks
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pykan's own
 
@@ -53,7 +53,7 @@ def test_scores_follow_permutations_and_neighbours_do_not_matter() -> None:
     for alone, together in zip(edge_scores(population[1], x), scores, strict=True):
         torch.testing.assert_close(alone[0], together[1])
     orders = [torch.randperm(20), torch.randperm(6)]
-    permuted = edge_scores(population.permute(orders), x)
+    permuted = edge_scores(population.permute(Permutation(orders)), x)
     torch.testing.assert_close(permuted[0], scores[0][:, :, orders[0]], rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(permuted[1], scores[1][:, orders[0]][:, :, orders[1]], rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(permuted[2], scores[2][:, orders[1]], rtol=1e-4, atol=1e-6)

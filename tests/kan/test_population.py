@@ -4,18 +4,17 @@ import torch
 from hypothesis import given
 
 from wskan.errors import DataError, ShapeError
-from wskan.kan import KANSpec, Layer, Population
-from wskan.testing import random_population
+from wskan.kan import KANSpec, Layer, Permutation, Population
+from wskan.testing import random_permutation, random_population
 
 
 @given(st.integers(0, 10**6), st.integers(2, 6), st.integers(2, 6))
 def test_permuting_hidden_neurons_keeps_the_function(seed: int, first: int, second: int) -> None:
     population = random_population((2, first, second, 3), 3, seed)
     x = torch.randn(3, 17, 2)
-    orders = [torch.stack([torch.randperm(n) for _ in range(3)]) for n in (first, second)]
-    torch.testing.assert_close(population.permute(orders)(x), population(x), rtol=1e-4, atol=1e-5)
-    shared = [orders[0][0], orders[1][0]]
-    torch.testing.assert_close(population.permute(shared)(x), population(x), rtol=1e-4, atol=1e-5)
+    own = random_permutation((2, first, second, 3), seed, 3)
+    torch.testing.assert_close(population.permute(own)(x), population(x), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(population.permute(own[1])(x), population(x), rtol=1e-4, atol=1e-5)
 
 
 def test_permuting_outgoing_edges_alone_changes_the_function() -> None:
@@ -80,8 +79,8 @@ def test_wrong_shapes_and_keys_are_named() -> None:
         population(torch.zeros(5, 7))
     with pytest.raises(ShapeError, match="coef"):
         Population(KANSpec(widths=(2, 3, 1), grid=5), population.layers)
-    with pytest.raises(ShapeError, match="permutation"):
-        population.permute([torch.tensor([0, 0, 1])])
+    with pytest.raises(ShapeError, match="permutations of their hidden layers"):
+        population.permute(Permutation([torch.arange(4)]))
     with pytest.raises(DataError, match=r"layers\.9\.coef"):
         Population.from_tensors(spec, {**population.tensors(), "layers.9.coef": torch.zeros(1)})
     with pytest.raises(DataError, match="lacks"):

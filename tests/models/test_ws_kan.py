@@ -14,7 +14,7 @@ from wskan.testing import (
     ModelConformance,
     assert_equivariant,
     equivariance_error,
-    random_permutations,
+    random_permutation,
     random_population,
 )
 
@@ -176,7 +176,7 @@ def test_the_tester_catches_a_model_that_is_broken_on_purpose() -> None:
     def broken(graph):  # type: ignore[no-untyped-def]
         return model(graph) + 0.1 * graph.edges[0][:, :, 0].flatten(1)[:, :1]  # looks at hidden neuron 0
 
-    assert equivariance_error(broken, graph, random_permutations(graph.widths, 0)) > 1e-3
+    assert equivariance_error(broken, graph, random_permutation(graph.widths, 0)) > 1e-3
     with pytest.raises(AssertionError, match="equivariance error"):
         assert_equivariant(broken, graph)
 

@@ -9,11 +9,10 @@ from hypothesis import given
 
 from wskan.errors import DataError
 from wskan.graph import FeatureConfig, kan_graph
-from wskan.kan import Population
+from wskan.kan import Permutation, Population
 from wskan.kan.edges import join_edges
 from wskan.models import MODELS, MetaNetwork, build_model
 from wskan.tasks import GraphDataset, PruningMask, augment_edges, get_task, graph_loader, predict
-from wskan.tasks.augmentation import draw_permutations
 from wskan.tasks.data import Draw
 from wskan.tasks.output import flat
 from wskan.tasks.task import ABSENT
@@ -71,11 +70,11 @@ def test_an_augmented_draw_is_the_permuted_kan_with_its_mask(seed: int, places: 
     data = dataset(zoo, augment=("permutation",), memory_limit=0 if lazy else 2**30)
     graph, target = data[Draw(places, seed)]
     rows = zoo.split("train")[places]
-    permutations = draw_permutations(WIDTHS, len(rows), torch.Generator().manual_seed(seed))
-    expected = kan_graph(zoo.population(rows).permute(permutations))
+    permutation = Permutation.random(WIDTHS, len(rows), torch.Generator().manual_seed(seed))
+    expected = kan_graph(zoo.population(rows).permute(permutation))
     assert all(torch.equal(a, b) for a, b in zip(graph.edges, expected.edges, strict=True))
     for place, row in enumerate(rows):
-        order = [torch.arange(WIDTHS[0]), *(p[place] for p in permutations), torch.arange(WIDTHS[-1])]
+        order = [torch.arange(WIDTHS[0]), *(each[place] for each in permutation.orders), torch.arange(WIDTHS[-1])]
         blocks = []
         for index, mask in enumerate(zoo.masks(row.unsqueeze(0))):
             exist = zoo.population(row.unsqueeze(0)).layers[index].mask != 0

@@ -3,25 +3,26 @@ import torch
 
 from wskan.errors import DataError
 from wskan.graph import kan_graph
-from wskan.testing import FakeZoo, assert_equivariant, equivariance_error, random_permutations, random_population
+from wskan.kan import Permutation
+from wskan.testing import FakeZoo, assert_equivariant, equivariance_error, random_permutation, random_population
 
 
 def test_permutations_are_never_all_the_identity() -> None:
     for seed in range(50):
-        permutations = random_permutations((2, 1, 2, 1), seed)
-        assert [len(p) for p in permutations] == [1, 2]
-        assert permutations[1].tolist() == [1, 0]
+        permutation = random_permutation((2, 1, 2, 1), seed)
+        assert permutation.hidden == (1, 2)
+        assert permutation.orders[1].tolist() == [[1, 0]]
     with pytest.raises(ValueError, match="identity"):
-        random_permutations((2, 1, 3), 0)
+        random_permutation((2, 1, 3), 0)
 
 
 def test_errors_are_measured_for_graph_and_edge_outputs() -> None:
     graph = kan_graph(random_population((2, 4, 3, 1), 3, 0))
-    permutations = [torch.arange(n).flip(0) for n in graph.widths[1:-1]]
-    assert equivariance_error(lambda g: g.edges, graph, permutations) == 0
-    assert equivariance_error(lambda g: torch.cat([e.sum((1, 2)) for e in g.edges]), graph, permutations) < 1e-5
-    assert equivariance_error(lambda g: g.edges[1][:, 0, 0], graph, permutations) > 0.1
-    assert equivariance_error(lambda g: [e + e[:, :1, :1] for e in g.edges], graph, permutations) > 0.1
+    permutation = Permutation([torch.arange(n).flip(0) for n in graph.widths[1:-1]])
+    assert equivariance_error(lambda g: g.edges, graph, permutation) == 0
+    assert equivariance_error(lambda g: torch.cat([e.sum((1, 2)) for e in g.edges]), graph, permutation) < 1e-5
+    assert equivariance_error(lambda g: g.edges[1][:, 0, 0], graph, permutation) > 0.1
+    assert equivariance_error(lambda g: [e + e[:, :1, :1] for e in g.edges], graph, permutation) > 0.1
 
 
 def test_the_bound_follows_the_dtype() -> None:

@@ -16,15 +16,13 @@ from wskan.align.alignment_file import (
     Alignment,
     holds_alignment,
     read_alignment,
-    smallest_integers,
     write_alignment,
 )
 from wskan.align.features import check_alignable
 from wskan.align.merge_many import Merge, merge_many, random_rows
 from wskan.align.weight_matching import weight_matching
 from wskan.errors import DataError
-from wskan.kan import Population
-from wskan.kan.edges import permute_edges
+from wskan.kan import Permutation, Population
 from wskan.zoo import Zoo
 
 BATCH, NUMBERS = 1024, 2**26  # KANs, and parameters of them, in memory at once
@@ -37,14 +35,14 @@ class AlignedZoo(Zoo):
         zoo: the zoo as it was.
         folder: where the alignment lies.
         reference: the KAN that all were aligned to, a population of one.
-        permutations, distance_before, distance_after: see :class:`wskan.align.Matching`; row i belongs to KAN i.
+        permutation, distance_before, distance_after: see :class:`wskan.align.Matching`; row i belongs to KAN i.
     """
 
     aligned = True
 
     def __init__(self, zoo: Zoo, folder: Path, arguments: dict[str, Any], alignment: Alignment) -> None:
         self.zoo, self.folder, self.manifest, self.columns = zoo, folder, zoo.manifest, zoo.columns
-        self.reference, self.permutations = alignment.reference, alignment.permutations
+        self.reference, self.permutation = alignment.reference, alignment.permutation
         self.distance_before, self.distance_after = alignment.distance_before, alignment.distance_after
         self._arguments = arguments
 
@@ -66,14 +64,11 @@ class AlignedZoo(Zoo):
 
     def population(self, rows: Tensor | slice, *, stored: bool = False) -> Population:
         """Some of the KANs, permuted, in the order asked for."""
-        return self.zoo.population(rows, stored=stored).permute(self._permutations(rows))
+        return self.zoo.population(rows, stored=stored).permute(self.permutation[rows])
 
     def masks(self, rows: Tensor | slice) -> list[Tensor]:
         """Which edges of some of the KANs the oracle keeps, permuted with them."""
-        return permute_edges(self.zoo.masks(rows), self._permutations(rows))
-
-    def _permutations(self, rows: Tensor | slice) -> list[Tensor]:
-        return [permutation[rows].long() for permutation in self.permutations]
+        return self.permutation[rows].edges(self.zoo.masks(rows))
 
     def verify(self) -> None:
         """Check every byte of the zoo against its manifest; the alignment was checked when it was opened."""
@@ -143,10 +138,9 @@ def _align(zoo: Zoo, reference: Population, report: _Report) -> Alignment:
         report("aligning", begin)
         parts.append(weight_matching(zoo.population(slice(begin, begin + size)), reference))
     report("aligning", len(zoo))
-    layers = zip(*(part.permutations for part in parts), strict=True)
     return Alignment(
         reference=reference,
-        permutations=tuple(smallest_integers(torch.cat(layer)) for layer in layers),
+        permutation=Permutation.cat([part.permutation for part in parts]),
         distance_before=torch.cat([part.distance_before for part in parts]),
         distance_after=torch.cat([part.distance_after for part in parts]),
     )

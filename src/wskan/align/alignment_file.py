@@ -16,7 +16,7 @@ from torch import Tensor
 
 from wskan.errors import DataError, ShapeError
 from wskan.files import empty, write_atomically
-from wskan.kan import KANSpec, Population
+from wskan.kan import KANSpec, Permutation, Population
 from wskan.provenance import provenance
 from wskan.zoo import Zoo
 
@@ -33,12 +33,12 @@ class Alignment:
 
     Attributes:
         reference: the KAN that all were aligned to, a population of one.
-        permutations: one ``[n, n_l]`` a hidden layer, of the smallest integer type that holds them; new neuron i is old neuron ``permutation[i]``.
+        permutation: of size n; in the file, its orders have the smallest integer type that holds them.
         distance_before, distance_after: ``[n]`` float64, squared distance to the reference.
     """
 
     reference: Population
-    permutations: tuple[Tensor, ...]
+    permutation: Permutation
     distance_before: Tensor
     distance_after: Tensor
 
@@ -65,7 +65,8 @@ def write_alignment(folder: Path, zoo: Zoo, arguments: dict[str, Any], facts: di
         DataError: the disk is full or may not be written to.
     """
     tensors = {f"{REFERENCE}{name}": tensor for name, tensor in kept.reference.tensors().items()}
-    tensors |= {f"permutations.{index}": permutation for index, permutation in enumerate(kept.permutations)}
+    orders = enumerate(kept.permutation.orders)
+    tensors |= {f"permutations.{index}": order.to(_integers(order.shape[1])).cpu() for index, order in orders}
     tensors |= {"distance_before": kept.distance_before, "distance_after": kept.distance_after}
     data = save({name: tensor.contiguous() for name, tensor in sorted(tensors.items())})
     write_atomically(folder / TENSORS, lambda path: path.write_bytes(data))
@@ -106,11 +107,6 @@ def read_alignment(folder: Path, zoo: Zoo, arguments: dict[str, Any]) -> Alignme
         raise DataError(f"{path}: cannot be read ({error}); {AGAIN}") from error
 
 
-def smallest_integers(permutation: Tensor) -> Tensor:
-    """A permutation ``[..., n]`` in the smallest integer type that holds it."""
-    return permutation.to(_integers(permutation.shape[-1])).cpu()
-
-
 def _integers(width: int) -> torch.dtype:
     return torch.uint8 if width <= 2**8 else torch.int16 if width <= 2**15 else torch.int32
 
@@ -147,10 +143,10 @@ def _parse(path: Path, zoo: Zoo, tensors: dict[str, Tensor]) -> Alignment:
     if {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in own.items()} != expected:
         found = {name: (str(tensor.dtype), list(tensor.shape)) for name, tensor in own.items()}
         raise DataError(f"{path}: tensors {found!r:.300} do not fit {len(zoo):,} KANs {list(zoo.spec.widths)}; {AGAIN}")
-    permutations = tuple(own[f"permutations.{index}"] for index in range(len(hidden)))
-    for index, permutation in enumerate(permutations):
-        if not torch.equal(permutation.sort(1).values.long(), torch.arange(hidden[index]).expand_as(permutation)):
-            raise DataError(f"{path}: permutations.{index} holds rows that are no permutations; {AGAIN}")
+    try:
+        permutation = Permutation([own[f"permutations.{index}"] for index in range(len(hidden))])
+    except ShapeError as error:
+        raise DataError(f"{path}: permutations hold rows that are no permutations; {AGAIN}") from error
     for name in ("distance_before", "distance_after"):
         if not all(math.isfinite(value) and value >= 0 for value in (float(own[name].min()), float(own[name].max()))):
             raise DataError(f"{path}: {name} is not finite or negative; {AGAIN}")
@@ -163,7 +159,7 @@ def _parse(path: Path, zoo: Zoo, tensors: dict[str, Tensor]) -> Alignment:
         raise DataError(f"{path}: the reference is not one finite KAN in single precision; {AGAIN}")
     return Alignment(
         reference=kan,
-        permutations=permutations,
+        permutation=permutation,
         distance_before=own["distance_before"],
         distance_after=own["distance_after"],
     )

@@ -8,14 +8,15 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from wskan.kan.population import reorder
+from wskan.kan import Permutation
+from wskan.kan.permutation import reorder
 
-Permutations = list[Tensor]  # one [K, n_l] a hidden layer
+Orders = list[Tensor]  # one [K, n_l] a hidden layer; those of a Permutation, changed in place
 
 
 def coordinate_ascent(
     reference: Sequence[Tensor], channels: Sequence[Tensor], *, tolerance: float, max_sweeps: int
-) -> tuple[Permutations, Tensor]:
+) -> tuple[Permutation, Tensor]:
     """Permutations that locally maximise <reference, permuted channels> (appendix D, eqs. 8-10), starting from the identity.
 
     Given the permutations of its neighbours, the best permutation of a hidden layer is a linear assignment. A sweep solves the hidden layers in
@@ -29,12 +30,11 @@ def coordinate_ascent(
         max_sweeps: stop then in any case.
 
     Returns:
-        The permutations, one ``[K, n_l]`` int64 a hidden layer (new neuron i is old neuron ``permutation[i]``), and the objective
-        before and after each sweep, ``[S + 1, K]`` float64, which never falls.
+        The permutations, and the objective before and after each sweep, ``[S + 1, K]`` float64, which never falls.
     """
     size, device = len(channels[0]), channels[0].device
     hidden = [layer.shape[2] for layer in channels[:-1]]
-    permutations = [torch.arange(n, device=device).repeat(size, 1) for n in hidden]
+    orders = [torch.arange(n, device=device).repeat(size, 1) for n in hidden]
     history = [inner_product(reference, channels)]
     least = tolerance * (inner_product(reference, reference) * inner_product(channels, channels)).sqrt()
     settled = torch.zeros(
@@ -46,11 +46,11 @@ def coordinate_ascent(
             rows = (settled < len(hidden)).nonzero().squeeze(1)
             if len(rows) == 0:
                 break
-            gain = _solve(reference, channels, permutations, index, rows, least)
+            gain = _solve(reference, channels, orders, index, rows, least)
             now[rows] += gain
             settled[rows] = torch.where(gain > 0, 1, settled[rows] + 1)
         history.append(now)
-    return permutations, torch.stack(history)
+    return Permutation(orders), torch.stack(history)
 
 
 def inner_product(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
@@ -61,7 +61,7 @@ def inner_product(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
 def _solve(
     reference: Sequence[Tensor],
     channels: Sequence[Tensor],
-    permutations: Permutations,
+    orders: Orders,
     index: int,
     rows: Tensor,
     least: Tensor,
@@ -70,21 +70,21 @@ def _solve(
     if len(rows) < len(channels[0]):
         reference = reference if len(reference[0]) == 1 else [layer[rows] for layer in reference]
         channels = [layer[rows] if index <= place <= index + 1 else layer for place, layer in enumerate(channels)]
-    value = _values(reference, channels, [p[rows] for p in permutations], index).double()
-    old, new = permutations[index][rows], _assign(value)
+    value = _values(reference, channels, [order[rows] for order in orders], index).double()
+    old, new = orders[index][rows], _assign(value)
     gain = (value.gather(2, new.unsqueeze(2)) - value.gather(2, old.unsqueeze(2))).sum((1, 2))
     better = gain > least[rows]  # a tie must not move anything, or a KAN could go round in circles
-    permutations[index][rows] = torch.where(better.unsqueeze(1), new, old)
+    orders[index][rows] = torch.where(better.unsqueeze(1), new, old)
     return torch.where(better, gain, 0.0)
 
 
-def _values(reference: Sequence[Tensor], channels: Sequence[Tensor], permutations: Permutations, index: int) -> Tensor:
+def _values(reference: Sequence[Tensor], channels: Sequence[Tensor], orders: Orders, index: int) -> Tensor:
     """What it is worth to put old neuron j of hidden layer ``index`` in place i, ``[K, n, n]``: the terms of eq. 8 that it takes part in."""
     before, after = channels[index], channels[index + 1]  # its incoming and its outgoing edges
     if index > 0:
-        before = reorder(before, permutations[index - 1], 1)
-    if index + 1 < len(permutations):
-        after = reorder(after, permutations[index + 1], 2)
+        before = reorder(before, orders[index - 1], 1)
+    if index + 1 < len(orders):
+        after = reorder(after, orders[index + 1], 2)
     incoming = _rows(reference[index].transpose(1, 2)) @ _rows(before.transpose(1, 2)).mT
     return incoming + _rows(reference[index + 1]) @ _rows(after).mT
 

@@ -13,8 +13,7 @@ from wskan.align.coordinate_ascent import coordinate_ascent
 from wskan.align.features import check_alignable, edge_channels
 from wskan.align.threads import one_thread
 from wskan.errors import DataError
-from wskan.kan import Population
-from wskan.kan.edges import permute_edges
+from wskan.kan import Permutation, Population
 
 SWEEP_TOLERANCE, MAX_SWEEPS = 1e-6, 100  # of each alignment, as in `weight_matching`
 
@@ -26,14 +25,14 @@ class Merge:
     Attributes:
         mean: the mean of the aligned KANs, a population of one.
         rows: ``[n]`` int64, which KANs were merged.
-        permutations: one ``[n, n_l]`` int64 a hidden layer, of each of them; new neuron i is old neuron ``permutation[i]``.
+        permutation: of each of them, of size n.
         distance: ``[P + 1]`` float64, mean squared distance of the KANs to their mean before and after each pass. It never rises.
         converged: whether the last pass lowered it by no more than the tolerance.
     """
 
     mean: Population
     rows: Tensor
-    permutations: tuple[Tensor, ...]
+    permutation: Permutation
     distance: Tensor
     converged: bool
 
@@ -74,7 +73,7 @@ def merge_many(
     population = population[rows]
     check_alignable(population.spec, channel_weights)
     channels, size = edge_channels(population, channel_weights), len(rows)
-    permutations = [torch.arange(layer.shape[2]).repeat(size, 1).to(layer.device) for layer in channels[:-1]]
+    steps = [Permutation.identity(population.spec.widths)] * size  # each KAN's permutation so far
     total = [layer.sum(0, keepdim=True, dtype=torch.float64) for layer in channels]
     squares = _squares(channels) / size
     distance = [squares - _squares(total) / size**2]
@@ -82,32 +81,31 @@ def merge_many(
     while not converged and len(distance) <= max_passes:
         with one_thread():
             for row in torch.randperm(size, generator=generator).tolist():
-                _align_to_others(row, channels, permutations, total)
+                steps[row] = steps[row].then(_align_to_others(row, channels, total))
         distance.append(squares - _squares(total) / size**2)
         converged = distance[-2] - distance[-1] <= tolerance * distance[-2]
         if progress:
             progress(len(distance) - 1, distance[-1])
+    permutation = Permutation.cat(steps)
     return Merge(
-        mean=average(population.permute(permutations), torch.full((1, size), 1 / size)),
+        mean=average(population.permute(permutation), torch.full((1, size), 1 / size)),
         rows=rows,
-        permutations=tuple(permutations),
+        permutation=permutation,
         distance=torch.tensor(distance, dtype=torch.float64).clamp_min(0),
         converged=converged,
     )
 
 
-def _align_to_others(row: int, channels: list[Tensor], permutations: list[Tensor], total: list[Tensor]) -> None:
-    """Align one KAN to the mean of the others, in place: its channels and permutations, and the sum over all KANs."""
+def _align_to_others(row: int, channels: list[Tensor], total: list[Tensor]) -> Permutation:
+    """Align one KAN to the mean of the others: its channels and the sum over all KANs in place. Returns what it took."""
     own = [layer[row : row + 1] for layer in channels]
     others = [s - layer for s, layer in zip(total, own, strict=True)]
     mean = [(s / (len(channels[0]) - 1)).to(layer) for s, layer in zip(others, own, strict=True)]
     step, _ = coordinate_ascent(mean, own, tolerance=SWEEP_TOLERANCE, max_sweeps=MAX_SWEEPS)
-    moved = permute_edges(own, step)
-    for index, layer in enumerate(moved):
+    for index, layer in enumerate(step.edges(own)):
         total[index] = others[index] + layer
         channels[index][row] = layer[0]
-    for permutation, new in zip(permutations, step, strict=True):
-        permutation[row] = permutation[row][new[0]]
+    return step
 
 
 def random_rows(size: int, subset: int, generator: torch.Generator) -> Tensor:

@@ -12,8 +12,7 @@ from wskan.align.coordinate_ascent import coordinate_ascent
 from wskan.align.features import check_alignable, edge_channels
 from wskan.align.threads import one_thread
 from wskan.errors import ShapeError
-from wskan.kan import Population
-from wskan.kan.edges import permute_edges
+from wskan.kan import Permutation, Population
 
 CHUNK_BYTES = 2**20  # of channels at once, so that a sweep finds them in the cache
 
@@ -23,14 +22,14 @@ class Matching:
     """What :func:`weight_matching` returns.
 
     Attributes:
-        permutations: one ``[K, n_l]`` int64 a hidden layer; new neuron i is old neuron ``permutation[i]``.
+        permutation: the permutations found, one a KAN.
         aligned: the K KANs, permuted; each computes what it did before.
         distance_before, distance_after: ``[K]`` float64, squared distance of the channels to those of the reference (eq. 9).
         objective: ``[S + 1, K]`` float64, inner product with the reference (eq. 9) before and after each sweep. It never falls. A KAN
             that was finished earlier keeps its last value.
     """
 
-    permutations: tuple[Tensor, ...]
+    permutation: Permutation
     aligned: Population
     distance_before: Tensor
     distance_after: Tensor
@@ -71,12 +70,12 @@ def weight_matching(
     check_alignable(population.spec, channel_weights)
     common = edge_channels(reference, channel_weights) if len(reference) == 1 else None
 
-    def match(rows: slice) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
+    def match(rows: slice) -> tuple[Permutation, Tensor, Tensor, Tensor]:
         target = common or edge_channels(reference[rows], channel_weights, first=rows.start)
         channels = edge_channels(population[rows], channel_weights, first=rows.start)
-        permutations, objective = coordinate_ascent(target, channels, tolerance=tolerance, max_sweeps=max_sweeps)
-        permuted = permute_edges(channels, permutations)
-        return permutations, objective, _distance(target, channels), _distance(target, permuted)
+        permutation, objective = coordinate_ascent(target, channels, tolerance=tolerance, max_sweeps=max_sweeps)
+        permuted = permutation.edges(channels)
+        return permutation, objective, _distance(target, channels), _distance(target, permuted)
 
     step = max(1, CHUNK_BYTES // (4 * population.spec.num_parameters))
     chunks = [slice(begin, min(begin + step, size)) for begin in range(0, size, step)]
@@ -86,10 +85,10 @@ def weight_matching(
             results.append(match(rows))
             if progress:
                 progress(rows.stop)
-    permutations = tuple(torch.cat(parts) for parts in zip(*(result[0] for result in results), strict=True))
+    permutation = Permutation.cat([result[0] for result in results])
     return Matching(
-        permutations=permutations,
-        aligned=population.permute(permutations),
+        permutation=permutation,
+        aligned=population.permute(permutation),
         distance_before=torch.cat([result[2] for result in results]),
         distance_after=torch.cat([result[3] for result in results]),
         objective=_join([result[1] for result in results]),

@@ -52,7 +52,8 @@ class Align:
             b = _train_again(zoo, row, signals or load_targets(zoo.recipe, self.data), self.reseed)
         matching = weight_matching(b, a)
         before, after = float(matching.distance_before), float(matching.distance_after)
-        moved = [f"{int((p != p.new_tensor(range(p.shape[1]))).sum())} of {p.shape[1]}" for p in matching.permutations]
+        orders = [order[0].tolist() for order in matching.permutation.orders]
+        moved = [f"{sum(new != old for new, old in enumerate(order))} of {len(order)}" for order in orders]
         rows = {
             "A": self.a,
             "B": self.b or f"trained on what A was trained on, reseed {self.reseed}",

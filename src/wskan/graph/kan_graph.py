@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wskan.errors import ShapeError
+from wskan.kan import Permutation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,23 +70,19 @@ class KANGraph:
         """Number D of features of a node."""
         return self.nodes[0].shape[-1]
 
-    def permute(self, permutations: tuple[Tensor, ...] | list[Tensor]) -> KANGraph:
-        """Reorder the hidden neurons: new neuron i of hidden layer l is old neuron ``permutations[l - 1][i]``, ``[n_l]`` for all graphs alike."""
-        everything = [torch.arange(n) for n in self.widths]
-        order = [everything[0], *permutations, everything[-1]]
-        if [len(p) for p in order] != list(self.widths):
-            raise ShapeError(
-                f"hidden layers {self.widths[1:-1]} need as many permutations, got {[len(p) for p in permutations]}"
-            )
+    def permute(self, permutation: Permutation) -> KANGraph:
+        """Reorder the hidden neurons, as :meth:`wskan.kan.Population.permute` does.
 
-        def block(tensor: Tensor, index: int) -> Tensor:
-            return tensor[:, order[index]][:, :, order[index + 1]]
-
+        Raises:
+            ShapeError: the permutation is for other widths, or neither for B graphs nor for all alike.
+        """
+        permutation.check(self.widths, len(self))
+        edge, node = permutation.edge_block, permutation.node_block
         return KANGraph(
-            edges=tuple(block(t, i) for i, t in enumerate(self.edges)),
-            nodes=tuple(t[:, order[i]] for i, t in enumerate(self.nodes)),
-            edge_mask=tuple(None if t is None else block(t, i) for i, t in enumerate(self.edge_mask)),
-            node_mask=tuple(None if t is None else t[:, order[i]] for i, t in enumerate(self.node_mask)),
+            edges=tuple(edge(t, i) for i, t in enumerate(self.edges)),
+            nodes=tuple(node(t, i) for i, t in enumerate(self.nodes)),
+            edge_mask=tuple(None if t is None else edge(t, i) for i, t in enumerate(self.edge_mask)),
+            node_mask=tuple(None if t is None else node(t, i) for i, t in enumerate(self.node_mask)),
         )
 
     def map(self, function: Callable[[Tensor], Tensor]) -> KANGraph:

@@ -1,14 +1,17 @@
-"""Kolmogorov-Arnold networks: specification, populations of KANs, fitting, evaluating and pruning them."""
+"""Kolmogorov-Arnold networks: specification, populations of KANs and their symmetries, fitting, evaluating and pruning them."""
 
 from wskan.kan.adapt_grid import adapt_grid
+from wskan.kan.domain import outside_domain, symmetry_error
 from wskan.kan.evaluate import Activations, accuracy, activations, outputs
 from wskan.kan.fit import Engine, FitConfig, FitResult, fit_population
 from wskan.kan.minibatches import derive_seed, minibatches
 from wskan.kan.oracle import Score, edge_scores, oracle_masks
+from wskan.kan.permutation import Permutation
 from wskan.kan.population import Layer, Population
 from wskan.kan.pykan import from_pykan
 from wskan.kan.spec import KANSpec
-from wskan.kan.spline import bspline_basis, extend_knots, uniform_knots
+from wskan.kan.spline import bspline_basis, extend_knots, greville_abscissae, uniform_knots
+from wskan.kan.symmetry import negate_neurons, scale_edges, shift_edges
 
 __all__ = [
     "Activations",
@@ -17,6 +20,7 @@ __all__ = [
     "FitResult",
     "KANSpec",
     "Layer",
+    "Permutation",
     "Population",
     "Score",
     "accuracy",
@@ -28,8 +32,14 @@ __all__ = [
     "extend_knots",
     "fit_population",
     "from_pykan",
+    "greville_abscissae",
     "minibatches",
+    "negate_neurons",
     "oracle_masks",
     "outputs",
+    "outside_domain",
+    "scale_edges",
+    "shift_edges",
+    "symmetry_error",
     "uniform_knots",
 ]

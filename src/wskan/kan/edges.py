@@ -8,8 +8,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wskan.kan.population import reorder
-
 
 def join_edges(blocks: Sequence[Tensor]) -> Tensor:
     """One ``[K, n_l, n_{l+1}, ...]`` a layer as one list of all E edges, ``[K, E, ...]``: layer after layer, each row by row."""
@@ -21,20 +19,3 @@ def split_edges(values: Tensor, widths: Sequence[int]) -> list[Tensor]:
     pairs = list(itertools.pairwise(widths))
     parts = torch.split(values, [n * m for n, m in pairs], 1)
     return [part.reshape(len(part), *pair, *part.shape[2:]) for part, pair in zip(parts, pairs, strict=True)]
-
-
-def permute_edges(blocks: Sequence[Tensor], permutations: Sequence[Tensor]) -> list[Tensor]:
-    """What :meth:`wskan.kan.Population.permute` does to a KAN, for what belongs to its edges.
-
-    Args:
-        blocks: ``[K, n_l, n_{l+1}, ...]`` a layer.
-        permutations: ``[K, n_l]`` a hidden layer; new neuron i is old neuron ``permutation[i]``.
-    """
-    permuted = []
-    for index, block in enumerate(blocks):
-        if index > 0:
-            block = reorder(block, permutations[index - 1], 1)
-        if index < len(permutations):
-            block = reorder(block, permutations[index], 2)
-        permuted.append(block)
-    return permuted

@@ -62,6 +62,18 @@ def bspline_slope(x: Tensor, knots: Tensor, degree: int) -> Tensor:
     return degree * (left * lower[..., :-1] - right * lower[..., 1:])
 
 
+def greville_abscissae(knots: Tensor, degree: int) -> Tensor:
+    """The coefficients of the straight line x -> x on the domain: means of the k inner knots of each basis function (degree at least 1).
+
+    Args:
+        knots: ``[..., T]``.
+
+    Returns:
+        ``[..., T-k-1]``.
+    """
+    return knots[..., 1:-1].unfold(-1, degree, 1).mean(-1)
+
+
 class _Basis(torch.autograd.Function):
     """Cox-de Boor with a derivative that is recomputed, not recorded: a tenth of the memory, and still differentiable any number of times.
 

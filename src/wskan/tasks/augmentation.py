@@ -8,8 +8,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from wskan.kan import Population
-from wskan.kan.edges import join_edges, permute_edges, split_edges
+from wskan.kan import Permutation, Population
+from wskan.kan.edges import join_edges, split_edges
 
 Symmetry = Literal["permutation"]
 SYMMETRIES: tuple[str, ...] = get_args(Symmetry)
@@ -25,7 +25,7 @@ def augment(population: Population, symmetries: Sequence[Symmetry], seed: int) -
     """
     if "permutation" not in symmetries:
         return population
-    return population.permute(_permutations(population.spec.widths, len(population), seed))
+    return population.permute(_permutation(population.spec.widths, len(population), seed))
 
 
 def augment_edges(values: Tensor, widths: Sequence[int], symmetries: Sequence[Symmetry], seed: int) -> Tensor:
@@ -38,14 +38,8 @@ def augment_edges(values: Tensor, widths: Sequence[int], symmetries: Sequence[Sy
     """
     if "permutation" not in symmetries:
         return values
-    permutations = [permutation.to(values.device) for permutation in _permutations(widths, len(values), seed)]
-    return join_edges(permute_edges(split_edges(values, widths), permutations))
+    return join_edges(_permutation(widths, len(values), seed).edges(split_edges(values, widths)))
 
 
-def _permutations(widths: Sequence[int], size: int, seed: int) -> list[Tensor]:
-    return draw_permutations(widths, size, torch.Generator().manual_seed(seed))
-
-
-def draw_permutations(widths: Sequence[int], size: int, generator: torch.Generator) -> list[Tensor]:
-    """A uniform permutation ``[size, n_l]`` of each hidden layer of each KAN."""
-    return [torch.rand(size, width, generator=generator).argsort(-1) for width in widths[1:-1]]
+def _permutation(widths: Sequence[int], size: int, seed: int) -> Permutation:
+    return Permutation.random(widths, size, torch.Generator().manual_seed(seed))

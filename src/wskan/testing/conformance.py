@@ -12,7 +12,7 @@ from torch import Tensor
 from wskan.graph import FeatureConfig, KANGraph, collate, feature_statistics, kan_graph
 from wskan.models import MetaNetwork, load_model, save_model
 from wskan.tasks.output import flat
-from wskan.testing.equivariance import assert_equivariant, equivariance_error, random_permutations
+from wskan.testing.equivariance import assert_equivariant, equivariance_error, random_permutation
 from wskan.testing.fakes import random_population
 
 Readout = Literal["graph", "edge"]
@@ -73,7 +73,7 @@ class ModelConformance:
                 if self.invariant:
                     assert_equivariant(model, graph, seed=seed)
                 else:
-                    assert equivariance_error(model, graph, random_permutations(graph.widths, seed)) > 1e-3, (
+                    assert equivariance_error(model, graph, random_permutation(graph.widths, seed)) > 1e-3, (
                         "it is not expected to be invariant"
                     )
 

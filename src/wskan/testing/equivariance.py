@@ -8,42 +8,39 @@ import torch
 from torch import Tensor
 
 from wskan.graph import KANGraph
+from wskan.kan import Permutation
 
 Output = Tensor | Sequence[Tensor]
 
 
-def random_permutations(widths: Sequence[int], seed: int) -> list[Tensor]:
-    """A random permutation of each hidden layer, not all of them the identity.
+def random_permutation(widths: Sequence[int], seed: int, size: int = 1) -> Permutation:
+    """A random permutation of the hidden neurons of each of ``size`` KANs, not the identity for all of them.
 
     Raises:
         ValueError: no hidden layer has two neurons, so there is only the identity.
     """
-    hidden = list(widths[1:-1])
-    if max(hidden, default=0) < 2:
+    if max(widths[1:-1], default=0) < 2:
         raise ValueError(f"widths {tuple(widths)} have no other permutation than the identity")
     generator = torch.Generator().manual_seed(seed)
-    while True:
-        permutations = [torch.randperm(n, generator=generator) for n in hidden]
-        if any(not torch.equal(p, torch.arange(len(p))) for p in permutations):
-            return permutations
+    while (permutation := Permutation.random(widths, size, generator)).is_identity:
+        pass
+    return permutation
 
 
 @torch.no_grad()
-def equivariance_error(model: Callable[[KANGraph], Output], graph: KANGraph, permutations: Sequence[Tensor]) -> float:
+def equivariance_error(model: Callable[[KANGraph], Output], graph: KANGraph, permutation: Permutation) -> float:
     """Largest difference between the output for permuted graphs and the permuted output, relative to the largest output.
 
     Args:
         model: anything from graphs to ``[B, ...]`` (to be invariant) or one ``[B, n_l, n_{l+1}, ...]`` a layer (to be equivariant).
         graph: some graphs.
-        permutations: one a hidden layer, see :func:`random_permutations`.
+        permutation: see :func:`random_permutation`.
     """
-    plain, permuted = model(graph), model(graph.permute(list(permutations)))
+    plain, permuted = model(graph), model(graph.permute(permutation))
     if isinstance(plain, Tensor) or isinstance(permuted, Tensor):
         expected, found = [plain], [permuted]
     else:
-        order = [torch.arange(graph.widths[0]), *permutations, torch.arange(graph.widths[-1])]
-        expected = [block[:, order[i]][:, :, order[i + 1]] for i, block in enumerate(plain)]
-        found = list(permuted)
+        expected, found = permutation.edges(plain), list(permuted)  # type: ignore[assignment]
     scale = max(float(e.abs().max()) for e in expected)  # type: ignore[union-attr]
     worst = max(float((e - f).abs().max()) for e, f in zip(expected, found, strict=True))  # type: ignore[operator]
     return worst / max(scale, 1e-12)
@@ -57,7 +54,7 @@ def assert_equivariant(model: Callable[[KANGraph], Output], graph: KANGraph, *, 
     """
     bound = 200 * torch.finfo(graph.edges[0].dtype).eps
     for draw in range(draws):
-        error = equivariance_error(model, graph, random_permutations(graph.widths, seed + draw))
+        error = equivariance_error(model, graph, random_permutation(graph.widths, seed + draw, len(graph)))
         assert error <= bound, (
             f"relative equivariance error {error:.2e}, at most {bound:.1e} is rounding ({graph.edges[0].dtype})"
         )

@@ -1,0 +1,59 @@
+"""Where symmetries stop being exact: activations that leave their grids, and what that does to the outputs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wskan.errors import ShapeError
+from wskan.kan.evaluate import outputs
+from wskan.kan.population import BASE_FUNCTIONS, Population
+
+
+@torch.no_grad()
+def outside_domain(population: Population, x: Tensor) -> Tensor:
+    """Share of the activations that lie beyond the first or last knot of their neuron's grid (extended knots left out), ``[K, L]`` float32.
+
+    Column l is about the inputs of layer l: column 0 about x itself.
+
+    Args:
+        population: K KANs.
+        x: ``[N, in]`` for all KANs alike, or ``[K, N, in]``.
+
+    Raises:
+        ShapeError: x has another shape.
+    """
+    if x.ndim not in (2, 3) or (x.ndim == 3 and len(x) not in (1, len(population))):
+        raise ShapeError(f"x must be [N, in] or [{len(population)}, N, in], got {tuple(x.shape)}")
+    degree, base = population.spec.degree, BASE_FUNCTIONS[population.spec.base]
+    rows = []
+    for index in range(len(population)):  # one at a time: activations of all would be many
+        values = (x if x.ndim == 2 else x[min(index, len(x) - 1)]).unsqueeze(0)
+        shares = []
+        for layer in population[index].layers:
+            first, last = layer.knots[..., degree], layer.knots[..., -1 - degree]  # [1, in or 1]
+            shares.append(((values < first.unsqueeze(1)) | (values > last.unsqueeze(1))).float().mean())
+            values = layer(values, base)
+        rows.append(torch.stack(shares))
+    return torch.stack(rows)
+
+
+def symmetry_error(population: Population, other: Population, x: Tensor) -> Tensor:
+    """How far the outputs of ``other`` are from those of ``population``: root mean square over inputs and outputs, in units of the standard deviation of the latter, ``[K]``.
+
+    Zero if ``other`` came out of a symmetry and no activation left the domain.
+
+    Args:
+        population, other: K KANs each.
+        x: ``[N, in]`` for all KANs alike, or ``[K, N, in]``.
+
+    Raises:
+        ShapeError: x has another shape, or another number of KANs.
+        DataError: x is not finite.
+    """
+    if len(population) != len(other):
+        raise ShapeError(f"{len(population)} KANs cannot be compared with {len(other)}")
+    before, after = outputs(population, x).double(), outputs(other, x).double()
+    spread = (before - before.mean(1, keepdim=True)).square().mean((1, 2)).sqrt()
+    error = (after - before).square().mean((1, 2)).sqrt()
+    return (error / spread.clamp_min(torch.finfo(torch.float32).tiny)).float()

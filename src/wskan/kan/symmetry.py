@@ -1,0 +1,144 @@
+"""Symmetries of B-spline KANs beside permutations: other weights, the same function. The paper names none of these.
+
+Each is exact where its docstring says. "In the domain" means: as long as the activations of the neurons concerned stay between the first and the last knot of
+their grids, extended knots left out (:func:`wskan.kan.outside_domain` counts those that do not), and knots are distinct.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from wskan.errors import DataError, ShapeError
+from wskan.kan.population import Layer, Population
+from wskan.kan.spec import KANSpec
+from wskan.kan.spline import greville_abscissae
+
+
+def scale_edges(population: Population, factors: Sequence[Tensor]) -> Population:
+    """Multiply spline weights and divide coefficients by the same factors. Exact everywhere.
+
+    Args:
+        population: K KANs.
+        factors: ``[K, n_l, n_{l+1}]`` of each layer, none of them zero.
+
+    Raises:
+        ShapeError: factors of another shape.
+        DataError: a factor that is zero or not finite.
+    """
+    _check_edges(population, factors)
+    if not all(bool((factor.isfinite() & (factor != 0)).all()) for factor in factors):
+        raise DataError("factors must be finite and not zero")
+    return Population(
+        population.spec,
+        [
+            dataclasses.replace(layer, spline_weight=layer.spline_weight * a, coef=layer.coef / a.unsqueeze(-1))
+            for layer, a in zip(population.layers, _like(population, factors), strict=True)
+        ],
+    )
+
+
+def shift_edges(population: Population, shifts: Sequence[Tensor]) -> Population:
+    """Add a constant to each edge's function, with constants that cancel in every neuron that they meet in. Exact in the domain.
+
+    B-splines sum to 1 there (appendix B), so adding a to all coefficients of an edge, times its spline weight, adds a to its function. The sum over the edges that lead
+    to one neuron must be zero: of the shifts that are given, the mean over these edges is taken off first, so any will do. Masked edges have no part in it. An edge
+    without a spline (spline weight 0) is given one of spline weight 1.
+
+    Args:
+        population: K KANs.
+        shifts: ``[K, n_l, n_{l+1}]`` of each layer.
+
+    Raises:
+        ShapeError: shifts of another shape.
+    """
+    _check_edges(population, shifts)
+    layers = []
+    for layer, a in zip(population.layers, _like(population, shifts), strict=True):
+        exist = layer.mask != 0
+        a = torch.where(exist, a - (a * exist).sum(1, keepdim=True) / exist.sum(1, keepdim=True).clamp_min(1), 0)
+        layers.append(_add_to_splines(layer, a.unsqueeze(-1), exist))
+    return Population(population.spec, layers)
+
+
+def negate_neurons(population: Population, chosen: Sequence[Tensor]) -> Population:
+    """Change the sign of hidden neurons. Exact as long as these neurons stay in the domain.
+
+    The functions that lead to the neuron change sign: coefficients and base weights do, spline weights stay. Those that lead away from it are mirrored: with the knots
+    negated and reversed, reversed coefficients are the mirrored spline. Of the base function, silu(-x) = silu(x) - x: the weight stays, and the straight line
+    goes into the spline, where its coefficients are the Greville abscissae. The weight of an odd base function (identity) changes sign instead.
+
+    Args:
+        population: K KANs.
+        chosen: ``[K, n_l]`` bool of each hidden layer, which neurons to negate.
+
+    Raises:
+        ShapeError: masks of another shape.
+        DataError: splines of degree 0 beside silu, which hold no straight line.
+    """
+    spec = population.spec
+    shapes = [(len(population), width) for width in spec.widths[1:-1]]
+    if [tuple(which.shape) for which in chosen] != shapes:
+        raise ShapeError(f"need one choice of neurons a hidden layer, {shapes}, got {[tuple(w.shape) for w in chosen]}")
+    if not negatable(spec):
+        raise DataError("neurons cannot be negated with silu and splines of degree 0, which hold no straight line")
+    if spec.domain[0] != -spec.domain[1]:  # a shared grid is then not its own mirror image
+        population = population.expand_knots()
+    layers = list(population.layers)
+    for index, which in enumerate(which.to(layers[0].coef.device) for which in chosen):
+        layers[index] = _negate_outputs(layers[index], which)
+        layers[index + 1] = _mirror_inputs(layers[index + 1], which, spec.base)
+    return Population(spec, layers)
+
+
+def negatable(spec: KANSpec) -> bool:
+    """Whether hidden neurons can be negated: not with silu and splines of degree 0, which hold no straight line."""
+    return spec.degree > 0 or spec.base != "silu"
+
+
+def _negate_outputs(layer: Layer, which: Tensor) -> Layer:
+    """The functions that lead to the chosen neurons ``[K, out]``, with another sign."""
+    sign = torch.where(which, -1.0, 1.0).to(layer.coef).unsqueeze(1)  # [K, 1, out]
+    return dataclasses.replace(layer, base_weight=layer.base_weight * sign, coef=layer.coef * sign.unsqueeze(-1))
+
+
+def _mirror_inputs(layer: Layer, which: Tensor, base: str) -> Layer:
+    """The functions x -> phi(-x) of the chosen neurons ``[K, in]``."""
+    edges = which.unsqueeze(-1)  # [K, in, 1]
+    degree = layer.knots.shape[-1] - layer.coef.shape[-1] - 1
+    if layer.knots.shape[:2] == (1, 1) and layer.coef.shape[:2] != (1, 1):  # a shared grid is its own mirror image
+        knots = layer.knots
+    else:
+        knots = torch.where(edges, -layer.knots.flip(-1), layer.knots)
+    coef = torch.where(edges.unsqueeze(-1), layer.coef.flip(-1), layer.coef)
+    layer = dataclasses.replace(layer, knots=knots, coef=coef)
+    if base == "identity":
+        return dataclasses.replace(layer, base_weight=torch.where(edges, -layer.base_weight, layer.base_weight))
+    if base == "zero":
+        return layer
+    line = greville_abscissae(knots, degree).unsqueeze(-2)  # [K or 1, in or 1, 1, G+k]
+    added = torch.where(edges, -layer.base_weight, 0).unsqueeze(-1) * line
+    return _add_to_splines(layer, added, edges & (layer.base_weight != 0))
+
+
+def _add_to_splines(layer: Layer, added: Tensor, where: Tensor) -> Layer:
+    """Add ``[K, in, out, G+k or 1]`` to the coefficients times the spline weight, of some edges ``[K, in, out]``; of spline weight 1 if there was none."""
+    empty = layer.spline_weight == 0
+    weight = torch.where(where & empty, 1, layer.spline_weight)
+    coef = torch.where((where & empty).unsqueeze(-1), 0, layer.coef)
+    step = torch.where(where.unsqueeze(-1), added / torch.where(weight == 0, 1, weight).unsqueeze(-1), 0)
+    return dataclasses.replace(layer, spline_weight=weight, coef=coef + step)
+
+
+def _like(population: Population, values: Sequence[Tensor]) -> list[Tensor]:
+    return [value.to(layer.coef) for value, layer in zip(values, population.layers, strict=True)]
+
+
+def _check_edges(population: Population, values: Sequence[Tensor]) -> None:
+    shapes = [(len(population), *pair) for pair in itertools.pairwise(population.spec.widths)]
+    if [tuple(value.shape) for value in values] != shapes:
+        raise ShapeError(f"need a value for each edge, {shapes}, got {[tuple(value.shape) for value in values]}")
