@@ -52,7 +52,8 @@ def reproduce(
     name = protocol(experiment, request, workspace, origin["machine"])
     earlier = _earlier(folder / f"{scale}.json", name, console)
     progress = _Progress(console, cost.runs, cost.jobs)
-    workspace.train_all(plans, progress, experiment.recipes(request))
+    longest_first = sorted(plans, key=lambda plan: -cost.runs.get(plan, 0))  # or one would be left to a single core
+    workspace.train_all(longest_first, progress, experiment.recipes(request))
     found = experiment.find(workspace, request)
     if earlier:
         found = _gather(found, earlier)
