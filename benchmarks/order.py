@@ -33,7 +33,6 @@ def plan(method: str, scale: Scale = SCALE, samples: int | None = None) -> Plan:
 PLANS = {
     **{f"{m}, 120 epochs": plan(m, changed(120)) for m in ("no_pe", "ws_kan")},
     **{f"{m}, no dropout": plan(m, changed(dropout=0.0)) for m in ("dmc", "deepsets", "mlp_align")},
-    "deepsets, 120 epochs, no dropout": plan("deepsets", changed(120, 0.0)),
     "mlp_align, 120 epochs": plan("mlp_align", changed(120)),
     "mlp_align, 120 epochs, no dropout": plan("mlp_align", changed(120, 0.0)),
     **{f"{m}, half of the KANs": plan(m, samples=1_750) for m in ("dmc", "deepsets", "mlp_align")},
