@@ -45,6 +45,11 @@ def test_zoo_train_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     main(["train", zoo, str(tmp_path / "set"), *short, *options])
     asked = json.loads((tmp_path / "set" / "run.json").read_text())["asked"]
     assert (asked["model"]["heads"], asked["model"]["inducing"], asked["train"]["augment"]) == (2, 3, ["permutation"])
+    main(["train", zoo, str(tmp_path / "gauge"), *short, "--form", "gauge", "--knots", "--augment", "scale", "sign"])
+    asked = json.loads((tmp_path / "gauge" / "run.json").read_text())["asked"]
+    assert asked["features"] == {"form": "gauge", "knots": True}
+    assert (asked["model"]["bias_dim"], asked["train"]["augment"]) == (1, ["scale", "sign"])
+    main(["evaluate", str(tmp_path / "gauge"), zoo])
     with pytest.raises(SystemExit) as stop:
         main(
             [

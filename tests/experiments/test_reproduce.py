@@ -212,6 +212,23 @@ def test_aligned_and_augmented_methods() -> None:
     assert not dataclasses.replace(plan, method="mlp_align").training.augment
 
 
+PINNED = {
+    ("cpu", "mnist", "ws_kan", "inr"): "mnist/ws_kan-lr0.001-seed0-1530982b",
+    ("cpu", "cifar10", "mlp_aug", "inr"): "cifar10/mlp_aug-lr0.001-seed0-9a2745e6",
+    ("cpu", "mnist", "mlp_align", "inr"): "mnist/mlp_align-lr0.001-seed0-ae6ebfca",
+    ("cpu", "mnist", "ws_kan", "accuracy"): "mnist-accuracy/ws_kan-lr0.001-seed0-00b24af2",
+    ("paper", "sine", "deepsets", "inr"): "sine/deepsets-lr0.001-seed0-2c7858f3",
+    ("smoke", "digits", "dmc", "inr"): "digits/dmc-lr0.001-seed0-c147a9c4",
+}
+
+
+@pytest.mark.parametrize(("key", "name"), PINNED.items())
+def test_names_of_runs_stay(key: tuple[Any, ...], name: str) -> None:
+    """They hash all that a run depends on, and what was measured is kept under them."""
+    scale, dataset, method, problem = key
+    assert Plan(scale=SCALES[scale], dataset=dataset, method=method, rate=1e-3, seed=0, problem=problem).name == name
+
+
 def test_a_run_that_was_tampered_with_is_no_result(workspace: Workspace) -> None:
     plan = Plan(scale=SMOKE, dataset="digits", method="mlp", rate=1e-3, seed=9)
     workspace.train(plan)

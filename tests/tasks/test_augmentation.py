@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -8,12 +9,13 @@ from torch import Tensor
 
 from wskan.errors import DataError
 from wskan.graph import FeatureConfig, KANGraph
-from wskan.kan import Permutation
+from wskan.kan import Permutation, Population
 from wskan.models import FlatMLPConfig
 from wskan.tasks import GraphDataset, INRClassification, TrainConfig, augment, graph_loader, train
+from wskan.tasks.augmentation import SYMMETRIES, Symmetry
 from wskan.tasks.data import Batches, Draw
 from wskan.tasks.module import TrainingModule
-from wskan.testing import FakeZoo, random_population
+from wskan.testing import FakeZoo, in_domain, random_population
 from wskan.zoo import Zoo
 
 CONFIG = TrainConfig(epochs=3, batch_size=16, warmup_steps=5, patience=0, augment=("permutation",))
@@ -135,3 +137,43 @@ def test_configurations_take_lists_and_refuse_the_unknown() -> None:
     for bad in ("permutation", ["rotation"], ["permutation"] * 2, [3], [["permutation"]], None, {"permutation": 1}):
         with pytest.raises(DataError, match="augment"):
             TrainConfig.from_dict({"augment": bad})
+
+
+@pytest.mark.parametrize("name", ["scale", "sign", "noise"])
+def test_each_kan_has_a_draw_of_its_own_that_depends_on_the_seed_alone(name: Symmetry) -> None:
+    kan = random_population((2, 6, 5, 3), 1, 0)
+    kans = Population.cat([kan] * 4)
+    one, again, other = (augment(kans, [name], seed).layers[0].coef for seed in (3, 3, 4))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    assert not torch.equal(one[0], one[1])
+    both = augment(kans, [name, "permutation"], 3)  # whatever else is asked for, in whatever order
+    for layer, expected in zip(both.layers, augment(augment(kans, ["permutation"], 3), [name], 3).layers, strict=True):
+        assert torch.equal(layer.coef, expected.coef)
+
+
+def test_scale_and_sign_keep_functions_and_noise_stays_close() -> None:
+    kans, x = in_domain(random_population((2, 6, 5, 3), 4, 0).to(torch.float64), 0)
+    expected = kans(x)
+    for name in ("scale", "sign"):
+        torch.testing.assert_close(augment(kans, [name], 1)(x), expected, rtol=1e-5, atol=1e-5)  # type: ignore[list-item]
+    scaled = augment(kans, ["scale"], 1).layers[1].spline_weight / kans.layers[1].spline_weight
+    assert 0.5 <= float(scaled.min()) < 0.6
+    assert 1.8 < float(scaled.max()) <= 2
+    noisy = augment(random_population((2, 30, 30, 3), 4, 0), ["noise"], 1)
+    for layer, before in zip(noisy.layers, random_population((2, 30, 30, 3), 4, 0).layers, strict=True):
+        for field in ("base_weight", "spline_weight", "coef"):
+            ratio = getattr(layer, field) / getattr(before, field)
+            assert float(ratio.std()) == pytest.approx(0.01, rel=0.3)
+            assert float(ratio.mean()) == pytest.approx(1, abs=0.003)
+        assert torch.equal(layer.knots, before.knots)
+        assert torch.equal(layer.mask, before.mask)
+
+
+def test_every_symmetry_reaches_training_batches(zoo: Zoo) -> None:
+    plain, seen = dataset(zoo)[Draw([0, 1, 2], 5)][0], []
+    for name in SYMMETRIES:
+        graph = dataset(zoo, augment=(name,))[Draw([0, 1, 2], 5)][0]
+        assert not same(graph, plain)
+        seen.append(graph)
+    assert not any(same(a, b) for a, b in itertools.combinations(seen, 2))

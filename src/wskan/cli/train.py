@@ -27,6 +27,8 @@ class Train:
     """Layers."""
     dropout: float = 0.2
     """Dropout probability."""
+    form: Literal["raw", "folded", "gauge", "function"] = "raw"
+    """How an edge is described: raw (eq. 5 of the paper), folded (spline weight in the coefficients), gauge (folded, shifts in biases of neurons, signs fixed), or function (values and slopes)."""
     knots: bool = False
     """Give the knots of each neuron's grid to the model as node features."""
     epochs: int = 300
@@ -41,8 +43,9 @@ class Train:
     """bf16 is faster where the processor has instructions for it."""
     compile: bool = False
     """Run the model through torch.compile."""
-    augment: tuple[Literal["permutation"], ...] = ()
-    """permutation reorders the hidden neurons of each training KAN anew each time it is seen."""
+    augment: tuple[Literal["permutation", "scale", "sign", "noise"], ...] = ()
+    """Give each training KAN other weights for the same function each time it is seen: permutation reorders hidden neurons, scale and sign are symmetries of splines, noise
+    (1 % on each parameter) is none."""
     checkpoint_activations: bool = False
     """WS-KAN: less memory, more time."""
     heads: int | None = None
@@ -72,7 +75,7 @@ class Train:
         zoo = open_zoo(self.zoo)
         if self.align is not None:
             zoo = align_zoo(zoo, self.align, progress=True)
-        task, features = get_task(self.task, zoo), FeatureConfig(knots=self.knots)
+        task, features = get_task(self.task, zoo), FeatureConfig(form=self.form, knots=self.knots)
         config_cls, given = MODELS[self.model][1], self._given()
         if unknown := sorted(given.keys() - {field.name for field in dataclasses.fields(config_cls)}):
             raise DataError(f"model {self.model} has no {' and no '.join(unknown)}")
@@ -81,6 +84,7 @@ class Train:
             widths=zoo.spec.widths,
             edge_dim=features.edge_dim(zoo.spec),
             node_dim=features.node_dim(zoo.spec),
+            bias_dim=features.bias_dim,
             out_dim=task.out_dim,
             readout=task.readout,
             hidden=self.hidden,

@@ -94,7 +94,7 @@ class Plan:
         return {
             "task": self.task.name,
             "model": self.model.to_dict(),
-            "features": dataclasses.asdict(self.features),
+            "features": self.features.to_dict(),
             "train": self.training.to_dict(),
             "spec": self.recipe.spec.to_dict(),
             "train_limit": self.samples,

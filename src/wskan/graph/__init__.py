@@ -2,14 +2,17 @@
 
 from wskan.graph.collate import collate
 from wskan.graph.features import FeatureConfig, kan_graph
+from wskan.graph.forms import FORMS, Form
 from wskan.graph.kan_graph import KANGraph
 from wskan.graph.positions import edge_positions, node_positions, num_edge_positions, num_node_positions
 from wskan.graph.pyg import from_pyg, to_pyg
 from wskan.graph.statistics import FeatureStatistics, feature_statistics
 
 __all__ = [
+    "FORMS",
     "FeatureConfig",
     "FeatureStatistics",
+    "Form",
     "KANGraph",
     "collate",
     "edge_positions",

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from wskan.errors import DataError
+from wskan.graph.forms import FORMS, Described, Form, describe, edge_dim
 from wskan.graph.kan_graph import KANGraph
-from wskan.kan import KANSpec, Layer, Population
+from wskan.kan import KANSpec, Population
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,59 +20,79 @@ class FeatureConfig:
     """Choice of features.
 
     Args:
+        form: of the description of an edge, see :func:`wskan.graph.forms.describe`; ``"raw"`` is eq. 5 of the paper. With ``"gauge"``, neurons have a bias.
         knots: describe each neuron that has outgoing edges by the G + 1 knots of its grid on the domain; eq. 5 alone forgets an adapted grid.
+
+    Raises:
+        DataError: an unknown form, or knots that are neither true nor false.
     """
 
+    form: Form = "raw"
     knots: bool = False
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMS or not isinstance(self.knots, bool):
+            raise DataError(
+                f"features: form must be one of {', '.join(FORMS)} and knots true or false, got {self.form!r:.100}, {self.knots!r:.100}"
+            )
 
     def edge_dim(self, spec: KANSpec) -> int:
         """Number F of features of an edge."""
-        return spec.num_basis + 2
+        return edge_dim(self.form, spec)
+
+    @property
+    def bias_dim(self) -> int:
+        """How many of the features of a node, the first ones, are biases."""
+        return 1 if self.form == "gauge" else 0
 
     def node_dim(self, spec: KANSpec) -> int:
-        """Number D of features of a node."""
-        return spec.grid + 1 if self.knots else 0
+        """Number D of features of a node: its bias, if it has one, and its knots, if asked for."""
+        return self.bias_dim + (spec.grid + 1 if self.knots else 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, the inverse of :meth:`from_dict`. The form is left out where it is eq. 5: names of runs are older than the choice."""
+        data = dataclasses.asdict(self)
+        return {name: value for name, value in data.items() if (name, value) != ("form", "raw")}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FeatureConfig:
         """Read a choice from JSON types.
 
         Raises:
-            DataError: anything but ``{"knots": true or false}``.
+            DataError: unknown keys or values.
         """
-        if (
-            not isinstance(data, Mapping)
-            or not set(data) <= {"knots"}
-            or not isinstance(data.get("knots", False), bool)
-        ):
-            raise DataError(f"features are an object with 'knots' (true or false), got {data!r:.200}")
+        if not isinstance(data, Mapping) or not set(data) <= {"form", "knots"}:
+            raise DataError(f"features are an object with any of 'form' and 'knots', got {data!r:.200}")
         return cls(**data)
 
 
 def kan_graph(population: Population, config: FeatureConfig | None = None) -> KANGraph:
     """The KAN-graphs of a population (paper, section 3.2).
 
-    The features of an edge are [w_b, w_s, c_0, ..., c_{G+k-1}] (eq. 5), zero if it is masked.
+    Features of an edge are [w_b, w_s, c_0, ..., c_{G+k-1}] (eq. 5) unless another form is chosen, zero if it is masked. Those of a node are its bias, if the form has any, and its
+    knots, if asked for; inputs have no bias and outputs no knots: there, zero stands.
     """
     config = config or FeatureConfig()
-    spec, layers = population.spec, population.layers
-    like = layers[0].coef
-    nodes = []
-    for index, width in enumerate(spec.widths):
-        if config.knots and index < spec.num_layers:
-            inner = layers[index].knots[..., spec.degree : spec.degree + spec.grid + 1]
-            nodes.append(inner.expand(len(population), width, -1).to(like))
-        else:
-            nodes.append(like.new_zeros(len(population), width, config.node_dim(spec)))
-    masks = [layer.mask != 0 for layer in layers]
+    described = describe(population, config.form)
+    masks = [layer.mask != 0 for layer in population.layers]
     return KANGraph(
-        edges=tuple(_edge_features(layer) for layer in layers),
-        nodes=tuple(nodes),
+        edges=described.edges,
+        nodes=tuple(_node_features(described, index, config) for index in range(len(population.spec.widths))),
         edge_mask=tuple(None if bool(mask.all()) else mask for mask in masks),
-        node_mask=(None,) * len(spec.widths),
+        node_mask=(None,) * len(population.spec.widths),
     )
 
 
-def _edge_features(layer: Layer) -> torch.Tensor:
-    features = torch.cat([layer.base_weight.unsqueeze(-1), layer.spline_weight.unsqueeze(-1), layer.coef], -1)
-    return features * layer.mask.unsqueeze(-1)  # [B, n_l, n_{l+1}, F]
+def _node_features(described: Described, index: int, config: FeatureConfig) -> Tensor:
+    """``[K, n_l, D]`` of layer ``index``."""
+    population, spec = described.population, described.population.spec
+    like, shape = described.edges[0], (len(population), spec.widths[index])
+    parts = [like.new_zeros(*shape, 0)]
+    if described.biases is not None:
+        parts.append(described.biases[index - 1].unsqueeze(-1) if index > 0 else like.new_zeros(*shape, 1))
+    if config.knots:
+        inner = like.new_zeros(spec.grid + 1)
+        if index < spec.num_layers:
+            inner = population.layers[index].knots[..., spec.degree : spec.degree + spec.grid + 1].to(like)
+        parts.append(inner.expand(*shape, -1))
+    return torch.cat(parts, -1)

@@ -18,7 +18,7 @@ class FeatureStatistics:
 
     Attributes:
         edge_mean, edge_std: ``[F]``.
-        node_mean, node_std: ``[D]``. Nodes of the last layer do not count: they have no grid.
+        node_mean, node_std: ``[D]``. Of biases, those of inputs do not count, which have none; of knots, those of outputs, which have no grid.
     """
 
     edge_mean: Tensor
@@ -27,19 +27,28 @@ class FeatureStatistics:
     node_std: Tensor
 
 
-def feature_statistics(graphs: Iterable[KANGraph]) -> FeatureStatistics:
+def feature_statistics(graphs: Iterable[KANGraph], bias_dim: int = 0) -> FeatureStatistics:
     """Measure them, batch after batch, in double precision.
+
+    Args:
+        graphs: batches of them.
+        bias_dim: how many of the features of a node, the first ones, are biases.
 
     Raises:
         DataError: no graphs, or features that are not finite.
     """
-    edges, nodes = _Moments(), _Moments()
+    edges, biases, knots = _Moments(), _Moments(), _Moments()
     for graph in graphs:
         for features, mask in zip(graph.edges, graph.edge_mask, strict=True):
             edges.add(features.flatten(0, 2) if mask is None else features[mask])
-        for features, mask in zip(graph.nodes[:-1], graph.node_mask[:-1], strict=True):
-            nodes.add(features.flatten(0, 1) if mask is None else features[mask])
-    (edge_mean, edge_std), (node_mean, node_std) = edges.result(), nodes.result()
+        for index, (features, mask) in enumerate(zip(graph.nodes, graph.node_mask, strict=True)):
+            rows = features.flatten(0, 1) if mask is None else features[mask]
+            if index > 0:
+                biases.add(rows[:, :bias_dim])
+            if index < graph.num_layers:
+                knots.add(rows[:, bias_dim:])
+    edge_mean, edge_std = edges.result()
+    node_mean, node_std = (torch.cat(parts) for parts in zip(biases.result(), knots.result(), strict=True))
     return FeatureStatistics(edge_mean=edge_mean, edge_std=edge_std, node_mean=node_mean, node_std=node_std)
 
 

@@ -1,7 +1,9 @@
 """Kolmogorov-Arnold networks: specification, populations of KANs and their symmetries, fitting, evaluating and pruning them."""
 
 from wskan.kan.adapt_grid import adapt_grid
+from wskan.kan.canonical import Gauge, fix_gauge, fold
 from wskan.kan.domain import outside_domain, symmetry_error
+from wskan.kan.edge_functions import edge_functions
 from wskan.kan.evaluate import Activations, accuracy, activations, outputs
 from wskan.kan.fit import Engine, FitConfig, FitResult, fit_population
 from wskan.kan.minibatches import derive_seed, minibatches
@@ -18,6 +20,7 @@ __all__ = [
     "Engine",
     "FitConfig",
     "FitResult",
+    "Gauge",
     "KANSpec",
     "Layer",
     "Permutation",
@@ -28,9 +31,12 @@ __all__ = [
     "adapt_grid",
     "bspline_basis",
     "derive_seed",
+    "edge_functions",
     "edge_scores",
     "extend_knots",
     "fit_population",
+    "fix_gauge",
+    "fold",
     "from_pykan",
     "greville_abscissae",
     "minibatches",

@@ -28,6 +28,7 @@ class ModelConfig:
         widths: neurons a layer of the KANs it is made for, inputs first. Graph models take other hidden widths, too.
         edge_dim: number F of features of an edge.
         node_dim: number D of features of a node.
+        bias_dim: how many of them, the first ones, are biases, which inputs lack; the others are knots, which outputs lack.
         out_dim: numbers predicted, for each graph or for each edge.
         readout: ``"graph"`` (invariant) or ``"edge"`` (equivariant).
         hidden: hidden dimension.
@@ -43,6 +44,7 @@ class ModelConfig:
     widths: tuple[int, ...]
     edge_dim: int
     node_dim: int = 0
+    bias_dim: int = 0
     out_dim: int
     readout: Literal["graph", "edge"] = "graph"
     hidden: int = 128
@@ -63,6 +65,7 @@ class ModelConfig:
         bounds = {
             "edge_dim": (1, MAX_WIDTH),
             "node_dim": (0, MAX_WIDTH),
+            "bias_dim": (0, MAX_WIDTH),
             "out_dim": (1, MAX_WIDTH),
             "hidden": (1, MAX_HIDDEN),
             "num_layers": (1, MAX_LAYERS),
@@ -70,6 +73,10 @@ class ModelConfig:
         values = [(name, getattr(self, name), *bound) for name, bound in bounds.items()]
         for name, value, low, high in [*values, *(("a width", width, 1, MAX_WIDTH) for width in self.widths)]:
             check_whole(name, value, low, high)
+        if self.bias_dim > self.node_dim:
+            raise DataError(
+                f"model configuration: {self.bias_dim} of {self.node_dim} features of a node cannot be biases"
+            )
         if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise DataError(f"model configuration: dropout must be in [0, 1), got {self.dropout!r}")
         if self.readout not in ("graph", "edge"):
@@ -81,8 +88,9 @@ class ModelConfig:
                 )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, the inverse of :meth:`from_dict`."""
-        return {**dataclasses.asdict(self), "widths": list(self.widths)}
+        """Plain JSON types, the inverse of :meth:`from_dict`. Without biases, nothing is said of them: names of runs are older than they are."""
+        data = {**dataclasses.asdict(self), "widths": list(self.widths)}
+        return {name: value for name, value in data.items() if (name, value) != ("bias_dim", 0)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -113,7 +121,7 @@ def check_whole(name: str, value: object, low: int, high: int) -> None:
 
 
 class Standardize(nn.Module):
-    """Shift and scale each feature of a graph by the statistics of the training split; absent edges stay zero.
+    """Shift and scale each feature of a graph by the statistics of the training split; absent edges stay zero, as do the biases of inputs and the knots of outputs.
 
     Part of every model, so that a saved one takes graphs as they come.
     """
@@ -123,8 +131,9 @@ class Standardize(nn.Module):
     node_mean: Tensor
     node_std: Tensor
 
-    def __init__(self, edge_dim: int, node_dim: int) -> None:
+    def __init__(self, edge_dim: int, node_dim: int, bias_dim: int = 0) -> None:
         super().__init__()
+        self.bias_dim = bias_dim
         for name, value in (
             ("edge_mean", torch.zeros(edge_dim)),
             ("edge_std", torch.ones(edge_dim)),
@@ -154,9 +163,11 @@ class Standardize(nn.Module):
             )
         edges = [(e - self.edge_mean) / self.edge_std for e in graph.edges]
         edges = [e if mask is None else e * mask.unsqueeze(-1) for e, mask in zip(edges, graph.edge_mask, strict=True)]
-        nodes = [(v - self.node_mean) / self.node_std for v in graph.nodes[:-1]]
-        nodes = [v if mask is None else v * mask.unsqueeze(-1) for v, mask in zip(nodes, graph.node_mask, strict=False)]
-        return dataclasses.replace(graph, edges=tuple(edges), nodes=(*nodes, graph.nodes[-1]))
+        nodes = [(v - self.node_mean) / self.node_std for v in graph.nodes]
+        nodes[0] = torch.cat([graph.nodes[0][..., : self.bias_dim], nodes[0][..., self.bias_dim :]], -1)
+        nodes[-1] = torch.cat([nodes[-1][..., : self.bias_dim], graph.nodes[-1][..., self.bias_dim :]], -1)
+        nodes = [v if mask is None else v * mask.unsqueeze(-1) for v, mask in zip(nodes, graph.node_mask, strict=True)]
+        return dataclasses.replace(graph, edges=tuple(edges), nodes=tuple(nodes))
 
 
 class MetaNetwork(
@@ -176,7 +187,7 @@ class MetaNetwork(
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.standardize = Standardize(config.edge_dim, config.node_dim)
+        self.standardize = Standardize(config.edge_dim, config.node_dim, config.bias_dim)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Called by ``save_pretrained``; safetensors' own writer would leave files behind when it is killed."""

@@ -13,12 +13,13 @@ from wskan.models.messages import Half
 from wskan.models.perceptron import edge_perceptron, mean_over_edges
 
 
-def edge_tokens(graph: KANGraph) -> Tensor:
-    """Features of all E edges, layer after layer, each followed by those of the neuron it comes from, ``[B, E, F + D]``."""
+def edge_tokens(graph: KANGraph, bias_dim: int = 0) -> Tensor:
+    """Features of all E edges, layer after layer, each followed by the knots of the neuron it comes from and the biases (the first ``bias_dim`` features) of the one it leads to, ``[B, E, F + D]``."""
     blocks = []
-    for edges, nodes in zip(graph.edges, graph.nodes[:-1], strict=True):
-        sources = nodes.unsqueeze(2).expand(-1, -1, edges.shape[2], -1)
-        blocks.append(torch.cat([edges, sources], -1))
+    for edges, source, target in zip(graph.edges, graph.nodes[:-1], graph.nodes[1:], strict=True):
+        knots = source[..., bias_dim:].unsqueeze(2).expand(-1, -1, edges.shape[2], -1)
+        biases = target[..., :bias_dim].unsqueeze(1).expand(-1, edges.shape[1], -1, -1)
+        blocks.append(torch.cat([edges, knots, biases], -1))
     return join_edges(blocks)
 
 
@@ -36,7 +37,7 @@ def edges_exist(graph: KANGraph) -> Tensor | None:
 class EdgeSetNetwork(MetaNetwork):
     """Base of models that see the edges as a set: invariant to any reordering of them, not only to those that leave the KAN the same.
 
-    Knots are features of neurons; an edge carries those of the neuron it comes from. Graphs may have any widths and depth. Absent edges count nowhere.
+    Knots and biases are features of neurons; an edge carries the knots of the neuron it comes from and the bias of the one it leads to. Graphs may have any widths and depth. Absent edges count nowhere.
 
     Args:
         config: of the model.
@@ -55,7 +56,7 @@ class EdgeSetNetwork(MetaNetwork):
     def forward(self, graph: KANGraph) -> Tensor | list[Tensor]:
         """``[B, out_dim]`` from the mean over edges, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer with the edge read-out."""
         graph = self.standardize(graph)
-        x, exist = self.embedding(edge_tokens(graph)), edges_exist(graph)
+        x, exist = self.embedding(edge_tokens(graph, self.config.bias_dim)), edges_exist(graph)
         for layer in self.layers:
             x = layer(x, exist)
         if self.config.readout == "edge":

@@ -17,7 +17,7 @@ class FlatNetwork(MetaNetwork):
     A subclass builds ``network``, from ``[B, in_size]`` to ``[B, out_size]``.
 
     Attributes:
-        in_size: length of the vector: features of edges, then of nodes with outgoing edges.
+        in_size: length of the vector: features of edges, then knots of nodes with outgoing edges, then biases of nodes with incoming ones.
         out_size: ``out_dim``, or with the edge read-out ``out_dim`` for each edge.
 
     Raises:
@@ -29,7 +29,8 @@ class FlatNetwork(MetaNetwork):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
         edges = sum(n * m for n, m in itertools.pairwise(config.widths))
-        self.in_size = edges * config.edge_dim + sum(config.widths[:-1]) * config.node_dim
+        knots = sum(config.widths[:-1]) * (config.node_dim - config.bias_dim)
+        self.in_size = edges * config.edge_dim + knots + sum(config.widths[1:]) * config.bias_dim
         self.out_size = config.out_dim * (edges if config.readout == "edge" else 1)
 
     def forward(self, graph: KANGraph) -> Tensor | list[Tensor]:
@@ -37,7 +38,9 @@ class FlatNetwork(MetaNetwork):
         if graph.widths != tuple(self.config.widths) or any(mask is not None for mask in graph.node_mask):
             raise ShapeError(f"graphs have widths {graph.widths}, this model takes {self.config.widths} only")
         graph = self.standardize(graph)
-        flat = torch.cat([tensor.flatten(1) for tensor in (*graph.edges, *graph.nodes[:-1])], 1)
+        knots = (nodes[..., self.config.bias_dim :] for nodes in graph.nodes[:-1])
+        biases = (nodes[..., : self.config.bias_dim] for nodes in graph.nodes[1:])
+        flat = torch.cat([tensor.flatten(1) for tensor in (*graph.edges, *knots, *biases)], 1)
         out: Tensor = self.network(flat)
         if self.config.readout == "graph":
             return out

@@ -90,7 +90,9 @@ class WSKANPyG(nn.Module):
         edges = model.edge_embedding((data.edge_attr - scale.edge_mean) / scale.edge_std)
         nodes = model.node_constant.expand(len(data.layer), -1)
         if model.node_embedding is not None:
-            x = torch.where((data.layer == depth).unsqueeze(-1), data.x, (data.x - scale.node_mean) / scale.node_std)
+            first = torch.arange(data.x.shape[1], device=data.x.device) < scale.bias_dim  # biases, which inputs lack
+            lacks = torch.where(first, (data.layer == 0).unsqueeze(-1), (data.layer == depth).unsqueeze(-1))
+            x = torch.where(lacks, data.x, (data.x - scale.node_mean) / scale.node_std)
             nodes = nodes + model.node_embedding(x)
         if model.node_position is not None and model.edge_position is not None:
             nodes, edges = (

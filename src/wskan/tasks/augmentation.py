@@ -8,24 +8,44 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from wskan.kan import Permutation, Population
+from wskan.kan import Layer, Permutation, Population, derive_seed, negate_neurons, scale_edges
 from wskan.kan.edges import join_edges, split_edges
 
-Symmetry = Literal["permutation"]
+Symmetry = Literal["permutation", "scale", "sign", "noise"]
 SYMMETRIES: tuple[str, ...] = get_args(Symmetry)
+SCALE, NOISE = 2.0, 0.01  # largest factor, and relative standard deviation
 
 
 def augment(population: Population, symmetries: Sequence[Symmetry], seed: int) -> Population:
     """The same functions by other weights: a fresh draw of each symmetry for each KAN, as a function of the seed.
 
+    What is drawn for one symmetry does not depend on which others are asked for, nor the outcome on the order in which they are named.
+
     Args:
         population: K KANs.
-        symmetries: ``"permutation"`` reorders the neurons of every hidden layer (paper, Proposition 3.1: the baseline "MLP + Aug.").
+        symmetries: ``"permutation"`` reorders the neurons of every hidden layer (paper, Proposition 3.1: the baseline "MLP + Aug."); ``"scale"`` multiplies each spline
+            weight by a factor from 1/2 to 2, log-uniform, and divides the coefficients by it (:func:`wskan.kan.scale_edges`); ``"sign"`` negates each hidden neuron or not
+            (:func:`wskan.kan.negate_neurons`: exact in the domain of the grids only); ``"noise"``, which is no symmetry, multiplies each parameter by a normal number of mean 1 and
+            standard deviation 0.01.
         seed: of the draw.
+
+    Raises:
+        DataError: ``"sign"`` for silu and splines of degree 0.
     """
-    if "permutation" not in symmetries:
-        return population
-    return population.permute(_permutation(population.spec.widths, len(population), seed))
+    if "permutation" in symmetries:
+        population = population.permute(_permutation(population.spec.widths, len(population), seed))
+    if "scale" in symmetries:
+        generator = _generator(seed, "scale")
+        draws = [torch.rand(layer.mask.shape, generator=generator) for layer in population.layers]
+        population = scale_edges(population, [SCALE ** (2 * u - 1) for u in draws])
+    if "sign" in symmetries:
+        generator, hidden = _generator(seed, "sign"), population.spec.widths[1:-1]
+        population = negate_neurons(
+            population, [torch.rand(len(population), n, generator=generator) < 0.5 for n in hidden]
+        )
+    if "noise" in symmetries:
+        population = _add_noise(population, _generator(seed, "noise"))
+    return population
 
 
 def augment_edges(values: Tensor, widths: Sequence[int], symmetries: Sequence[Symmetry], seed: int) -> Tensor:
@@ -43,3 +63,20 @@ def augment_edges(values: Tensor, widths: Sequence[int], symmetries: Sequence[Sy
 
 def _permutation(widths: Sequence[int], size: int, seed: int) -> Permutation:
     return Permutation.random(widths, size, torch.Generator().manual_seed(seed))
+
+
+def _generator(seed: int, symmetry: Symmetry) -> torch.Generator:
+    """One of its own for each symmetry; that of permutations is seeded with the seed itself, as results of earlier versions were."""
+    stream = SYMMETRIES.index(symmetry)
+    return torch.Generator().manual_seed(int(derive_seed(torch.tensor([seed]), stream)))
+
+
+def _add_noise(population: Population, generator: torch.Generator) -> Population:
+    layers = []
+    for layer in population.layers:
+        fields = vars(layer)
+        for name in ("base_weight", "spline_weight", "coef"):
+            noise = torch.randn(fields[name].shape, generator=generator).to(fields[name])
+            fields = {**fields, name: fields[name] * (1 + NOISE * noise)}
+        layers.append(Layer(**fields))
+    return Population(population.spec, layers)

@@ -103,7 +103,7 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
             for begin in range(0, len(self), size):
                 yield self[list(range(begin, min(begin + size, len(self))))][0].to("cpu")
 
-        return feature_statistics(batches())
+        return feature_statistics(batches(), self.features.bias_dim)
 
 
 def graph_loader(

@@ -74,7 +74,7 @@ def train(
     asked = {
         "task": task.name,
         "model": model_config.to_dict(),
-        "features": dataclasses.asdict(features),
+        "features": features.to_dict(),
         "train": config.to_dict(),
         "spec": zoo.spec.to_dict(),
         "zoo": zoo.digest,

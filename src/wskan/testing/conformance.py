@@ -38,16 +38,16 @@ class ModelConformance:
         """A fresh model from the keywords of :class:`wskan.models.ModelConfig` (without ``model``)."""
         raise NotImplementedError
 
-    def model(self, readout: Readout, graph: KANGraph, seed: int = 0) -> MetaNetwork:
+    def model(self, readout: Readout, graph: KANGraph, seed: int = 0, bias_dim: int = 0) -> MetaNetwork:
         """A small one with perturbed weights, in evaluation mode: a fresh one may be symmetric by accident."""
         torch.manual_seed(seed)
         model = self.build(
-            widths=self.widths, edge_dim=graph.edge_dim, node_dim=graph.node_dim, out_dim=3, readout=readout, hidden=16, num_layers=2
+            widths=self.widths, edge_dim=graph.edge_dim, node_dim=graph.node_dim, bias_dim=bias_dim, out_dim=3, readout=readout, hidden=16, num_layers=2
         )  # fmt: skip
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(0.1 * torch.randn_like(parameter))
-        model.standardize.set(feature_statistics([graph]))
+        model.standardize.set(feature_statistics([graph], bias_dim))
         return model.eval()
 
     def graph(
@@ -92,6 +92,21 @@ class ModelConformance:
             assert (plain - changed).abs().max() > 1e-4 * plain.abs().max(), (
                 "it does not see which edges meet in a neuron"
             )
+
+    def test_every_bias_is_read(self) -> None:
+        """Of the neurons of all layers but the inputs, where there is one; and the symmetry is none of the biases' business."""
+        kans = random_population(self.widths, 6, 0, keep=1.0)
+        graph = kan_graph(kans, FeatureConfig(form="gauge", knots=True))
+        for readout in self.readouts:
+            model = self.model(readout, graph, bias_dim=1)
+            plain = flat(model(graph))
+            if self.invariant:
+                assert_equivariant(model, graph)
+            for index in range(1, len(graph.nodes)):
+                nodes = [nodes.clone() for nodes in graph.nodes]
+                nodes[index][:, 0, 0] += 1
+                changed = flat(model(dataclasses.replace(graph, nodes=tuple(nodes))))
+                assert (plain - changed).abs().max() > 1e-4 * plain.abs().max(), f"it ignores biases of layer {index}"
 
     def test_a_batch_is_its_graphs_one_by_one(self) -> None:
         graph = self.graph()

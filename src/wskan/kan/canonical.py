@@ -1,0 +1,65 @@
+"""Canonical forms: of all weights that give the same function by scale, shift and sign, one choice."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from wskan.kan.population import BASE_FUNCTIONS, Layer, Population
+from wskan.kan.symmetry import negatable, negate_neurons
+
+
+def fold(population: Population) -> Population:
+    """The spline weights multiplied into the coefficients, and all of them 1: what scaling cannot change. The function is the same everywhere."""
+    layers = []
+    for layer in population.layers:
+        coef = layer.spline_weight.unsqueeze(-1) * layer.coef
+        layers.append(dataclasses.replace(layer, spline_weight=torch.ones_like(layer.spline_weight), coef=coef))
+    return Population(population.spec, layers)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Gauge:
+    """KANs of which scale, shift and sign are fixed; see :func:`fix_gauge`.
+
+    Attributes:
+        population: spline weights are 1, and the coefficients of an edge have mean 0.
+        biases: of layer l ``[K, n_{l+1}]``, what is added to each neuron that the layer leads to.
+    """
+
+    population: Population
+    biases: tuple[Tensor, ...]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Outputs ``[K, B, out]`` on ``[K, B, in]``, in the domain those of the KANs that it was made from."""
+        base = BASE_FUNCTIONS[self.population.spec.base]
+        for layer, bias in zip(self.population.layers, self.biases, strict=True):
+            x = layer(x, base) + bias.unsqueeze(1)
+        return x
+
+
+def fix_gauge(population: Population) -> Gauge:
+    """One choice of all KANs that differ by scale, shift and sign of hidden neurons, the same function in the domain.
+
+    Spline weights are folded into the coefficients; the mean of each edge's coefficients, a constant on the domain, moves to a bias of the neuron that the edge leads to; and a
+    hidden neuron is negated (:func:`wskan.kan.negate_neurons`) unless its *polarity* is positive: the sum of the base weights that lead to it, or its bias where the base
+    function is the identity or zero. Either changes sign with the neuron, and neither with the neurons before it: silu(-x) = silu(x) - x keeps its weight, a mirrored spline its
+    mean. A neuron of polarity zero, as one that no edge leads to, stays as it is, and so does each of a KAN with silu and splines of degree 0, which has no such symmetry.
+    """
+    population = fold(population)
+    if negatable(population.spec):
+        base = population.spec.base
+        population = negate_neurons(population, [_polarity(layer, base) < 0 for layer in population.layers[:-1]])
+    layers, biases = [], []
+    for layer in population.layers:
+        means = layer.coef.mean(-1, keepdim=True)  # [K, in, out, 1]
+        layers.append(dataclasses.replace(layer, coef=layer.coef - means))
+        biases.append((means.squeeze(-1) * layer.mask).sum(1))
+    return Gauge(population=Population(population.spec, layers), biases=tuple(biases))
+
+
+def _polarity(layer: Layer, base: str) -> Tensor:
+    """``[K, out]``, of folded KANs."""
+    return ((layer.base_weight if base == "silu" else layer.coef.mean(-1)) * layer.mask).sum(1)

@@ -1,0 +1,42 @@
+"""The univariate function of each edge, by its values: a description that does not depend on how the function is parametrised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from wskan.kan.population import BASE_FUNCTIONS, Layer, Population
+from wskan.kan.spline import bspline_basis, bspline_slope
+
+BASE_SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": lambda x: x.sigmoid() * (1 + x * (1 - x.sigmoid())),
+    "identity": torch.ones_like,
+    "zero": torch.zeros_like,
+}
+
+
+def edge_functions(population: Population, points: int) -> list[tuple[Tensor, Tensor]]:
+    """Values phi_{p,q}(x) and slopes phi_{p,q}'(x) of every edge (eq. 3) at points spread over its own domain.
+
+    They are the middles of ``points`` equal parts of the interval between the first and the last knot of neuron p (extended knots left out). Zero for a masked edge.
+
+    Returns:
+        A pair ``[K, n_l, n_{l+1}, points]`` a layer.
+    """
+    return [_layer_functions(layer, points, population.spec.base) for layer in population.layers]
+
+
+def _layer_functions(layer: Layer, points: int, base: str) -> tuple[Tensor, Tensor]:
+    degree = layer.knots.shape[-1] - layer.coef.shape[-1] - 1
+    low, high = layer.knots[..., degree, None], layer.knots[..., -1 - degree, None]  # [K or 1, in or 1, 1]
+    x = low + (torch.arange(points).to(low) + 0.5) / points * (high - low)  # [K or 1, in or 1, P]
+    coef = (layer.spline_weight * layer.mask).unsqueeze(-1) * layer.coef  # [K, in, out, G+k]
+    weight = (layer.base_weight * layer.mask).unsqueeze(-1)  # [K, in, out, 1]
+
+    def combine(base_part: Tensor, basis: Tensor) -> Tensor:
+        return weight * base_part.unsqueeze(-2) + coef @ basis.mT
+
+    values = combine(BASE_FUNCTIONS[base](x), bspline_basis(x, layer.knots, degree))
+    return values, combine(BASE_SLOPES[base](x), bspline_slope(x, layer.knots, degree))
