@@ -79,6 +79,22 @@ def test_runs_in_processes_and_gathering(
     assert path.read_text() == "[]"
 
 
+def test_methods_one_at_a_time(workspace: Workspace, tmp_path: Path) -> None:
+    for method in ("no_pe", "ws_kan"):
+        table = show("table6", request_of(methods=(method,)), workspace, tmp_path).tables[0]
+    assert {row for row, _ in table.cells} == {"no_pe", "ws_kan"}
+    assert list(table.rows) == ["no_pe", "no_bidir", "ws_kan"]
+    tables = show("figure5", request_of(methods=("ws_kan",)), workspace, tmp_path).tables
+    assert {row for row, _ in tables[0].cells} == {"original", "oracle", "random", "ws_kan"}
+    for name, method, message in (
+        ("table6", "mlp", "choose from no_pe, no_bidir, ws_kan"),
+        ("table11", "ws_kan", "compares none"),
+        ("figure5", "mlp", "name ws_kan"),
+    ):
+        with pytest.raises(DataError, match=message):
+            show(name, request_of(methods=(method,)), workspace, tmp_path)
+
+
 def test_the_rate_is_chosen_on_validation_alone() -> None:
     def run(val: float, test: float) -> Any:
         return SimpleNamespace(record={"val": {"accuracy": val}, "test": {"accuracy": test}})

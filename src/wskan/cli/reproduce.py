@@ -36,6 +36,8 @@ class Reproduce:
     """Images, if not all of the scale: mnist, fashion-mnist, cifar10, kmnist, digits."""
     seeds: tuple[int, ...] | None = None
     """Seeds, if not those of the scale."""
+    methods: tuple[str, ...] | None = None
+    """Methods, if not all: mlp, mlp_aug, mlp_align, dmc, deepsets, set_transformer, ws_kan; of the ablations no_pe, no_bidir, ws_kan."""
     work: Path = Path("reproduce")
     """Where zoos and runs are kept, for all experiments."""
     out: Path = Path("results")
@@ -67,6 +69,7 @@ class Reproduce:
             scale=scale,
             datasets=experiment.datasets(scale) if self.datasets is None else self.datasets,
             seeds=scale.seeds if self.seeds is None else self.seeds,
+            methods=self.methods,
         )
         workspace = Workspace(folder=self.work, data_root=self.data, fetch=self.fetch, device=self.device, jobs=jobs)
         reproduce(experiment, request, workspace, self.out, dry_run=self.dry_run)

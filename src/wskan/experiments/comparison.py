@@ -70,7 +70,7 @@ def comparison(
 
         return Findings(tables=tuple(map(table, metrics)), runs=run_records(workspace, plans(request)))
 
-    return Experiment(name=name, plans=plans, find=find, classifiers=problem != "inr")
+    return Experiment(name=name, plans=plans, find=find, methods=tuple(methods), classifiers=problem != "inr")
 
 
 def data_notes(zoos: Mapping[str, Zoo]) -> list[str]:

@@ -29,24 +29,30 @@ class Request:
         scale: how large.
         datasets: names of images.
         seeds: of the runs.
+        methods: if not all of the experiment's; see :data:`wskan.experiments.METHODS`.
 
     Raises:
-        DataError: no data set, one that is no set of images, or no seed; or one of them twice.
+        DataError: no data set, one that is no set of images, no seed or no method; or one of them twice.
     """
 
     scale: Scale
     datasets: tuple[str, ...]
     seeds: tuple[int, ...]
+    methods: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name, values in (("datasets", self.datasets), ("seeds", self.seeds)):
+        for name, values in (("datasets", self.datasets), ("seeds", self.seeds), ("methods", self.methods)):
+            if values is None:
+                continue
             if not values or len(set(values)) < len(values):
                 raise DataError(f"{name} must be at least one, and none twice, got {list(values)}")
         if unknown := sorted(set(self.datasets) - set(IMAGE_SETS)):
             raise DataError(f"no images {unknown}; there are {', '.join(IMAGE_SETS)}")
 
     def plans(self, dataset: str, method: str, samples: int | None = None, problem: Problem = "inr") -> list[Plan]:
-        """Every choice of hyperparameters with every seed; sine waves have one (C.1.2). The SetTransformer only where the scale can afford it."""
+        """Every choice of hyperparameters with every seed; sine waves have one (C.1.2). The SetTransformer only where the scale can afford it. None for a method that was not asked for."""
+        if self.methods is not None and method not in self.methods:
+            return []
         if problem != "inr":
             search = self.scale.classifiers.search(problem)
             return [
@@ -92,6 +98,7 @@ class Experiment:
         plans: the runs that it needs.
         recipes: the zoos that it needs beside those of its runs.
         find: what it shows, once all of them are there.
+        methods: those that it compares, of which some may be asked for.
         times: whether it takes times, which belong to a machine.
         classifiers: whether it is about zoos of classifiers.
     """
@@ -100,8 +107,19 @@ class Experiment:
     plans: Callable[[Request], list[Plan]]
     find: Callable[[Workspace, Request], Findings]
     recipes: Callable[[Request], list[Recipe]] = lambda request: []
+    methods: tuple[str, ...] = ()
     times: bool = False
     classifiers: bool = False
+
+    def check(self, request: Request) -> None:
+        """Refuse methods that it does not compare.
+
+        Raises:
+            DataError: one of them.
+        """
+        if unknown := sorted(set(request.methods or ()) - set(self.methods)):
+            known = f"choose from {', '.join(self.methods)}" if self.methods else "it compares none"
+            raise DataError(f"{self.name} has no methods {unknown}; {known}")
 
     def datasets(self, scale: Scale) -> tuple[str, ...]:
         """All of a scale."""

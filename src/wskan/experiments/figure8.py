@@ -46,4 +46,4 @@ def find(workspace: Workspace, request: Request) -> Findings:
     return Findings(tables=(made,), runs=run_records(workspace, plans(request)))
 
 
-figure8 = Experiment(name="figure8", plans=plans, find=find)
+figure8 = Experiment(name="figure8", plans=plans, find=find, methods=BASELINES)

@@ -29,7 +29,7 @@ def reproduce(
 ) -> Findings | None:
     """Build the zoos that are missing, train the models that are missing, and write ``out/NAME/SCALE.json``, ``.md`` and ``.png``.
 
-    Interrupted anywhere, the same call goes on from there. Data sets and seeds may be done one at a time: the result file gathers them.
+    Interrupted anywhere, the same call goes on from there. Data sets, seeds and methods may be done one at a time: the result file gathers them.
 
     Args:
         experiment: which table or figure.
@@ -39,9 +39,10 @@ def reproduce(
         dry_run: only say what it would cost.
 
     Raises:
-        DataError: data that is missing, or a full disk.
+        DataError: a method that the experiment does not compare, data that is missing, or a full disk.
     """
     require_matplotlib()
+    experiment.check(request)
     console, begin, origin = Console(), time.perf_counter(), provenance()
     plans = experiment.plans(request)
     cost = estimate(workspace, plans, [*(plan.recipe for plan in plans), *experiment.recipes(request)])
@@ -81,7 +82,7 @@ def reproduce(
 def protocol(experiment: Experiment, request: Request, workspace: Workspace, machine: Mapping[str, Any]) -> str:
     """Eight hexadecimal digits that name how figures are measured; only those of one protocol stand in one table. Names of runs hash all their settings."""
     scale = request.scale
-    whole = dataclasses.replace(request, datasets=experiment.datasets(scale), seeds=scale.seeds)
+    whole = Request(scale=scale, datasets=experiment.datasets(scale), seeds=scale.seeds)
     sizes = dataclasses.asdict(scale)
     classifiers = sizes.pop("classifiers")
     settings: list[Any] = [
@@ -113,7 +114,7 @@ def _earlier(path: Path, name: str, console: Console) -> dict[str, Any] | None:
 
 
 def _gather(found: Findings, earlier: Mapping[str, Any]) -> Findings:
-    """With what was found before on other data sets and with other seeds."""
+    """With what was found before on other data sets, with other seeds and by other methods."""
     before = [Table.from_dict(data) for data in earlier.get("tables") or [earlier.get("table", {})]]
     tables = {table.title: table for table in before}
     gathered = [table.gather(tables.pop(table.title)) if table.title in tables else table for table in found.tables]
