@@ -35,7 +35,7 @@ PLANS = {
     **{f"{m}, no dropout": plan(m, changed(dropout=0.0)) for m in ("dmc", "deepsets", "mlp_align")},
     "mlp_align, 120 epochs": plan("mlp_align", changed(120)),
     "mlp_align, 120 epochs, no dropout": plan("mlp_align", changed(120, 0.0)),
-    **{f"{m}, half of the KANs": plan(m, samples=1_750) for m in ("dmc", "deepsets", "mlp_align")},
+    **{f"{m}, half of the KANs": plan(m, samples=1_750) for m in ("no_pe", "ws_kan", "dmc", "deepsets", "mlp_align")},
 }
 
 
