@@ -42,7 +42,8 @@ def _draw_on(axis: Any, table: Table, colors: Mapping[str, str]) -> None:
 
 
 def _bars(axis: Any, table: Table, colors: Mapping[str, str]) -> None:
-    rows, width = list(table.rows), 0.8 / len(table.rows)
+    rows = [row for row in table.rows if any(row == known for known, _ in table.cells)]
+    width = 0.8 / len(rows)
     paper_shown = False
     for number, row in enumerate(rows):
         places = [(i, cell) for i, column in enumerate(table.columns) if (cell := table.cells.get((row, column)))]
