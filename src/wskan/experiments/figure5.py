@@ -64,9 +64,9 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
         "images": TRADE_OFF_IMAGES,
     }
     chosen = {
-        method: best_choice(workspace, request.plans(dataset, method, problem="pruning"))
+        method: best_choice(workspace, asked)
         for method in CLASSIFIER_METHODS
-        if request.methods is None or method in request.methods
+        if (asked := request.plans(dataset, method, problem="pruning"))
     }
     guess = torch.rand(len(rows), recipe.spec.num_edges, generator=torch.Generator().manual_seed(0))
     effects: dict[str, list[Any]] = {

@@ -34,6 +34,14 @@ class HalfStruct(ctypes.Structure):
         ("d_target", _Pointer),
     ]  # fmt: skip
 
+    def set(self, source: Tensor | None, target: Tensor | None) -> None:
+        """What nodes add, ``[B, n, h]`` and ``[B, m, h]``: addresses and strides."""
+        self.source, self.target = pointer(source), pointer(target)
+        if source is not None:
+            self.source_graph, self.source_node = source.stride()[:2]
+        if target is not None:
+            self.target_graph, self.target_node = target.stride()[:2]
+
 
 class _Block(ctypes.Structure):
     _fields_ = [
@@ -157,12 +165,7 @@ def _block(shape: torch.Size, x: Tensor, mask: Tensor | None, parts: Sequence[Te
         check(target, (size, m, h))
         block.column[kind] = -1 if weight is None else block.wide
         block.wide += 0 if weight is None else h
-        half = block.half[kind]
-        half.source, half.target = pointer(source), pointer(target)
-        if source is not None:
-            half.source_graph, half.source_node = source.stride()[:2]
-        if target is not None:
-            half.target_graph, half.target_node = target.stride()[:2]
+        block.half[kind].set(source, target)
     return block
 
 

@@ -155,12 +155,7 @@ def _block(x: Tensor, parts: Any, settings: tuple[float, int, float, bool]) -> t
         dropped=min(round(dropout * 2**32), 2**32 - 1), dropout_scale=0.0 if dropout >= 1 else 1 / (1 - dropout),
         seed=seed, eps=eps, x=x.data_ptr(), **{name: matrix.data_ptr() for name, matrix in matrices.items()},
     )  # fmt: skip
-    half = block.half
-    half.source, half.target = pointer(source), pointer(target)
-    if source is not None:
-        half.source_graph, half.source_node = source.stride()[:2]
-    if target is not None:
-        half.target_graph, half.target_node = target.stride()[:2]
+    block.half.set(source, target)
     return block, list(matrices.values())
 
 
