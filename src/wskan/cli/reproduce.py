@@ -11,7 +11,7 @@ import tyro
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reproduce:
-    """Reproduce a table or figure of the paper: build the zoos it lacks, train what is missing, and put the paper's figures beside ours. Run again, it goes on."""
+    """Reproduce a table or figure of the paper, or go beyond it: build the zoos it lacks, train what is missing, and put the paper's figures beside ours. Run again, it goes on."""
 
     name: Annotated[
         Literal[
@@ -26,10 +26,15 @@ class Reproduce:
             "figure5",
             "figure8",
             "figure9",
+            "forms",
+            "forms-accuracy",
+            "forms-pruning",
+            "data-efficiency",
         ],
         tyro.conf.Positional,
     ]
-    """Which. Tables 8 and 10 come with 7 and 9, figures 12 and 13 with 5."""
+    """Which. Tables 8 and 10 come with 7 and 9, figures 12 and 13 with 5. Beyond the paper: forms of features (forms, forms-accuracy, forms-pruning), and accuracy against the number of
+    training KANs (data-efficiency)."""
     scale: Literal["smoke", "cpu", "paper"] = "cpu"
     """smoke: a minute, on digits. cpu: hours on two cores. paper: the paper's protocol, for a GPU."""
     datasets: tuple[str, ...] | None = None
@@ -37,7 +42,8 @@ class Reproduce:
     seeds: tuple[int, ...] | None = None
     """Seeds, if not those of the scale."""
     methods: tuple[str, ...] | None = None
-    """Methods, if not all: mlp, mlp_aug, mlp_align, dmc, deepsets, set_transformer, ws_kan; of the ablations no_pe, no_bidir, ws_kan."""
+    """Methods, if not all: mlp, mlp_aug, mlp_align, dmc, deepsets, set_transformer, ws_kan; of the ablations no_pe, no_bidir, ws_kan; of the forms of
+    features ws_kan, folded, gauge, function, each also with _knots, _symmetries or _knots_symmetries."""
     work: Path = Path("reproduce")
     """Where zoos and runs are kept, for all experiments."""
     out: Path = Path("results")
@@ -57,19 +63,14 @@ class Reproduce:
         import torch
 
         from wskan.errors import DataError
-        from wskan.experiments import EXPERIMENTS, Request, Workspace, get_scale, reproduce
+        from wskan.experiments import EXPERIMENTS, Workspace, get_scale, reproduce
         from wskan.experiments.workspace import cores
 
-        experiment, scale = EXPERIMENTS[self.name], get_scale(self.scale)
+        experiment = EXPERIMENTS[self.name]
+        request = experiment.request(get_scale(self.scale), self.datasets, self.seeds, self.methods)
         on_gpu = self.device != "cpu" and torch.cuda.is_available()
         jobs = self.jobs if self.jobs is not None else 1 if on_gpu else cores()
         if jobs < 1:
             raise DataError(f"--jobs must be at least 1, got {jobs}")
-        request = Request(
-            scale=scale,
-            datasets=experiment.datasets(scale) if self.datasets is None else self.datasets,
-            seeds=scale.seeds if self.seeds is None else self.seeds,
-            methods=self.methods,
-        )
         workspace = Workspace(folder=self.work, data_root=self.data, fetch=self.fetch, device=self.device, jobs=jobs)
         reproduce(experiment, request, workspace, self.out, dry_run=self.dry_run)

@@ -1,10 +1,12 @@
 """The paper's tables and figures, one command each: ``wskan reproduce``."""
 
 from wskan.experiments.cost import Cost, estimate
+from wskan.experiments.data_efficiency import data_efficiency
 from wskan.experiments.experiment import Experiment, Findings, Request
 from wskan.experiments.figure5 import figure5
 from wskan.experiments.figure8 import figure8
 from wskan.experiments.figure9 import figure9
+from wskan.experiments.forms import forms, forms_accuracy, forms_pruning
 from wskan.experiments.methods import METHODS, Method
 from wskan.experiments.plan import Plan
 from wskan.experiments.reproduce import reproduce
@@ -17,7 +19,11 @@ from wskan.experiments.tables_3_4_7_9 import table3, table4, table7, table9
 from wskan.experiments.workspace import Workspace
 
 EXPERIMENTS: dict[str, Experiment] = {
-    e.name: e for e in (table1, table2, table3, table4, table6, table7, table9, table11, figure5, figure8, figure9)
+    e.name: e
+    for e in (
+        *(table1, table2, table3, table4, table6, table7, table9, table11, figure5, figure8, figure9),
+        *(forms, forms_accuracy, forms_pruning, data_efficiency),
+    )
 }
 
 __all__ = [

@@ -10,6 +10,7 @@ from wskan.experiments.classifier_scale import Problem
 from wskan.experiments.experiment import Experiment, Findings, Request, measured, run_records
 from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan
+from wskan.experiments.scale import Scale
 from wskan.experiments.table import Table, paper_cell
 from wskan.experiments.workspace import Workspace
 from wskan.zoo import Zoo
@@ -34,16 +35,35 @@ def comparison(
     methods: Sequence[str],
     metrics: Sequence[Metric],
     notes: Callable[[Workspace, Request], Sequence[str]],
+    *,
+    labels: Mapping[str, str] | None = None,
+    elsewhere: Sequence[str] | None = None,
+    resize: Callable[[Scale], Scale] = lambda scale: scale,
 ) -> Experiment:
-    """An experiment whose rows are methods and whose columns are data sets, with a table for each metric, all under the same notes."""
+    """An experiment whose rows are methods and whose columns are data sets, with a table for each metric, all under the same notes.
+
+    Args:
+        name, resize: see :class:`Experiment`.
+        problem: what is learned.
+        methods: in :data:`wskan.experiments.METHODS`.
+        metrics: a table each.
+        notes: what a reader has to know.
+        labels: of rows, if not those of the methods.
+        elsewhere: methods on other data sets than the first of the scale, if not all.
+    """
+    labels = labels or {method: METHODS[method].label for method in methods}
+
+    def cells_of(request: Request) -> dict[tuple[str, str], list[Plan]]:
+        first = (request.scale if problem == "inr" else request.scale.classifiers).datasets[0]
+        return {
+            (method, dataset): found
+            for dataset in request.datasets
+            for method in (methods if elsewhere is None or dataset == first else elsewhere)
+            if (found := request.plans(dataset, method, problem=problem))
+        }
 
     def plans(request: Request) -> list[Plan]:
-        return [
-            p
-            for dataset in request.datasets
-            for method in methods
-            for p in request.plans(dataset, method, problem=problem)
-        ]
+        return [plan for found in cells_of(request).values() for plan in found]
 
     def find(workspace: Workspace, request: Request) -> Findings:
         said = notes(workspace, request)
@@ -53,15 +73,13 @@ def comparison(
                 (method, dataset): measured(
                     workspace, runs, paper_cell(metric.paper, method, dataset), metric.name, metric.factor
                 )
-                for dataset in request.datasets
-                for method in methods
-                if (runs := request.plans(dataset, method, problem=problem))
+                for (method, dataset), runs in cells_of(request).items()
             }
             return Table(
                 title=metric.title,
                 unit=metric.unit,
                 better=metric.better,
-                rows={method: METHODS[method].label for method in methods},
+                rows=labels,
                 columns={dataset: dataset for dataset in request.datasets},
                 cells=cells,
                 notes=said,
@@ -70,7 +88,9 @@ def comparison(
 
         return Findings(tables=tuple(map(table, metrics)), runs=run_records(workspace, plans(request)))
 
-    return Experiment(name=name, plans=plans, find=find, methods=tuple(methods), classifiers=problem != "inr")
+    return Experiment(
+        name=name, plans=plans, find=find, methods=tuple(methods), classifiers=problem != "inr", resize=resize
+    )
 
 
 def data_notes(zoos: Mapping[str, Zoo]) -> list[str]:

@@ -101,6 +101,7 @@ class Experiment:
         methods: those that it compares, of which some may be asked for.
         times: whether it takes times, which belong to a machine.
         classifiers: whether it is about zoos of classifiers.
+        resize: the scale that it is run at, given the one that was asked for.
     """
 
     name: str
@@ -110,6 +111,29 @@ class Experiment:
     methods: tuple[str, ...] = ()
     times: bool = False
     classifiers: bool = False
+    resize: Callable[[Scale], Scale] = lambda scale: scale
+
+    def request(
+        self,
+        scale: Scale,
+        datasets: tuple[str, ...] | None = None,
+        seeds: tuple[int, ...] | None = None,
+        methods: tuple[str, ...] | None = None,
+    ) -> Request:
+        """To run it at a scale, on all of its data sets, with all of its seeds and methods unless told otherwise.
+
+        Raises:
+            DataError: see :class:`Request` and :meth:`check`.
+        """
+        scale = self.resize(scale)
+        request = Request(
+            scale=scale,
+            datasets=self.datasets(scale) if datasets is None else datasets,
+            seeds=scale.seeds if seeds is None else seeds,
+            methods=methods,
+        )
+        self.check(request)
+        return request
 
     def check(self, request: Request) -> None:
         """Refuse methods that it does not compare.
@@ -122,7 +146,7 @@ class Experiment:
             raise DataError(f"{self.name} has no methods {unknown}; {known}")
 
     def datasets(self, scale: Scale) -> tuple[str, ...]:
-        """All of a scale."""
+        """All of a scale that it is run at."""
         return scale.classifiers.datasets if self.classifiers else scale.datasets
 
 

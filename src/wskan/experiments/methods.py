@@ -1,11 +1,19 @@
-"""The rows of the paper's tables: models, and how each is fed."""
+"""The rows of the tables: models, and how each is fed."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
+from wskan.graph import FeatureConfig, Form
 from wskan.tasks import Symmetry
+
+RAW = FeatureConfig(form="raw", knots=False)
+SYMMETRIC: tuple[Symmetry, ...] = (
+    "scale",
+    "sign",
+    "noise",
+)  # permuting changes nothing for a model that is equivariant
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,6 +26,7 @@ class Method:
         options: fields of its configuration that differ from the defaults.
         augment: symmetries drawn anew for each training KAN each time it is seen.
         aligned: whether all KANs are aligned to the mean of the training KANs first (appendix D.1).
+        features: what describes a KAN; eq. 5 in the paper.
     """
 
     label: str
@@ -25,9 +34,10 @@ class Method:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     augment: tuple[Symmetry, ...] = ()
     aligned: bool = False
+    features: FeatureConfig = RAW
 
 
-METHODS: dict[str, Method] = {
+PAPER_METHODS: dict[str, Method] = {
     "mlp": Method(label="MLP", model="mlp"),
     "mlp_aug": Method(label="MLP + Aug.", model="mlp", augment=("permutation",)),
     "mlp_align": Method(label="MLP + Align.", model="mlp", aligned=True),
@@ -39,3 +49,29 @@ METHODS: dict[str, Method] = {
     "no_bidir": Method(label="WS-KAN, no bidir.", model="ws_kan", options={"backward_messages": False}),
 }
 """By the names of the paper's results. Table 1 and figure 8 have the first seven, table 6 the last three."""
+
+
+def form_name(features: FeatureConfig, augment: tuple[Symmetry, ...] = ()) -> str:
+    """Of WS-KAN that reads these features: ``"gauge_knots"``, ``"folded_symmetries"``; what the paper has is ``"ws_kan"``."""
+    parts = [features.form, *(["knots"] if features.knots else []), *(["symmetries"] if augment else [])]
+    return "ws_kan" if parts == ["raw"] else "_".join(parts)
+
+
+def form_label(features: FeatureConfig, augment: tuple[Symmetry, ...] = ()) -> str:
+    """The same for readers: ``"gauge + knots"``."""
+    return features.form + (" + knots" if features.knots else "") + (" + symmetries" if augment else "")
+
+
+FORMS_OF_FEATURES = {
+    form_name(features, augment): (features, augment)
+    for form in get_args(Form)
+    for features in (FeatureConfig(form=form, knots=False), FeatureConfig(form=form, knots=True))
+    for augment in ((), SYMMETRIC)
+}
+"""What WS-KAN may read, and whether symmetries are drawn at training time, by the name of the method."""
+
+METHODS: dict[str, Method] = {
+    name: Method(label=f"WS-KAN, {form_label(features, augment)}", model="ws_kan", augment=augment, features=features)
+    for name, (features, augment) in FORMS_OF_FEATURES.items()
+} | PAPER_METHODS
+"""All, by name."""

@@ -53,8 +53,8 @@ class Plan:
 
     @property
     def features(self) -> FeatureConfig:
-        """Those of eq. 5."""
-        return FeatureConfig()
+        """What describes a KAN: eq. 5, or what the method reads instead."""
+        return METHODS[self.method].features
 
     @property
     def model(self) -> ModelConfig:
@@ -67,6 +67,8 @@ class Plan:
             model=method.model,
             widths=spec.widths,
             edge_dim=self.features.edge_dim(spec),
+            node_dim=self.features.node_dim(spec),
+            bias_dim=self.features.bias_dim,
             out_dim=self.task.out_dim,
             readout=self.task.readout,
             hidden=self.hidden or scale.hidden,

@@ -19,7 +19,7 @@ def on_classifiers(name: str, problem: Problem, methods: Sequence[str], metrics:
     """Test scores of methods on zoos of classifiers."""
 
     def notes(workspace: Workspace, request: Request) -> list[str]:
-        return [*_protocol_notes(request, problem), *classifier_notes(zoos(workspace, request))]
+        return [*protocol_notes(request, problem), *classifier_notes(zoos(workspace, request))]
 
     return comparison(name, problem, methods, metrics, notes)
 
@@ -46,7 +46,8 @@ def classifier_notes(zoos: Mapping[str, Zoo]) -> list[str]:
     return notes
 
 
-def _protocol_notes(request: Request, problem: Problem) -> list[str]:
+def protocol_notes(request: Request, problem: Problem) -> list[str]:
+    """How the models were trained, and how that differs from the paper."""
     scale = request.scale.classifiers
     search, (train, val, test) = scale.search(problem), scale.counts
     choice = (

@@ -63,7 +63,7 @@ class FeatureConfig:
         """
         if not isinstance(data, Mapping) or not set(data) <= {"form", "knots"}:
             raise DataError(f"features are an object with any of 'form' and 'knots', got {data!r:.200}")
-        return cls(**data)
+        return cls(**{"form": "raw", "knots": False, **data})
 
 
 def kan_graph(population: Population, config: FeatureConfig | None = None) -> KANGraph:

@@ -1,0 +1,85 @@
+"""Beyond the paper: which description of a KAN is learned from best."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from wskan.experiments.classifier_scale import Search
+from wskan.experiments.comparison import Metric, comparison, data_notes
+from wskan.experiments.experiment import Request
+from wskan.experiments.methods import FORMS_OF_FEATURES, form_label, form_name
+from wskan.experiments.scale import Scale
+from wskan.experiments.tables_1_6 import protocol_notes as inr_notes
+from wskan.experiments.tables_3_4_7_9 import protocol_notes, zoos
+from wskan.experiments.workspace import Workspace
+from wskan.graph import FeatureConfig
+
+LABELS = {name: form_label(features, augment) for name, (features, augment) in FORMS_OF_FEATURES.items()}
+RAW_AND_BEST = tuple(dict.fromkeys(["ws_kan", form_name(FeatureConfig())]))
+"""Eq. 5, and what the library takes unless told otherwise."""
+
+EXPLAINED = (
+    "WS-KAN reads raw: eq. 5; folded: the spline weight in the coefficients; gauge: folded, the mean of the coefficients in a bias of the neuron, signs fixed; function: values and slopes at 12 points. "
+    "Knots: each neuron also has those of its grid. Symmetries: each training KAN is scaled, sign-flipped and moved by 1 % noise, anew each time (a permutation would change nothing)."
+)
+
+
+def shorter(scale: Scale) -> Scale:
+    """Where two cores have to train sixteen forms, fewer epochs than the paper's tables."""
+    if scale.name != "cpu":
+        return scale
+    return dataclasses.replace(scale, training=dataclasses.replace(scale.training, epochs=24))
+
+
+def shorter_digits(scale: Scale) -> Scale:
+    """The same for classifiers: of digits, whose graphs have an eighth of the edges."""
+    if scale.name != "cpu":
+        return scale
+
+    def search(search: Search, epochs: int) -> Search:
+        return dataclasses.replace(search, training=dataclasses.replace(search.training, epochs=epochs))
+
+    classifiers = dataclasses.replace(
+        scale.classifiers,
+        datasets=("digits",),
+        accuracy=search(scale.classifiers.accuracy, 20),
+        pruning=search(scale.classifiers.pruning, 10),
+    )
+    return dataclasses.replace(scale, classifiers=classifiers)
+
+
+def _inr_notes(workspace: Workspace, request: Request) -> list[str]:
+    zoos = {dataset: workspace.zoo(request.scale.recipe(dataset)) for dataset in request.datasets}
+    return [EXPLAINED, *inr_notes(request), *data_notes(zoos)]
+
+
+forms = comparison(
+    "forms",
+    "inr",
+    tuple(LABELS),
+    [Metric("accuracy", "Forms of features: INR classification", "test accuracy, percent", "higher", "")],
+    _inr_notes,
+    labels=LABELS,
+    elsewhere=RAW_AND_BEST,
+    resize=shorter,
+)
+forms_accuracy = comparison(
+    "forms-accuracy",
+    "accuracy",
+    tuple(LABELS),
+    [Metric("r2", "Forms of features: accuracy prediction", "test R² x 100", "higher", "", 1e2, 2)],
+    lambda workspace, request: [EXPLAINED, *protocol_notes(request, "accuracy"), *data_notes(zoos(workspace, request))],
+    labels=LABELS,
+    elsewhere=RAW_AND_BEST,
+    resize=shorter_digits,
+)
+forms_pruning = comparison(
+    "forms-pruning",
+    "pruning",
+    tuple(LABELS),
+    [Metric("auc", "Forms of features: pruning masks", "test ROC-AUC, percent", "higher", "", decimals=2)],
+    lambda workspace, request: [EXPLAINED, *protocol_notes(request, "pruning"), *data_notes(zoos(workspace, request))],
+    labels=LABELS,
+    elsewhere=RAW_AND_BEST,
+    resize=shorter_digits,
+)
