@@ -116,4 +116,8 @@ def test_the_papers_figures() -> None:
         "figure5",
         "figure8",
         "figure9",
+        "forms",
+        "forms-accuracy",
+        "forms-pruning",
+        "data-efficiency",
     }

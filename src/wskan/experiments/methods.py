@@ -70,8 +70,9 @@ FORMS_OF_FEATURES = {
 }
 """What WS-KAN may read, and whether symmetries are drawn at training time, by the name of the method."""
 
-METHODS: dict[str, Method] = {
+METHODS: dict[str, Method] = PAPER_METHODS | {
     name: Method(label=f"WS-KAN, {form_label(features, augment)}", model="ws_kan", augment=augment, features=features)
     for name, (features, augment) in FORMS_OF_FEATURES.items()
-} | PAPER_METHODS
+    if name not in PAPER_METHODS
+}
 """All, by name."""
