@@ -43,7 +43,7 @@ def test_as_many_steps_with_fewer_kans_up_to_four_times_the_epochs() -> None:
     request = experiment.request(get_scale("cpu"))
     assert request.datasets == ("mnist",)
     epochs = {plan.samples: plan.training.epochs for plan in experiment.plans(request)}
-    assert epochs == {250: 96, 500: 96, 1_000: 84, 2_000: 42, None: 24}
+    assert epochs == {250: 64, 500: 64, 1_000: 56, 2_000: 28, None: 16}
 
 
 def test_a_request_for_what_an_experiment_lacks_is_refused() -> None:

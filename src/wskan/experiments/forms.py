@@ -28,7 +28,7 @@ def shorter(scale: Scale) -> Scale:
     """Where two cores have to train sixteen forms, fewer epochs than the paper's tables."""
     if scale.name != "cpu":
         return scale
-    return dataclasses.replace(scale, training=dataclasses.replace(scale.training, epochs=24))
+    return dataclasses.replace(scale, training=dataclasses.replace(scale.training, epochs=16))
 
 
 def shorter_digits(scale: Scale) -> Scale:
@@ -42,8 +42,8 @@ def shorter_digits(scale: Scale) -> Scale:
     classifiers = dataclasses.replace(
         scale.classifiers,
         datasets=("digits",),
-        accuracy=search(scale.classifiers.accuracy, 20),
-        pruning=search(scale.classifiers.pruning, 10),
+        accuracy=search(scale.classifiers.accuracy, 16),
+        pruning=search(scale.classifiers.pruning, 8),
     )
     return dataclasses.replace(scale, classifiers=classifiers)
 
