@@ -18,7 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from common import write
 from wskan.align import interpolation_loss, merge_many, weight_matching
-from wskan.graph import kan_graph
+from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import Population, derive_seed, fit_population
 from wskan.signals import psnr
 from wskan.testing import random_population
@@ -57,8 +57,8 @@ def speed(count: int, loop: int) -> dict[str, object]:
     begin = time.perf_counter()
     matching = weight_matching(kans, reference)
     ours = time.perf_counter() - begin
-    some = [[layer.numpy() for layer in graph] for graph in zip(*kan_graph(kans[:loop]).edges, strict=True)]
-    target = [layer[0].numpy() for layer in kan_graph(reference).edges]
+    some = [[layer.numpy() for layer in graph] for graph in zip(*kan_graph(kans[:loop], FeatureConfig(form="raw")).edges, strict=True)]
+    target = [layer[0].numpy() for layer in kan_graph(reference, FeatureConfig(form="raw")).edges]
     begin = time.perf_counter()
     found = torch.tensor([plain(kan, target) for kan in some], dtype=torch.float64)
     theirs = (time.perf_counter() - begin) / loop

@@ -116,13 +116,13 @@ def ws_kan(kans: Population) -> dict[str, float]:
     seconds = {}
     few = kans[:GRAPHS]
     for hidden in (32, 128):
-        config = WSKANConfig(widths=RECIPE.spec.widths, edge_dim=FeatureConfig().edge_dim(RECIPE.spec), out_dim=1, readout="edge", hidden=hidden)  # fmt: skip
+        config = WSKANConfig(widths=RECIPE.spec.widths, edge_dim=FeatureConfig(form="raw").edge_dim(RECIPE.spec), out_dim=1, readout="edge", hidden=hidden)  # fmt: skip
         model = build_model(config).eval()
         for precision in ("fp32", "bf16"):
 
             def predict(model: Any = model, precision: str = precision) -> None:
                 with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-                    model(kan_graph(few))
+                    model(kan_graph(few, FeatureConfig(form="raw")))
 
             predict()
             seconds[f"ws_kan, hidden {hidden}, {precision}"] = min(timed(predict)[0] for _ in range(3)) / len(few)

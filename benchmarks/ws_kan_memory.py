@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 
 from common import resident, write
-from wskan.graph import kan_graph
+from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import KANSpec, Population
 from wskan.models import MODELS, build_model, message_kernel
 
@@ -63,7 +63,7 @@ def step(case: Case) -> Callable[[], None]:
 
             perceptron_kernel.available = lambda *_: False
     torch.manual_seed(0)
-    graph = kan_graph(Population.init(case.spec, range(case.batch)))
+    graph = kan_graph(Population.init(case.spec, range(case.batch)), FeatureConfig(form="raw"))
     options = {"checkpoint_activations": case.checkpointed} if case.model == "ws_kan" else {}
     config = MODELS[case.model][1](
         model=case.model,

@@ -3,10 +3,12 @@
 import pytest
 import torch
 
-from wskan.graph import kan_graph
+from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import FitConfig, KANSpec, fit_population, kernel
 from wskan.models import WSKAN, WSKANConfig
 from wskan.testing import random_population
+
+RAW = FeatureConfig(form="raw")
 
 SPEC = KANSpec(widths=(2, 4, 1), grid=3)
 pytestmark = [
@@ -19,7 +21,7 @@ pytestmark = [
 @pytest.mark.parametrize("readout", ["graph", "edge"])
 def test_compiled_model_equals_eager(readout: str) -> None:
     torch.manual_seed(0)
-    graph = kan_graph(random_population((2, 5, 4, 3), 3, 0))
+    graph = kan_graph(random_population((2, 5, 4, 3), 3, 0), RAW)
     model = WSKAN(
         WSKANConfig(widths=(2, 5, 4, 3), edge_dim=9, out_dim=3, hidden=16, num_layers=2, readout=readout)
     ).eval()

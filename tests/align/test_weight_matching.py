@@ -9,9 +9,11 @@ from torch import Tensor
 
 from wskan.align import Matching, weight_matching
 from wskan.errors import DataError, ShapeError
-from wskan.graph import kan_graph
+from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import Permutation, Population
 from wskan.testing import random_permutation, random_population
+
+RAW = FeatureConfig(form="raw")
 
 SEEDS = st.integers(0, 2**31)
 SHAPES = st.sampled_from([(2, 3, 1), (1, 4, 3, 2), (2, 5, 1, 4, 1), (3, 2, 4, 3, 2, 1)])
@@ -19,7 +21,7 @@ SHAPES = st.sampled_from([(2, 3, 1), (1, 4, 3, 2), (2, 5, 1, 4, 1), (3, 2, 4, 3,
 
 def channels(kans: Population) -> list[Tensor]:
     """Features of the edges as the KAN-graph has them: appendix D compares the same."""
-    return [edges.double() for edges in kan_graph(kans).edges]
+    return [edges.double() for edges in kan_graph(kans, RAW).edges]
 
 
 def objective(kans: Population, reference: Population, weights: Tensor | None = None) -> Tensor:

@@ -152,9 +152,10 @@ def test_choices_are_read_as_they_are_written(form: Form, knots: bool) -> None:
     assert ("form" in config.to_dict()) == (form != "raw")
 
 
-def test_the_default_is_equation_5_written_as_before_and_nonsense_is_refused() -> None:
-    assert FeatureConfig().to_dict() == {"knots": False}
-    assert FeatureConfig.from_dict({}) == FeatureConfig()
+def test_the_default_is_functions_equation_5_is_written_as_before_and_nonsense_is_refused() -> None:
+    assert FeatureConfig() == FeatureConfig(form="function", knots=False)
+    assert FeatureConfig(form="raw").to_dict() == {"knots": False}
+    assert FeatureConfig.from_dict({}) == FeatureConfig(form="raw")
     for bad in ({"form": "cooked"}, {"form": ["raw"]}, {"knots": 1}, {"bias": True}, [], "raw"):
         with pytest.raises(DataError, match="features"):
             FeatureConfig.from_dict(bad)  # type: ignore[arg-type]

@@ -24,6 +24,8 @@ from wskan.graph import (
 from wskan.kan import KANSpec, Permutation, Population
 from wskan.testing import random_permutation, random_population
 
+RAW = FeatureConfig(form="raw")
+
 WIDTHS = (2, 5, 4, 3)
 widths_strategy = st.lists(st.integers(1, 6), min_size=2, max_size=5).map(tuple)
 
@@ -36,7 +38,7 @@ def assert_same(one: KANGraph, other: KANGraph) -> None:
 
 def test_features_are_equation_5() -> None:
     population = random_population(WIDTHS, 3, 0, keep=1.0)
-    graph = kan_graph(population)
+    graph = kan_graph(population, RAW)
     for layer, edges in zip(population.layers, graph.edges, strict=True):
         assert torch.equal(edges[..., 0], layer.base_weight)
         assert torch.equal(edges[..., 1], layer.spline_weight)
@@ -47,32 +49,34 @@ def test_features_are_equation_5() -> None:
 
 def test_knots_as_node_features() -> None:
     population = random_population(WIDTHS, 3, 0)
-    graph = kan_graph(population, FeatureConfig(knots=True))
+    graph = kan_graph(population, FeatureConfig(form="raw", knots=True))
     assert torch.equal(graph.nodes[1], population.layers[1].knots[..., 3:-3])
     assert not graph.nodes[-1].any()
-    uniform = kan_graph(Population.init(KANSpec(widths=WIDTHS, grid=4), range(2)), FeatureConfig(knots=True))
+    uniform = kan_graph(
+        Population.init(KANSpec(widths=WIDTHS, grid=4), range(2)), FeatureConfig(form="raw", knots=True)
+    )
     torch.testing.assert_close(uniform.nodes[2][1, 3], torch.linspace(-1, 1, 5))
 
 
 @given(st.integers(0, 10**6), st.integers(2, 6), st.integers(2, 6))
 def test_permuted_kan_has_the_permuted_graph(seed: int, first: int, second: int) -> None:
-    population, config = random_population((2, first, second, 3), 3, seed), FeatureConfig(knots=True)
+    population, config = random_population((2, first, second, 3), 3, seed), FeatureConfig(form="raw", knots=True)
     permutation = random_permutation(population.spec.widths, seed, 3)
     assert_same(kan_graph(population.permute(permutation), config), kan_graph(population, config).permute(permutation))
 
 
 @given(st.integers(0, 10**6), widths_strategy, st.booleans())
 def test_pyg_round_trip(seed: int, widths: tuple[int, ...], knots: bool) -> None:
-    graph = kan_graph(random_population(widths, 3, seed), FeatureConfig(knots=knots))
+    graph = kan_graph(random_population(widths, 3, seed), FeatureConfig(form="raw", knots=knots))
     if any(mask is not None and not mask.flatten(1).any(1).all() for mask in graph.edge_mask):
         return  # a layer without any edge; see below
     assert_same(_all_masks(from_pyg(to_pyg(graph))), _all_masks(graph))
 
 
 def test_pyg_round_trip_of_padded_graphs_and_empty_layers() -> None:
-    graph = collate([kan_graph(random_population(widths, 2, 0)) for widths in (WIDTHS, (2, 7, 3, 3))])
+    graph = collate([kan_graph(random_population(widths, 2, 0), RAW) for widths in (WIDTHS, (2, 7, 3, 3))])
     assert_same(from_pyg(to_pyg(graph)), graph)
-    empty = kan_graph(random_population(WIDTHS, 1, 0, keep=0.0))
+    empty = kan_graph(random_population(WIDTHS, 1, 0, keep=0.0), RAW)
     assert_same(from_pyg(to_pyg(empty)), empty)
 
 
@@ -85,7 +89,7 @@ def _all_masks(graph: KANGraph) -> KANGraph:
 
 
 def test_pyg_fields() -> None:
-    graph = kan_graph(random_population((2, 3, 2), 2, 0, keep=1.0))
+    graph = kan_graph(random_population((2, 3, 2), 2, 0, keep=1.0), RAW)
     data = to_pyg(graph, torch.tensor([4, 5]))[1]
     assert data.edge_index.shape == (2, 12)
     assert data.y.tolist() == [5]
@@ -106,7 +110,7 @@ def test_pyg_fields() -> None:
     ],
 )
 def test_foreign_pyg_graphs_are_checked(change, message: str) -> None:  # type: ignore[no-untyped-def]
-    fields = to_pyg(kan_graph(random_population((2, 3, 2), 1, 0, keep=1.0)))[0].to_dict()
+    fields = to_pyg(kan_graph(random_population((2, 3, 2), 1, 0, keep=1.0), RAW))[0].to_dict()
     change(fields)
     with pytest.raises(ShapeError, match=message):
         from_pyg([Data(**fields)])
@@ -154,14 +158,14 @@ def test_positions_of_another_depth(widths: tuple[int, ...], layers: int) -> Non
 
 def test_masked_edges_are_zero_and_absent() -> None:
     population = random_population(WIDTHS, 4, 0)
-    graph = kan_graph(population)
+    graph = kan_graph(population, RAW)
     for edges, mask, layer in zip(graph.edges, graph.edge_mask, population.layers, strict=True):
         assert torch.equal(mask, layer.mask == 1)
         assert not edges[~mask].any()
 
 
 def test_statistics_equal_those_of_everything_at_once() -> None:
-    graph = kan_graph(random_population(WIDTHS, 9, 0), FeatureConfig(knots=True))
+    graph = kan_graph(random_population(WIDTHS, 9, 0), FeatureConfig(form="raw", knots=True))
     rows = torch.cat([edges[mask] for edges, mask in zip(graph.edges, graph.edge_mask, strict=True)]).double() + 100
     shifted = dataclasses.replace(graph, edges=tuple(e + 100 for e in graph.edges))
     statistics = feature_statistics([shifted[:2], shifted[2:3], shifted[3:]])
@@ -176,10 +180,10 @@ def test_statistics_equal_those_of_everything_at_once() -> None:
 
 
 def test_graphs_that_do_not_fit_are_refused() -> None:
-    graph = kan_graph(random_population(WIDTHS, 2, 0))
+    graph = kan_graph(random_population(WIDTHS, 2, 0), RAW)
     for widths in ((2, 5, 3), (1, 5, 4, 3), (2, 5, 4, 2)):
         with pytest.raises(ShapeError, match="must agree"):
-            collate([graph, kan_graph(random_population(widths, 2, 0))])
+            collate([graph, kan_graph(random_population(widths, 2, 0), RAW)])
     with pytest.raises(ShapeError):
         dataclasses.replace(graph, edges=graph.edges[:2])
     with pytest.raises(ShapeError, match="layer 1"):
@@ -190,10 +194,10 @@ def test_graphs_that_do_not_fit_are_refused() -> None:
 
 def test_a_graph_that_is_not_there() -> None:
     population = random_population(WIDTHS, 3, 0)
-    assert len(list(kan_graph(population))) == 3  # iteration ends
-    assert len(kan_graph(population)[-1]) == 1
+    assert len(list(kan_graph(population, RAW))) == 3  # iteration ends
+    assert len(kan_graph(population, RAW)[-1]) == 1
     for index in (3, -4):
         with pytest.raises(IndexError):
-            kan_graph(population)[index]
+            kan_graph(population, RAW)[index]
         with pytest.raises(IndexError):
             population[index]

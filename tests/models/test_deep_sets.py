@@ -2,10 +2,12 @@ from typing import Any
 
 import torch
 
-from wskan.graph import kan_graph
+from wskan.graph import FeatureConfig, kan_graph
 from wskan.models import DeepSets, DeepSetsConfig
 from wskan.models.edge_set import edge_tokens, edges_exist, mean_over_edges
 from wskan.testing import ModelConformance, random_population
+
+RAW = FeatureConfig(form="raw")
 
 
 class TestDeepSets(ModelConformance):
@@ -20,7 +22,7 @@ def test_an_edge_sees_the_others() -> None:
     model = DeepSets(
         DeepSetsConfig(widths=(2, 4, 1), edge_dim=9, out_dim=2, readout="edge", hidden=8, num_layers=1)
     ).eval()
-    graph = kan_graph(random_population((2, 4, 1), 3, 0, keep=1.0))
+    graph = kan_graph(random_population((2, 4, 1), 3, 0, keep=1.0), RAW)
     before = model(graph)[1]
     graph.edges[0][:, 0, 0] += 1
     assert bool((model(graph)[1] != before).all())
@@ -30,7 +32,7 @@ def test_its_layer_is_the_equation_edge_by_edge() -> None:
     torch.manual_seed(0)
     model = DeepSets(DeepSetsConfig(widths=(2, 3, 1), edge_dim=9, out_dim=2, hidden=8, num_layers=1)).eval()
     layer = model.layers[0]
-    graph = kan_graph(random_population((2, 3, 1), 2, 0, keep=0.7))
+    graph = kan_graph(random_population((2, 3, 1), 2, 0, keep=0.7), RAW)
     x, exist = model.embedding(edge_tokens(graph)), edges_exist(graph)
     assert exist is not None
     found = layer(x, exist)

@@ -5,10 +5,12 @@ import torch
 from torch import nn
 
 from wskan.errors import ShapeError
-from wskan.graph import kan_graph
+from wskan.graph import FeatureConfig, kan_graph
 from wskan.models import DMC, DMCConfig
 from wskan.models.dmc import POSITIONS
 from wskan.testing import ModelConformance, random_population
+
+RAW = FeatureConfig(form="raw")
 
 
 class TestDMC(ModelConformance):
@@ -21,7 +23,7 @@ class TestDMC(ModelConformance):
 def test_other_widths_are_refused() -> None:
     model = DMC(DMCConfig(widths=(2, 5, 1), edge_dim=9, out_dim=2))
     with pytest.raises(ShapeError, match="widths"):
-        model(kan_graph(random_population((2, 6, 1), 2, 0)))
+        model(kan_graph(random_population((2, 6, 1), 2, 0), RAW))
 
 
 @pytest.mark.parametrize("layers", [1, 4])

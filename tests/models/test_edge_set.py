@@ -12,6 +12,8 @@ from wskan.models import MetaNetwork, build_model
 from wskan.models.edge_set import edge_tokens, edges_exist
 from wskan.testing import random_population
 
+RAW = FeatureConfig(form="raw")
+
 WIDTHS = (2, 5, 4, 3)
 CONFIGS = [{"model": "deep_sets"}, {"model": "set_transformer"}, {"model": "set_transformer", "inducing": 3}]
 every_model = pytest.mark.parametrize("config", CONFIGS, ids=["deep_sets", "full", "induced"])
@@ -35,7 +37,7 @@ def flat(blocks: list[Tensor]) -> Tensor:
 @every_model
 @pytest.mark.parametrize("keep", [0.7, 1.0])
 def test_invariant_to_any_reordering_of_all_edges(config: dict[str, object], keep: float) -> None:
-    graph = kan_graph(random_population(WIDTHS, 4, 0, keep=keep))
+    graph = kan_graph(random_population(WIDTHS, 4, 0, keep=keep), RAW)
     order = torch.randperm(5 * 2 + 5 * 4 + 4 * 3)  # across layers
     exist = edges_exist(graph)
     masks = (None,) * 3 if exist is None else (m[..., 0] for m in split_edges(exist[:, order].unsqueeze(-1), WIDTHS))
@@ -50,7 +52,7 @@ def test_invariant_to_any_reordering_of_all_edges(config: dict[str, object], kee
 
 @every_model
 def test_an_edge_carries_the_features_of_its_source(config: dict[str, object]) -> None:
-    graph = kan_graph(random_population(WIDTHS, 4, 0), FeatureConfig(knots=True))
+    graph = kan_graph(random_population(WIDTHS, 4, 0), FeatureConfig(form="raw", knots=True))
     model = make(config, graph, "graph")
 
     def reordered(dim: int) -> KANGraph:  # the edges of a block exchanged among its targets (2) or its sources (1)
@@ -67,7 +69,9 @@ def test_an_edge_carries_the_features_of_its_source(config: dict[str, object]) -
 @every_model
 @pytest.mark.parametrize("readout", ["graph", "edge"])
 def test_absent_edges_and_padding_change_nothing_for_the_others(config: dict[str, object], readout: str) -> None:
-    graph, wide = (kan_graph(random_population(w, 2, 0), FeatureConfig(knots=True)) for w in (WIDTHS, (2, 9, 8, 3)))
+    graph, wide = (
+        kan_graph(random_population(w, 2, 0), FeatureConfig(form="raw", knots=True)) for w in (WIDTHS, (2, 9, 8, 3))
+    )
     model, exist = make(config, graph, readout), edges_exist(graph)
     padded, plain = model(collate([graph, wide])), model(graph)
     junk = graph.edges[0] + 7 * (~graph.edge_mask[0]).unsqueeze(-1)
@@ -84,7 +88,7 @@ def test_absent_edges_and_padding_change_nothing_for_the_others(config: dict[str
 @every_model
 @pytest.mark.parametrize("readout", ["graph", "edge"])
 def test_a_kan_without_any_edge_harms_nobody(config: dict[str, object], readout: str) -> None:
-    graph = kan_graph(random_population(WIDTHS, 2, 0))
+    graph = kan_graph(random_population(WIDTHS, 2, 0), RAW)
     model = make(config, graph, readout)
     whole = [torch.tensor([True, False]).view(2, 1, 1).expand(edges.shape[:3]) for edges in graph.edges]
     outputs = model(dataclasses.replace(graph, edge_mask=tuple(whole)))
@@ -96,5 +100,5 @@ def test_a_kan_without_any_edge_harms_nobody(config: dict[str, object], readout:
 
 @every_model
 def test_any_depth(config: dict[str, object]) -> None:
-    model = make(config, kan_graph(random_population(WIDTHS, 2, 0)), "graph")
-    assert model(kan_graph(random_population((4, 3), 2, 0))).shape == (2, 3)
+    model = make(config, kan_graph(random_population(WIDTHS, 2, 0), RAW), "graph")
+    assert model(kan_graph(random_population((4, 3), 2, 0), RAW)).shape == (2, 3)

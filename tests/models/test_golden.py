@@ -43,7 +43,7 @@ def test_models_of_a_later_format_are_refused() -> None:
 if __name__ == "__main__":
     for name, (_, config) in MODELS.items():
         torch.manual_seed(0)
-        graph = kan_graph(random_population((2, 4, 1), 3, 0), FeatureConfig(knots=True))
+        graph = kan_graph(random_population((2, 4, 1), 3, 0), FeatureConfig(form="raw", knots=True))
         model = build_model(
             config(model=name, widths=(2, 4, 1), edge_dim=9, node_dim=5, out_dim=2, hidden=8, num_layers=2)
         ).eval()

@@ -5,9 +5,11 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from wskan.errors import DataError
-from wskan.graph import kan_graph
+from wskan.graph import FeatureConfig, kan_graph
 from wskan.models import SetTransformer, SetTransformerConfig
 from wskan.testing import ModelConformance, random_population
+
+RAW = FeatureConfig(form="raw")
 
 
 class TestSetTransformer(ModelConformance):
@@ -34,7 +36,7 @@ def make(**config: Any) -> SetTransformer:
 @pytest.mark.parametrize("bf16", [False, True])
 def test_attention_runs_in_the_fused_kernel(inducing: int, keep: float, bf16: bool) -> None:
     model = make(inducing=inducing, dropout=0.2).train()
-    graph = kan_graph(random_population((2, 9, 9, 1), 3, 0, keep=keep))
+    graph = kan_graph(random_population((2, 9, 9, 1), 3, 0, keep=keep), RAW)
     assert (graph.edge_mask[1] is None) == (keep == 1.0)
     with sdpa_kernel(SDPBackend.FLASH_ATTENTION), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         output = model(graph)  # refused if that kernel cannot do it
@@ -56,7 +58,7 @@ def test_memory_does_not_grow_with_the_square_of_the_edges(inducing: int, keep: 
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            output = model(kan_graph(random_population((2, width, width, 1), 1, 0, keep=keep)))
+            output = model(kan_graph(random_population((2, width, width, 1), 1, 0, keep=keep), RAW))
         assert output.requires_grad
         return sum(sizes.values())
 
@@ -72,13 +74,13 @@ def test_no_kernel_is_asked_to_attend_to_nothing(monkeypatch: pytest.MonkeyPatch
         return attention(*args, attn_mask=attn_mask)
 
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watched)
-    make()(kan_graph(random_population((2, 5, 1), 3, 0, keep=0.0)))
+    make()(kan_graph(random_population((2, 5, 1), 3, 0, keep=0.0), RAW))
     assert len(masks) == 2
     assert all(bool(mask.any(-1).all()) for mask in masks)
 
 
 def test_the_fused_kernel_computes_what_the_plain_formula_does() -> None:
-    graph = kan_graph(random_population((2, 5, 1), 3, 0, keep=0.7))
+    graph = kan_graph(random_population((2, 5, 1), 3, 0, keep=0.7), RAW)
     model = make().eval()
     fused = model(graph)
     with sdpa_kernel(SDPBackend.MATH):

@@ -18,6 +18,8 @@ from wskan.testing import (
     random_population,
 )
 
+RAW = FeatureConfig(form="raw")
+
 WIDTHS = (2, 5, 4, 3)
 
 
@@ -51,7 +53,7 @@ class TestWithoutBackwardMessages(ModelConformance):
     st.sampled_from([(2, 5, 4, 3), (3, 6, 2), (2, 3)]),
 )
 def test_dense_equals_pyg(seed: int, readout: str, positions: bool, backward: bool, widths: tuple[int, ...]) -> None:
-    graph = kan_graph(random_population(widths, 3, seed), FeatureConfig(knots=True))
+    graph = kan_graph(random_population(widths, 3, seed), FeatureConfig(form="raw", knots=True))
     dense = make(widths, seed, readout=readout, node_dim=5, positional_encoding=positions, backward_messages=backward)
     dense.standardize.node_mean.normal_()
     dense.standardize.edge_std.uniform_(0.5, 2)
@@ -78,7 +80,7 @@ def test_dense_and_pyg_have_the_same_gradients(
     readout: str, hidden: int, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(messages, "CHUNK", chunk)
-    graph, model = kan_graph(random_population(WIDTHS, 3, 0)), make(readout=readout, hidden=hidden)
+    graph, model = kan_graph(random_population(WIDTHS, 3, 0), RAW), make(readout=readout, hidden=hidden)
     gradients = []
     for output in (as_pyg(model(graph), graph), WSKANPyG(model)(Batch.from_data_list(to_pyg(graph)))):
         model.zero_grad()
@@ -91,7 +93,7 @@ def test_dense_and_pyg_have_the_same_gradients(
 @pytest.mark.parametrize("readout", ["graph", "edge"])
 @pytest.mark.parametrize("hidden", [8, 16])
 def test_the_backward_pass_reads_one_state_of_edges_a_layer(readout: str, hidden: int) -> None:
-    graph = kan_graph(random_population((40, 40, 3), 2, 0, keep=1.0))
+    graph = kan_graph(random_population((40, 40, 3), 2, 0, keep=1.0), RAW)
     model, held = make((40, 40, 3), readout=readout, hidden=hidden, num_layers=3), {}
 
     def hold(tensor: torch.Tensor) -> torch.Tensor:
@@ -106,7 +108,7 @@ def test_the_backward_pass_reads_one_state_of_edges_a_layer(readout: str, hidden
 
 
 def test_checkpointing_changes_nothing() -> None:
-    graph = kan_graph(random_population(WIDTHS, 3, 0))
+    graph = kan_graph(random_population(WIDTHS, 3, 0), RAW)
     plain, thrifty = make(), make(checkpoint_activations=True)
     thrifty.load_state_dict(plain.state_dict())
     outputs = [model(graph) for model in (plain, thrifty)]
@@ -118,7 +120,7 @@ def test_checkpointing_changes_nothing() -> None:
 
 
 def test_without_backward_messages_inputs_know_nothing() -> None:
-    one = kan_graph(random_population(WIDTHS, 1, 0, keep=1.0))
+    one = kan_graph(random_population(WIDTHS, 1, 0, keep=1.0), RAW)
     other = one.map(torch.clone)
     other.edges[-1].add_(1)
     model = make(backward_messages=False, readout="edge", num_layers=1)
@@ -128,7 +130,7 @@ def test_without_backward_messages_inputs_know_nothing() -> None:
 
 
 def test_positions_tell_inputs_apart() -> None:
-    graph = kan_graph(random_population(WIDTHS, 2, 0, keep=1.0))
+    graph = kan_graph(random_population(WIDTHS, 2, 0, keep=1.0), RAW)
     swapped = graph.map(torch.clone)
     swapped.edges[0].copy_(graph.edges[0].flip(1))
     assert not torch.allclose(make()(graph), make()(swapped), atol=1e-6)
@@ -138,24 +140,24 @@ def test_positions_tell_inputs_apart() -> None:
 
 def test_other_hidden_widths_and_other_depths() -> None:
     model = make()
-    wider = kan_graph(random_population((2, 9, 8, 3), 2, 0))
+    wider = kan_graph(random_population((2, 9, 8, 3), 2, 0), RAW)
     assert model(wider).shape == (2, 3)
     assert_equivariant(model, wider)
-    deeper = kan_graph(random_population((2, 5, 6, 4, 3), 2, 0))
+    deeper = kan_graph(random_population((2, 5, 6, 4, 3), 2, 0), RAW)
     assert model(deeper).shape == (2, 3)
     assert_equivariant(model, deeper)
     with pytest.raises(ShapeError, match="positions"):
         WSKANPyG(model)(to_pyg(deeper)[0])
     for widths in ((3, 5, 4, 3), (2, 5, 4, 2), (2, 5, 3)):
         with pytest.raises(ShapeError, match=r"positions|counterpart"):
-            model(kan_graph(random_population(widths, 2, 0)))
-    assert make(positional_encoding=False)(kan_graph(random_population((2, 5, 3), 2, 0))).shape == (2, 3)
+            model(kan_graph(random_population(widths, 2, 0), RAW))
+    assert make(positional_encoding=False)(kan_graph(random_population((2, 5, 3), 2, 0), RAW)).shape == (2, 3)
     with pytest.raises(ShapeError, match="features"):
-        model(kan_graph(random_population(WIDTHS, 2, 0, grid=5)))
+        model(kan_graph(random_population(WIDTHS, 2, 0, grid=5), RAW))
 
 
 def test_padded_neurons_and_absent_edges_do_not_matter_whatever_they_hold() -> None:
-    graph = collate([kan_graph(random_population(widths, 2, 0)) for widths in (WIDTHS, (2, 7, 6, 3))])
+    graph = collate([kan_graph(random_population(widths, 2, 0), RAW) for widths in (WIDTHS, (2, 7, 6, 3))])
     dirty = graph.map(torch.clone)
     for edges, mask in zip(dirty.edges, dirty.edge_mask, strict=True):
         edges[~mask] = 7.0
@@ -163,7 +165,7 @@ def test_padded_neurons_and_absent_edges_do_not_matter_whatever_they_hold() -> N
 
 
 def test_autocast_is_close() -> None:
-    graph, model = kan_graph(random_population(WIDTHS, 8, 0)), make()
+    graph, model = kan_graph(random_population(WIDTHS, 8, 0), RAW), make()
     with torch.autocast("cpu", torch.bfloat16):
         mixed = model(graph)
     assert mixed.dtype == torch.bfloat16
@@ -171,7 +173,7 @@ def test_autocast_is_close() -> None:
 
 
 def test_the_tester_catches_a_model_that_is_broken_on_purpose() -> None:
-    graph, model = kan_graph(random_population(WIDTHS, 2, 0)), make()
+    graph, model = kan_graph(random_population(WIDTHS, 2, 0), RAW), make()
 
     def broken(graph):  # type: ignore[no-untyped-def]
         return model(graph) + 0.1 * graph.edges[0][:, :, 0].flatten(1)[:, :1]  # looks at hidden neuron 0

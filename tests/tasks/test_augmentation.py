@@ -12,7 +12,7 @@ from wskan.graph import FeatureConfig, KANGraph
 from wskan.kan import Permutation, Population
 from wskan.models import FlatMLPConfig
 from wskan.tasks import GraphDataset, INRClassification, TrainConfig, augment, graph_loader, train
-from wskan.tasks.augmentation import SYMMETRIES, Symmetry
+from wskan.tasks.augmentation import SYMMETRIES, Symmetry, _generator
 from wskan.tasks.data import Batches, Draw
 from wskan.tasks.module import TrainingModule
 from wskan.testing import FakeZoo, in_domain, random_population
@@ -95,7 +95,9 @@ def test_an_interrupted_run_sees_the_same_permutations(
     zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step, seen = TrainingModule.training_step, list[KANGraph]()
-    model = FlatMLPConfig(widths=zoo.spec.widths, edge_dim=zoo.spec.num_basis + 2, out_dim=10, hidden=8, num_layers=2)
+    model = FlatMLPConfig(
+        widths=zoo.spec.widths, edge_dim=FeatureConfig().edge_dim(zoo.spec), out_dim=10, hidden=8, num_layers=2
+    )
 
     def watched(self, batch, index):  # type: ignore[no-untyped-def]
         seen.append(batch[0])
@@ -119,7 +121,9 @@ def test_an_interrupted_run_sees_the_same_permutations(
 
 
 def test_runs_recorded_before_there_was_augmentation_are_the_same_runs(zoo: Zoo, tmp_path: Path) -> None:
-    model = FlatMLPConfig(widths=zoo.spec.widths, edge_dim=zoo.spec.num_basis + 2, out_dim=10, hidden=8, num_layers=2)
+    model = FlatMLPConfig(
+        widths=zoo.spec.widths, edge_dim=FeatureConfig().edge_dim(zoo.spec), out_dim=10, hidden=8, num_layers=2
+    )
     config = dataclasses.replace(CONFIG, epochs=1, augment=())
     train(zoo, INRClassification(), model, config, tmp_path, device="cpu")
     path = tmp_path / "run.json"
@@ -150,6 +154,18 @@ def test_each_kan_has_a_draw_of_its_own_that_depends_on_the_seed_alone(name: Sym
     both = augment(kans, [name, "permutation"], 3)  # whatever else is asked for, in whatever order
     for layer, expected in zip(both.layers, augment(augment(kans, ["permutation"], 3), [name], 3).layers, strict=True):
         assert torch.equal(layer.coef, expected.coef)
+
+
+def test_symmetries_are_drawn_independently() -> None:
+    """Else a neuron would be negated just where an edge is scaled down."""
+    kans = random_population((2, 6, 1), 50, 0, keep=1.0)
+    scaled, negated = (augment(kans, [name], 3).layers[0] for name in ("scale", "sign"))  # type: ignore[list-item]
+    down = (scaled.spline_weight.abs() < kans.layers[0].spline_weight.abs()).flatten()
+    flipped = (negated.base_weight * kans.layers[0].base_weight < 0)[:, 0].flatten()  # [50 * 6]
+    agree = (down[: len(flipped)] == flipped).float().mean()
+    assert 0.35 < float(agree) < 0.65
+    streams = {float(torch.rand(1, generator=_generator(3, name))) for name in SYMMETRIES}  # type: ignore[arg-type]
+    assert len(streams) == len(SYMMETRIES)
 
 
 def test_scale_and_sign_keep_functions_and_noise_stays_close() -> None:

@@ -37,8 +37,8 @@ def zoo() -> Zoo:
 
 def small(zoo: Zoo, task: Task, name: str = "ws_kan", **config: object) -> ModelConfig:
     shape = {"widths": zoo.spec.widths, "edge_dim": FeatureConfig().edge_dim(zoo.spec), "hidden": 16, "num_layers": 2}
-    options = {"out_dim": task.out_dim, "readout": task.readout, "dropout": 0.0, **config}
-    return MODELS[name][1](model=name, **shape, **options)  # type: ignore[arg-type]
+    options = {"out_dim": task.out_dim, "readout": task.readout, "dropout": 0.0}
+    return MODELS[name][1](model=name, **{**shape, **options, **config})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", list(MODELS))
@@ -54,12 +54,17 @@ def test_every_model_trains_on_both_tasks(zoo: Zoo, task: Task, name: str, tmp_p
 
 
 def test_ws_kan_learns_masks_and_accuracies(tmp_path: Path) -> None:
+    """Those of fake zoos follow from parameters."""
     zoo, config = FakeZoo(train=300, classifiers=True), dataclasses.replace(QUICK, epochs=12, lr=1e-2)
-    masks = train(zoo, PruningMask(), small(zoo, PruningMask()), config, tmp_path / "masks", device="cpu")
+    raw = FeatureConfig(form="raw")
+    dim = raw.edge_dim(zoo.spec)
+    model = small(zoo, PruningMask(), edge_dim=dim)
+    masks = train(zoo, PruningMask(), model, config, tmp_path / "masks", features=raw, device="cpu")
     assert masks.record["test"]["auc"] > 97
     assert masks.record["test"]["accuracy"] > 95  # of which 88 by pruning everything
     task = AccuracyPrediction()
-    accuracies = train(zoo, task, small(zoo, task), config, tmp_path / "accuracies", device="cpu")
+    model = small(zoo, task, edge_dim=dim)
+    accuracies = train(zoo, task, model, config, tmp_path / "accuracies", features=raw, device="cpu")
     assert accuracies.record["test"]["r2"] > 0.8
     assert accuracies.record["test"]["kendall"] > 0.7
 

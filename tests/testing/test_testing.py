@@ -2,9 +2,11 @@ import pytest
 import torch
 
 from wskan.errors import DataError
-from wskan.graph import kan_graph
+from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import Permutation
 from wskan.testing import FakeZoo, assert_equivariant, equivariance_error, random_permutation, random_population
+
+RAW = FeatureConfig(form="raw")
 
 
 def test_permutations_are_never_all_the_identity() -> None:
@@ -17,7 +19,7 @@ def test_permutations_are_never_all_the_identity() -> None:
 
 
 def test_errors_are_measured_for_graph_and_edge_outputs() -> None:
-    graph = kan_graph(random_population((2, 4, 3, 1), 3, 0))
+    graph = kan_graph(random_population((2, 4, 3, 1), 3, 0), RAW)
     permutation = Permutation([torch.arange(n).flip(0) for n in graph.widths[1:-1]])
     assert equivariance_error(lambda g: g.edges, graph, permutation) == 0
     assert equivariance_error(lambda g: torch.cat([e.sum((1, 2)) for e in g.edges]), graph, permutation) < 1e-5
@@ -26,7 +28,7 @@ def test_errors_are_measured_for_graph_and_edge_outputs() -> None:
 
 
 def test_the_bound_follows_the_dtype() -> None:
-    graph = kan_graph(random_population((2, 4, 3, 1), 3, 0))
+    graph = kan_graph(random_population((2, 4, 3, 1), 3, 0), RAW)
     noisy = lambda g: g.edges[0].sum((1, 2)) + 1e-6 * g.edges[0][:, 0, 0]  # noqa: E731
     assert_equivariant(noisy, graph)
     with pytest.raises(AssertionError):

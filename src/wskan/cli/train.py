@@ -27,8 +27,8 @@ class Train:
     """Layers."""
     dropout: float = 0.2
     """Dropout probability."""
-    form: Literal["raw", "folded", "gauge", "function"] = "raw"
-    """How an edge is described: raw (eq. 5 of the paper), folded (spline weight in the coefficients), gauge (folded, shifts in biases of neurons, signs fixed), or function (values and slopes)."""
+    form: Literal["raw", "folded", "gauge", "function"] = "function"
+    """How an edge is described: function (values and slopes), raw (eq. 5 of the paper), folded (spline weight in the coefficients), or gauge (folded, shifts in biases of neurons, signs fixed)."""
     knots: bool = False
     """Give the knots of each neuron's grid to the model as node features."""
     epochs: int = 300

@@ -20,14 +20,15 @@ class FeatureConfig:
     """Choice of features.
 
     Args:
-        form: of the description of an edge, see :func:`wskan.graph.forms.describe`; ``"raw"`` is eq. 5 of the paper. With ``"gauge"``, neurons have a bias.
+        form: of the description of an edge, see :func:`wskan.graph.forms.describe`; ``"function"`` is learned from best (results/forms), ``"raw"`` is eq. 5 of the paper. With
+            ``"gauge"``, neurons have a bias.
         knots: describe each neuron that has outgoing edges by the G + 1 knots of its grid on the domain; eq. 5 alone forgets an adapted grid.
 
     Raises:
         DataError: an unknown form, or knots that are neither true nor false.
     """
 
-    form: Form = "raw"
+    form: Form = "function"
     knots: bool = False
 
     def __post_init__(self) -> None:
@@ -69,8 +70,8 @@ class FeatureConfig:
 def kan_graph(population: Population, config: FeatureConfig | None = None) -> KANGraph:
     """The KAN-graphs of a population (paper, section 3.2).
 
-    Features of an edge are [w_b, w_s, c_0, ..., c_{G+k-1}] (eq. 5) unless another form is chosen, zero if it is masked. Those of a node are its bias, if the form has any, and its
-    knots, if asked for; inputs have no bias and outputs no knots: there, zero stands.
+    Features of an edge are values and slopes of its function, or [w_b, w_s, c_0, ..., c_{G+k-1}] (eq. 5) or another form if that is chosen; zero if it is masked. Those of a node
+    are its bias, if the form has any, and its knots, if asked for; inputs have no bias and outputs no knots: there, zero stands.
     """
     config = config or FeatureConfig()
     described = describe(population, config.form)
