@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from kans_in_domain import bases, degrees, draw, edges, grids, keeps, seeds
 
 from wskan.kan import edge_functions, fold, negate_neurons, scale_edges, shift_edges
-from wskan.kan.population import BASE_FUNCTIONS
 
 
 @settings(max_examples=10)
@@ -22,7 +21,7 @@ def test_values_are_those_of_the_layer_and_slopes_their_derivatives(
             only = torch.zeros_like(layer.mask)
             only[:, p] = layer.mask[:, p]
             inputs = x.clone().requires_grad_()
-            out = dataclasses.replace(layer, mask=only)(inputs, BASE_FUNCTIONS[base])  # [3, 5, out]
+            out = dataclasses.replace(layer, mask=only)(inputs, kans.spec)  # [3, 5, out]
             torch.testing.assert_close(values[:, p].mT, out)
             for q in range(out.shape[2]):
                 (gradient,) = torch.autograd.grad(out[..., q].sum(), inputs, retain_graph=True)

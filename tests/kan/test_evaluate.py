@@ -59,10 +59,10 @@ def test_activations_are_deviations_and_means_of_single_edges(
         for p in range(values.shape[2]):
             alone = torch.zeros_like(layer.mask)
             alone[:, p] = layer.mask[:, p]
-            one = type(layer)(**{**vars(layer), "mask": alone})(values, silu)
+            one = type(layer)(**{**vars(layer), "mask": alone})(values, population.spec)
             torch.testing.assert_close(found.edge_std[:, p].double(), one.std(1), rtol=2e-4, atol=1e-5)
             torch.testing.assert_close(found.edge_mean[:, p].double(), one.abs().mean(1), rtol=2e-4, atol=1e-5)
-        values = layer(values, silu)
+        values = layer(values, population.spec)
         torch.testing.assert_close(found.node_std.double(), values.std(1), rtol=2e-4, atol=1e-5)
 
 

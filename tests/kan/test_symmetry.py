@@ -50,7 +50,8 @@ def test_sign_is_exact_in_the_domain(seed: int, degree: int, base: str, grid: st
     for a, b in zip(again.layers, kans.layers, strict=True):
         torch.testing.assert_close(a.coef, b.coef)
         torch.testing.assert_close(a.knots, b.knots)
-    hidden, before = (population.layers[0](x.expand(3, -1, -1), torch.zeros_like) for population in (other, kans))
+    splines = dataclasses.replace(kans.spec, base="zero")
+    hidden, before = (population.layers[0](x.expand(3, -1, -1), splines) for population in (other, kans))
     sign = torch.where(which[0], -1, 1).unsqueeze(1)
     torch.testing.assert_close(hidden, before * sign)
 

@@ -14,7 +14,7 @@ class Build:
     """Train the KANs of a recipe, or finish a zoo that was interrupted."""
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """Name of a recipe, e.g. digits-inr, mnist-inr, fashion-mnist-inr, kmnist-inr, cifar10-inr, sine-inr, with -constant for the paper's constant learning rate; digits-classifier, mnist-classifier, fashion-mnist-classifier, kmnist-classifier."""
+    """Name of a recipe, e.g. digits-inr, mnist-inr, fashion-mnist-inr, kmnist-inr, cifar10-inr, sine-inr, with -constant for the paper's constant learning rate; digits-inr-rbf, mnist-inr-rbf, fashion-mnist-inr-rbf, cifar10-inr-rbf (FastKANs), digits-inr-chebyshev, digits-inr-fourier, digits-inr-wavelet; digits-classifier, mnist-classifier, fashion-mnist-classifier, kmnist-classifier."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Where the zoo is to lie."""
     train: int | None = None
@@ -163,7 +163,7 @@ def _print_info(info: dict[str, Any], folder: Path) -> None:
         "folder": folder,
         "recipe": f"{recipe['name']} (seed {recipe['seed']}, digest {info['digest']})",
         "KANs": "  ".join(f"{count:,} {split}" for split, count in info["counts"].items()),
-        "architecture": f"{spec['widths']}, G={spec['grid']}, k={spec['degree']}, base {spec['base']}",
+        "architecture": f"{spec['widths']}, {spec.get('basis', 'bspline')}, G={spec['grid']}, k={spec['degree']}, base {spec['base']}",
         "training": f"{fit['steps']} steps of {fit['batch_size']}, lr {fit['lr']} ({fit['schedule']}), grid {'adapted' if fit['adapt_grid'] else 'fixed'}",
         **_quality(info),
         "diverged and retried": info["retried"],

@@ -50,6 +50,11 @@ class FeatureConfig:
         """Number D of features of a node: its bias, if it has one, and its knots, if asked for."""
         return self.bias_dim + (spec.grid + 1 if self.knots else 0)
 
+    def meaning(self, spec: KANSpec) -> dict[str, Any]:
+        """What of a specification the features depend on: KANs that agree in it can be read by one model. Functions do not depend on how they are parametrised."""
+        names = () if self.form == "function" else ("basis", "grid", "degree", "domain", "base")
+        return {name: getattr(spec, name) for name in (*names, *(("grid",) if self.knots else ()))}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, the inverse of :meth:`from_dict`. The form is left out where it is eq. 5: names of runs are older than the choice."""
         data = dataclasses.asdict(self)
@@ -94,6 +99,6 @@ def _node_features(described: Described, index: int, config: FeatureConfig) -> T
     if config.knots:
         inner = like.new_zeros(spec.grid + 1)
         if index < spec.num_layers:
-            inner = population.layers[index].knots[..., spec.degree : spec.degree + spec.grid + 1].to(like)
+            inner = spec.functions.inner(population.layers[index].knots).to(like)
         parts.append(inner.expand(*shape, -1))
     return torch.cat(parts, -1)

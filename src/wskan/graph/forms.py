@@ -1,4 +1,4 @@
-"""In which form an edge is described: as it is stored, or so that symmetries of B-spline KANs show less."""
+"""In which form an edge is described: as it is stored, or so that symmetries of KANs show less."""
 
 from __future__ import annotations
 
@@ -35,9 +35,13 @@ def describe(population: Population, form: Form) -> Described:
 
     - ``"raw"``: [w_b, w_s, c] (paper, eq. 5). Every symmetry shows.
     - ``"folded"``: [w_b, w_s c] (:func:`wskan.kan.fold`). No scale shows.
-    - ``"gauge"``: [w_b, w_s c less its mean], and the means as biases of neurons (:func:`wskan.kan.fix_gauge`). Neither scale nor shift nor sign shows.
+    - ``"gauge"``: [w_b, w_s c less its mean], and the means as biases of neurons (:func:`wskan.kan.fix_gauge`). Neither scale nor shift nor sign shows. Not for radial basis functions
+      and wavelets, which hold no constant.
     - ``"function"``: values and slopes of the edge's function at 12 points spread over its domain (:func:`wskan.kan.edge_functions`): for any parametrisation. No scale shows, and a
       shift in the values alone.
+
+    Raises:
+        DataError: ``"gauge"`` for a basis that holds no constant.
     """
     if form == "function":
         pairs = edge_functions(population, POINTS)

@@ -1,6 +1,8 @@
 """Kolmogorov-Arnold networks: specification, populations of KANs and their symmetries, fitting, evaluating and pruning them."""
 
 from wskan.kan.adapt_grid import adapt_grid
+from wskan.kan.bases import BASES
+from wskan.kan.basis import Basis
 from wskan.kan.canonical import Gauge, fix_gauge, fold
 from wskan.kan.domain import outside_domain, symmetry_error
 from wskan.kan.edge_functions import edge_functions
@@ -16,7 +18,9 @@ from wskan.kan.spline import bspline_basis, extend_knots, greville_abscissae, un
 from wskan.kan.symmetry import negate_neurons, scale_edges, shift_edges
 
 __all__ = [
+    "BASES",
     "Activations",
+    "Basis",
     "Engine",
     "FitConfig",
     "FitResult",

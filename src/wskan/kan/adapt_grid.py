@@ -7,8 +7,9 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from wskan.kan.population import BASE_FUNCTIONS, Layer, Population
-from wskan.kan.spline import bspline_basis, extend_knots
+from wskan.errors import DataError
+from wskan.kan.basis import Basis
+from wskan.kan.population import Layer, Population
 
 
 def adapt_grid(population: Population, x: Tensor, grid_eps: float = 0.02, rcond: float | None = None) -> Population:
@@ -21,21 +22,33 @@ def adapt_grid(population: Population, x: Tensor, grid_eps: float = 0.02, rcond:
         x: ``[K, B, in]`` inputs.
         grid_eps: 1 for a uniform grid on the range of the activations, 0 for one at their quantiles, a mixture in between.
         rcond: in refitting the coefficients, singular values of no more than this share of the largest count as zero; None for LAPACK's share in single precision.
+
+    Raises:
+        DataError: the grids of this basis stay as they are.
     """
-    base, layers = BASE_FUNCTIONS[population.spec.base], []
+    spec, layers = population.spec, []
+    check_adapts(spec.functions)
     for layer in population.layers:
-        layers.append(_adapt_layer(layer, x, grid_eps, rcond))
-        x = layers[-1](x, base)
-    return Population(population.spec, layers)
+        layers.append(_adapt_layer(layer, x, spec.functions, grid_eps, rcond))
+        x = layers[-1](x, spec)
+    return Population(spec, layers)
 
 
-def _adapt_layer(layer: Layer, x: Tensor, grid_eps: float, rcond: float | None) -> Layer:
+def check_adapts(functions: Basis) -> None:
+    """Refuse a basis whose grids stay as they are.
+
+    Raises:
+        DataError: saying what to do.
+    """
+    if not functions.adapts:
+        raise DataError(f"only grids of B-splines are adapted, not those of {functions.name!r}: say adapt_grid=False")
+
+
+def _adapt_layer(layer: Layer, x: Tensor, functions: Basis, grid_eps: float, rcond: float | None) -> Layer:
     x = x.transpose(1, 2)  # [K, in, B]
-    num_basis = layer.coef.shape[-1]
-    degree = layer.knots.shape[-1] - num_basis - 1
-    knots = extend_knots(_place_knots(x, num_basis - degree, grid_eps), degree)
+    knots = functions.extend(_place_knots(x, functions.grid, grid_eps))
     refit = _least_squares(
-        bspline_basis(x, knots, degree).double(), bspline_basis(x, layer.knots, degree).double(), rcond
+        functions.values(x, knots).double(), functions.values(x, layer.knots).double(), rcond
     )  # [K, in, new, old]
     coef = torch.einsum("kinm,kiom->kion", refit.to(layer.coef.dtype), layer.coef)
     return dataclasses.replace(layer, knots=knots, coef=coef)

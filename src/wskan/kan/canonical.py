@@ -7,7 +7,9 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from wskan.kan.population import BASE_FUNCTIONS, Layer, Population
+from wskan.errors import DataError
+from wskan.kan.basis import Basis
+from wskan.kan.population import Layer, Population
 from wskan.kan.symmetry import negatable, negate_neurons
 
 
@@ -25,7 +27,7 @@ class Gauge:
     """KANs of which scale, shift and sign are fixed; see :func:`fix_gauge`.
 
     Attributes:
-        population: spline weights are 1, and the coefficients of an edge have mean 0.
+        population: spline weights are 1, and the edges hold no constant: coefficients of B-splines have mean 0.
         biases: of layer l ``[K, n_{l+1}]``, what is added to each neuron that the layer leads to.
     """
 
@@ -34,32 +36,39 @@ class Gauge:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Outputs ``[K, B, out]`` on ``[K, B, in]``, in the domain those of the KANs that it was made from."""
-        base = BASE_FUNCTIONS[self.population.spec.base]
         for layer, bias in zip(self.population.layers, self.biases, strict=True):
-            x = layer(x, base) + bias.unsqueeze(1)
+            x = layer(x, self.population.spec) + bias.unsqueeze(1)
         return x
 
 
 def fix_gauge(population: Population) -> Gauge:
     """One choice of all KANs that differ by scale, shift and sign of hidden neurons, the same function in the domain.
 
-    Spline weights are folded into the coefficients; the mean of each edge's coefficients, a constant on the domain, moves to a bias of the neuron that the edge leads to; and a
+    Spline weights are folded into the coefficients; the constant of each edge, the mean of its coefficients where they are of B-splines, moves to a bias of the neuron that the edge leads to; and a
     hidden neuron is negated (:func:`wskan.kan.negate_neurons`) unless its *polarity* is positive: the sum of the base weights that lead to it, or its bias where the base
     function is the identity or zero. Either changes sign with the neuron, and neither with the neurons before it: silu(-x) = silu(x) - x keeps its weight, a mirrored spline its
-    mean. A neuron of polarity zero, as one that no edge leads to, stays as it is, and so does each of a KAN with silu and splines of degree 0, which has no such symmetry.
+    mean. A neuron of polarity zero, as one that no edge leads to, stays as it is, and so does each of a KAN that has no such symmetry, for want of a straight line beside silu.
+
+    Raises:
+        DataError: basis functions that cannot be a constant (``"rbf"``, ``"wavelet"``).
     """
+    functions, base = population.spec.functions, population.spec.base
+    if (constant := functions.constant()) is None:
+        raise DataError(
+            f"{functions.name!r} has no constant to take out, so no gauge: describe its KANs folded, raw or by their functions"
+        )
     population = fold(population)
     if negatable(population.spec):
-        base = population.spec.base
-        population = negate_neurons(population, [_polarity(layer, base) < 0 for layer in population.layers[:-1]])
+        signs = [_polarity(layer, base, functions) < 0 for layer in population.layers[:-1]]
+        population = negate_neurons(population, signs)
     layers, biases = [], []
     for layer in population.layers:
-        means = layer.coef.mean(-1, keepdim=True)  # [K, in, out, 1]
-        layers.append(dataclasses.replace(layer, coef=layer.coef - means))
-        biases.append((means.squeeze(-1) * layer.mask).sum(1))
+        level = functions.level(layer.coef)  # [K, in, out, 1]
+        layers.append(dataclasses.replace(layer, coef=layer.coef - level * constant.to(level)))
+        biases.append((level.squeeze(-1) * layer.mask).sum(1))
     return Gauge(population=Population(population.spec, layers), biases=tuple(biases))
 
 
-def _polarity(layer: Layer, base: str) -> Tensor:
+def _polarity(layer: Layer, base: str, functions: Basis) -> Tensor:
     """``[K, out]``, of folded KANs."""
-    return ((layer.base_weight if base == "silu" else layer.coef.mean(-1)) * layer.mask).sum(1)
+    return ((layer.base_weight if base == "silu" else functions.level(layer.coef).squeeze(-1)) * layer.mask).sum(1)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from wskan.errors import ShapeError
 from wskan.kan.evaluate import outputs
-from wskan.kan.population import BASE_FUNCTIONS, Population
+from wskan.kan.population import Population
 
 
 @torch.no_grad()
@@ -25,15 +25,15 @@ def outside_domain(population: Population, x: Tensor) -> Tensor:
     """
     if x.ndim not in (2, 3) or (x.ndim == 3 and len(x) not in (1, len(population))):
         raise ShapeError(f"x must be [N, in] or [{len(population)}, N, in], got {tuple(x.shape)}")
-    degree, base = population.spec.degree, BASE_FUNCTIONS[population.spec.base]
+    spec = population.spec
     rows = []
     for index in range(len(population)):  # one at a time: activations of all would be many
         values = (x if x.ndim == 2 else x[min(index, len(x) - 1)]).unsqueeze(0)
         shares = []
         for layer in population[index].layers:
-            first, last = layer.knots[..., degree], layer.knots[..., -1 - degree]  # [1, in or 1]
-            shares.append(((values < first.unsqueeze(1)) | (values > last.unsqueeze(1))).float().mean())
-            values = layer(values, base)
+            inner = spec.functions.inner(layer.knots).unsqueeze(1)  # [1, 1, in or 1, G+1]
+            shares.append(((values < inner[..., 0]) | (values > inner[..., -1])).float().mean())
+            values = layer(values, spec)
         rows.append(torch.stack(shares))
     return torch.stack(rows)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wskan.kan.population import BASE_FUNCTIONS, Layer, Population
-from wskan.kan.spline import bspline_basis, bspline_slope
+from wskan.kan.spec import KANSpec
 
 BASE_SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": lambda x: x.sigmoid() * (1 + x * (1 - x.sigmoid())),
@@ -25,18 +25,18 @@ def edge_functions(population: Population, points: int) -> list[tuple[Tensor, Te
     Returns:
         A pair ``[K, n_l, n_{l+1}, points]`` a layer.
     """
-    return [_layer_functions(layer, points, population.spec.base) for layer in population.layers]
+    return [_layer_functions(layer, points, population.spec) for layer in population.layers]
 
 
-def _layer_functions(layer: Layer, points: int, base: str) -> tuple[Tensor, Tensor]:
-    degree = layer.knots.shape[-1] - layer.coef.shape[-1] - 1
-    low, high = layer.knots[..., degree, None], layer.knots[..., -1 - degree, None]  # [K or 1, in or 1, 1]
+def _layer_functions(layer: Layer, points: int, spec: KANSpec) -> tuple[Tensor, Tensor]:
+    inner = spec.functions.inner(layer.knots)
+    low, high = inner[..., :1], inner[..., -1:]  # [K or 1, in or 1, 1]
     x = low + (torch.arange(points).to(low) + 0.5) / points * (high - low)  # [K or 1, in or 1, P]
-    coef = (layer.spline_weight * layer.mask).unsqueeze(-1) * layer.coef  # [K, in, out, G+k]
+    coef = (layer.spline_weight * layer.mask).unsqueeze(-1) * layer.coef  # [K, in, out, C]
     weight = (layer.base_weight * layer.mask).unsqueeze(-1)  # [K, in, out, 1]
 
     def combine(base_part: Tensor, basis: Tensor) -> Tensor:
         return weight * base_part.unsqueeze(-2) + coef @ basis.mT
 
-    values = combine(BASE_FUNCTIONS[base](x), bspline_basis(x, layer.knots, degree))
-    return values, combine(BASE_SLOPES[base](x), bspline_slope(x, layer.knots, degree))
+    values = combine(BASE_FUNCTIONS[spec.base](x), spec.functions.values(x, layer.knots))
+    return values, combine(BASE_SLOPES[spec.base](x), spec.functions.slopes(x, layer.knots))

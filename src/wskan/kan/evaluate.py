@@ -11,7 +11,6 @@ from torch import Tensor
 from wskan.errors import DataError, ShapeError
 from wskan.kan import kernel
 from wskan.kan.population import BASE_FUNCTIONS, Layer, Population
-from wskan.kan.spline import bspline_basis
 
 NUMBERS = 2**25  # held at once: 128 MB in single precision
 
@@ -127,7 +126,7 @@ def _activations(population: Population, x: Tensor) -> list[Activations]:
 
 def _edge_values(layer: Layer, x: Tensor, population: Population) -> Tensor:
     """phi_{p,q}(x_p), ``[K, B, in, out]``."""
-    basis = bspline_basis(x.unsqueeze(-1), layer.knots.unsqueeze(1), population.spec.degree).squeeze(-2)
+    basis = population.spec.functions.values(x.unsqueeze(-1), layer.knots.unsqueeze(1)).squeeze(-2)
     spline = torch.einsum("kbic,kioc->kbio", basis, (layer.spline_weight * layer.mask).unsqueeze(-1) * layer.coef)
     base = BASE_FUNCTIONS[population.spec.base](x).unsqueeze(-1)
     return base * (layer.base_weight * layer.mask).unsqueeze(1) + spline

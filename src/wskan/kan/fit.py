@@ -12,6 +12,7 @@ from torch import Tensor
 
 from wskan.errors import DataError, DivergedError, ShapeError
 from wskan.kan import kernel
+from wskan.kan.adapt_grid import check_adapts
 from wskan.kan.fit_torch import fit_chunks
 from wskan.kan.minibatches import derive_seed
 from wskan.kan.population import Population
@@ -32,7 +33,7 @@ class FitConfig:
         lr: learning rate.
         schedule: ``"constant"`` (the paper's letter), or ``"decay"``: constant over the first half of the steps, then linearly to 1 %.
         loss: ``"mse"`` or ``"cross_entropy"``.
-        adapt_grid: whether the knots follow the activations.
+        adapt_grid: whether the knots follow the activations; those of B-splines only.
         grid_eps: see :func:`wskan.kan.adapt_grid`.
         grid_updates: number of grid updates (pykan's ``grid_update_num``).
         grid_update_until: they are spread over this many first steps (pykan's ``stop_grid_update_step``).
@@ -154,7 +155,7 @@ def fit_population(
 
     Raises:
         ShapeError: tensors that do not fit the specification.
-        DataError: inputs or targets that are not finite, or an engine that cannot run here.
+        DataError: inputs or targets that are not finite, an engine that cannot run here, or grids to adapt that stay as they are.
         DivergedError: KANs that diverge with every seed.
     """
     config = config or FitConfig()
@@ -224,6 +225,8 @@ def _device(name: torch.device | str | None) -> torch.device:
 
 def _check(spec: KANSpec, inputs: Tensor, targets: Tensor, seeds: Tensor, config: FitConfig) -> None:
     size, n_in, n_out = len(seeds), spec.widths[0], spec.widths[-1]
+    if config.adapt_grid:
+        check_adapts(spec.functions)
     if seeds.ndim != 1 or seeds.dtype != torch.int64 or size == 0 or bool((seeds < 0).any()):
         raise ShapeError(f"seeds must be [K] int64 and not negative, got {tuple(seeds.shape)} {seeds.dtype}")
     if inputs.ndim != 3 or inputs.shape[0] not in (1, size) or inputs.shape[1] == 0 or inputs.shape[2] != n_in:

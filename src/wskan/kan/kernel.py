@@ -12,22 +12,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wskan.kan.bases import BASES
 from wskan.kan.population import FIELDS, Population
-from wskan.kan.spec import BASES, KANSpec
+from wskan.kan.spec import ACTIVATIONS, KANSpec
 from wskan.native import load_library
 
 if TYPE_CHECKING:
     from wskan.kan.fit import FitConfig
 
 SOURCE = Path(__file__).with_name("csrc") / "kernel.cpp"
-DEGREES = range(1, 6)  # those instantiated in csrc/kernel.cpp
 
 _Pointer, _Pointers = ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)
 
 
 class _KANs(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_int32) for name in ("layers", "grid", "degree", "base")),
+        *((name, ctypes.c_int32) for name in ("layers", "basis", "grid", "degree", "base")),
         ("widths", ctypes.POINTER(ctypes.c_int32)),
         *((name, _Pointers) for name in FIELDS),
     ]
@@ -60,8 +60,8 @@ class _Evaluation(ctypes.Structure):
 
 def unavailable(spec: KANSpec) -> str | None:
     """Why the kernel cannot take KANs of this specification here, or None if it can. The first call compiles it (seconds)."""
-    if spec.degree not in DEGREES:
-        return f"degree {spec.degree} is not one of its {list(DEGREES)}"
+    if (problem := spec.functions.kernel_problem()) is not None:
+        return problem
     library = _library()
     return library if isinstance(library, str) else None
 
@@ -157,7 +157,8 @@ def _tensors(population: Population, *, copy: bool) -> dict[str, list[Tensor]]:
 def _kans(spec: KANSpec, tensors: dict[str, list[Tensor]]) -> _KANs:
     widths = (ctypes.c_int32 * len(spec.widths))(*spec.widths)
     arrays = {name: _array(tensors[name]) for name in FIELDS}
-    return _KANs(layers=spec.num_layers, grid=spec.grid, degree=spec.degree, base=BASES.index(spec.base), widths=widths, **arrays)  # fmt: skip
+    basis, base = list(BASES).index(spec.basis), ACTIVATIONS.index(spec.base)
+    return _KANs(layers=spec.num_layers, basis=basis, grid=spec.grid, degree=spec.degree, base=base, widths=widths, **arrays)  # fmt: skip
 
 
 def _array(tensors: Sequence[Tensor]) -> Any:

@@ -13,7 +13,6 @@ from torch import Tensor
 from wskan.errors import DataError, ShapeError
 from wskan.kan.permutation import Permutation
 from wskan.kan.spec import KANSpec
-from wskan.kan.spline import bspline_basis, uniform_knots
 
 BASE_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
@@ -29,9 +28,9 @@ class Layer:
     Attributes:
         base_weight: ``[K, in, out]`` w_b (``scale_base``).
         spline_weight: ``[K, in, out]`` w_s (``scale_sp``).
-        coef: ``[K, in, out, G+k]`` c (``coef``).
+        coef: ``[K, in, out, C]`` c (``coef``), of C basis functions: G + k B-splines.
         mask: ``[K, in, out]`` 1 for an edge that exists, 0 for a pruned one (``mask``).
-        knots: ``[K, in, G+2k+1]`` of each input neuron (``grid``), or ``[1, 1, G+2k+1]`` for one uniform grid shared by all.
+        knots: ``[K, in, T]`` of each input neuron (``grid``), or ``[1, 1, T]`` for one uniform grid shared by all; T is G + 2k + 1 for B-splines.
     """
 
     base_weight: Tensor
@@ -40,16 +39,15 @@ class Layer:
     mask: Tensor
     knots: Tensor
 
-    def __call__(self, x: Tensor, base: Callable[[Tensor], Tensor]) -> Tensor:
+    def __call__(self, x: Tensor, spec: KANSpec) -> Tensor:
         """x ``[K, B, in]`` to ``[K, B, out]``, as one batched product with the functions of all edges side by side."""
-        degree = self.knots.shape[-1] - self.coef.shape[-1] - 1
-        basis = bspline_basis(x.unsqueeze(-1), self.knots.unsqueeze(1), degree).squeeze(-2)  # [K, B, in, G+k]
-        features = torch.cat([base(x).unsqueeze(-1), basis], -1).flatten(2)  # [K, B, in*(1+G+k)]
-        return features @ self.matrix()
+        basis = spec.functions.values(x.unsqueeze(-1), self.knots.unsqueeze(1)).squeeze(-2)  # [K, B, in, C]
+        base = BASE_FUNCTIONS[spec.base](x).unsqueeze(-1)
+        return torch.cat([base, basis], -1).flatten(2) @ self.matrix()  # [K, B, in*(1+C)] @ [K, in*(1+C), out]
 
     def matrix(self) -> Tensor:
-        """Everything that multiplies b(x) and the basis, ``[K, in*(1+G+k), out]``."""
-        spline = (self.spline_weight * self.mask).unsqueeze(-1) * self.coef  # [K, in, out, G+k]
+        """Everything that multiplies b(x) and the basis, ``[K, in*(1+C), out]``."""
+        spline = (self.spline_weight * self.mask).unsqueeze(-1) * self.coef  # [K, in, out, C]
         base = (self.base_weight * self.mask).unsqueeze(-1)  # [K, in, out, 1]
         return torch.cat([base, spline], -1).transpose(2, 3).flatten(1, 2)
 
@@ -87,34 +85,33 @@ class Population:
 
     @classmethod
     def init(cls, spec: KANSpec, seeds: Sequence[int] | Tensor, *, noise_scale: float = 0.3) -> Population:
-        """Fresh KANs as pykan 0.2.8 initialises them, from the random numbers that its ``KAN(..., seed=s)`` draws.
+        """Fresh KANs. Base weights are uniform in +-1/sqrt(in); coefficients and spline weights are those of the basis.
 
-        The splines interpolate noise in [-noise_scale/2G, noise_scale/2G] at the grid points (minimum-norm coefficients), base weights
-        are uniform in +-1/sqrt(in) and spline weights 1/sqrt(in).
+        B-spline KANs are as pykan 0.2.8 initialises them, from the random numbers that its ``KAN(..., seed=s)`` draws: the splines interpolate noise in
+        [-noise_scale/2G, noise_scale/2G] at the grid points (minimum-norm coefficients), spline weights are 1/sqrt(in).
+
+        Args:
+            spec: their architecture.
+            seeds: one a KAN.
+            noise_scale: of B-splines; the other bases have scales of their own (:mod:`wskan.kan.bases`).
         """
-        knots = uniform_knots(spec.grid, spec.degree, spec.domain)
-        inner = knots[spec.degree : spec.degree + spec.grid + 1]
-        interpolate = torch.linalg.pinv(
-            bspline_basis(inner.double(), knots.double(), spec.degree)
-        ).float()  # [G+k, G+1]
+        functions = spec.functions
         generators = [torch.Generator().manual_seed(int(seed) % 2**63) for seed in seeds]
         layers = []
         for n_in, n_out in itertools.pairwise(spec.widths):
             coef, base = [], []
-            for generator in generators:  # pykan draws the noise first, then the base weights, layer by layer
-                noise = (torch.rand(spec.grid + 1, n_in, n_out, generator=generator) - 0.5) * (noise_scale / spec.grid)
+            for generator in generators:  # pykan draws the noise first, then the base weights, layer by layer;
+                # one KAN at a time: same bits in any company
+                coef.append(functions.initial(n_in, n_out, generator, noise_scale))
                 base.append(torch.rand(n_in, n_out, generator=generator) * 2 - 1)
-                coef.append(
-                    (interpolate @ noise.flatten(1)).T.view(n_in, n_out, -1)
-                )  # one at a time: same bits in any company
             ones = torch.ones(len(generators), n_in, n_out)
             layers.append(
                 Layer(
                     base_weight=torch.stack(base) / n_in**0.5,
-                    spline_weight=ones / n_in**0.5,
+                    spline_weight=ones / functions.initial_fan(n_in),
                     coef=torch.stack(coef),
                     mask=ones,
-                    knots=knots.expand(1, 1, -1),
+                    knots=functions.knots().expand(1, 1, -1),
                 )
             )
         return cls(spec, layers)
@@ -148,7 +145,7 @@ class Population:
             like = fields["base_weight"]
             fields.setdefault("mask", torch.ones_like(like))
             if "knots" not in fields:
-                fields["knots"] = uniform_knots(spec.grid, spec.degree, spec.domain).to(like).expand(1, 1, -1)
+                fields["knots"] = spec.functions.knots().to(like).expand(1, 1, -1)
             layers.append(Layer(**fields))
         return cls(spec, layers)
 
@@ -165,7 +162,7 @@ class Population:
         return all(layer.knots.shape[:2] == (1, 1) and self.spec.widths[0] * len(self) > 1 for layer in self.layers)
 
     def expand_knots(self) -> Population:
-        """The same KANs with knots ``[K, in, G+2k+1]`` of their own."""
+        """The same KANs with knots ``[K, in, T]`` of their own."""
         layers = [
             dataclasses.replace(layer, knots=layer.knots.expand(*layer.coef.shape[:2], -1).contiguous())
             for layer in self.layers
@@ -240,7 +237,7 @@ class Population:
             )
         x = x.expand(len(self), -1, -1)
         for layer in self.layers:
-            x = layer(x, BASE_FUNCTIONS[self.spec.base])
+            x = layer(x, self.spec)
         return x
 
     def __len__(self) -> int:
@@ -254,7 +251,8 @@ class Population:
         return Population(self.spec, [_rows(layer, rows) for layer in self.layers])
 
     def __repr__(self) -> str:
-        return f"Population({len(self)} KANs {list(self.spec.widths)}, G={self.spec.grid}, k={self.spec.degree})"
+        spec = self.spec
+        return f"Population({len(self)} KANs {list(spec.widths)}, {spec.basis}, G={spec.grid}, k={spec.degree})"
 
 
 def layer_shapes(spec: KANSpec, index: int) -> dict[str, tuple[int, ...]]:

@@ -8,7 +8,7 @@ import torch
 
 from wskan.errors import DataError
 from wskan.kan.population import Layer, Population
-from wskan.kan.spec import BASES, KANSpec
+from wskan.kan.spec import ACTIVATIONS, KANSpec
 
 
 def from_pykan(model: Any) -> Population:
@@ -23,8 +23,8 @@ def from_pykan(model: Any) -> Population:
     """
     if any(int(count) for width in model.width if isinstance(width, list | tuple) for count in width[1:]):
         raise DataError(f"a KAN with multiplication nodes, width {model.width}, is not a B-spline KAN")
-    if model.base_fun_name not in BASES:
-        raise DataError(f"base_fun {model.base_fun_name!r} is not one of {BASES}")
+    if model.base_fun_name not in ACTIVATIONS:
+        raise DataError(f"base_fun {model.base_fun_name!r} is not one of {ACTIVATIONS}")
     for index in range(model.depth):
         if bool((model.symbolic_fun[index].mask != 0).any()):
             raise DataError(f"layer {index} has symbolic functions; keep only its splines")

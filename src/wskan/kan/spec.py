@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -11,8 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from wskan.errors import DataError
+from wskan.kan.bases import BASES
+from wskan.kan.basis import Basis
 
-BASES = ("silu", "identity", "zero")
+ACTIVATIONS = ("silu", "identity", "zero")
 
 # Caps checked before anything is allocated: a specification may come from a file of a stranger's.
 MAX_LAYERS, MAX_WIDTH, MAX_GRID, MAX_DEGREE, MAX_PARAMETERS = 64, 65_536, 1_024, 16, 1_000_000_000
@@ -20,7 +23,7 @@ MAX_LAYERS, MAX_WIDTH, MAX_GRID, MAX_DEGREE, MAX_PARAMETERS = 64, 65_536, 1_024,
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KANSpec:
-    """The architecture of a B-spline KAN (Liu et al. 2025; paper, eqs. 1-3).
+    """The architecture of a KAN (Liu et al. 2025; paper, eqs. 1-3), of B-splines unless another basis is named.
 
     Args:
         widths: neurons a layer, inputs first: ``(2, 32, 32, 1)``.
@@ -28,6 +31,7 @@ class KANSpec:
         degree: degree k of the B-splines (pykan's ``k``).
         domain: ``(a, b)`` covered by the initial uniform grid (pykan's ``grid_range``).
         base: residual activation b(x) of eq. 3: ``"silu"``, ``"identity"`` or ``"zero"``.
+        basis: ``"bspline"``, ``"rbf"`` (FastKAN), ``"chebyshev"``, ``"fourier"`` or ``"wavelet"``; what grid, degree and domain mean in each, :mod:`wskan.kan.bases` says.
 
     Raises:
         DataError: a value is out of range.
@@ -38,6 +42,7 @@ class KANSpec:
     degree: int = 3
     domain: tuple[float, float] = (-1.0, 1.0)
     base: str = "silu"
+    basis: str = "bspline"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
@@ -55,7 +60,12 @@ class KANSpec:
             and self.domain[0] < self.domain[1],
             f"domain must be two finite numbers a < b, got {self.domain}",
         )
-        _require(self.base in BASES, f"base must be one of {BASES}, got {self.base!r}")
+        _require(self.base in ACTIVATIONS, f"base must be one of {ACTIVATIONS}, got {self.base!r}")
+        _require(
+            isinstance(self.basis, str) and self.basis in BASES,
+            f"basis must be one of {list(BASES)}, got {self.basis!r}",
+        )
+        _require(self.functions.problem() is None, f"{self.functions.problem()}")
         _require(
             self.num_parameters <= MAX_PARAMETERS, f"{self.num_parameters:,} parameters, at most {MAX_PARAMETERS:,}"
         )
@@ -65,15 +75,20 @@ class KANSpec:
         """Number L of KAN layers."""
         return len(self.widths) - 1
 
+    @functools.cached_property
+    def functions(self) -> Basis:
+        """The basis functions on every edge."""
+        return BASES[self.basis](grid=self.grid, degree=self.degree, domain=self.domain)
+
     @property
     def num_basis(self) -> int:
-        """Number G + k of B-spline basis functions on an edge."""
-        return self.grid + self.degree
+        """Number C of basis functions on an edge: G + k B-splines."""
+        return self.functions.size
 
     @property
     def num_knots(self) -> int:
-        """Number G + 2k + 1 of knots, the k beyond each end of the domain included."""
-        return self.grid + 2 * self.degree + 1
+        """Number T of knots of a neuron: G + 2k + 1 for B-splines, the k beyond each end of the domain included."""
+        return self.functions.num_knots
 
     @property
     def num_edges(self) -> int:
@@ -82,7 +97,7 @@ class KANSpec:
 
     @property
     def num_parameters(self) -> int:
-        """Trainable parameters: base weight, spline weight and G + k coefficients an edge."""
+        """Trainable parameters: base weight, spline weight and a coefficient for each basis function, an edge."""
         return self.num_edges * (self.num_basis + 2)
 
     @property
@@ -92,13 +107,14 @@ class KANSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, the inverse of :meth:`from_dict`."""
-        return {
+        data = {
             "widths": list(self.widths),
             "grid": self.grid,
             "degree": self.degree,
             "domain": list(self.domain),
             "base": self.base,
         }
+        return data if self.basis == "bspline" else {**data, "basis": self.basis}  # absent: older digests stay
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> KANSpec:

@@ -1,4 +1,4 @@
-"""Symmetries of B-spline KANs beside permutations: other weights, the same function. The paper names none of these.
+"""Symmetries of KANs beside permutations: other weights, the same function. The paper names none of these.
 
 Each is exact where its docstring says. "In the domain" means: as long as the activations of the neurons concerned stay between the first and the last knot of
 their grids, extended knots left out (:func:`wskan.kan.outside_domain` counts those that do not), and knots are distinct.
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError, ShapeError
+from wskan.kan.basis import Basis
 from wskan.kan.population import Layer, Population
 from wskan.kan.spec import KANSpec
-from wskan.kan.spline import greville_abscissae
 
 
 def scale_edges(population: Population, factors: Sequence[Tensor]) -> Population:
@@ -45,7 +45,8 @@ def scale_edges(population: Population, factors: Sequence[Tensor]) -> Population
 def shift_edges(population: Population, shifts: Sequence[Tensor]) -> Population:
     """Add a constant to each edge's function, with constants that cancel in every neuron that they meet in. Exact in the domain.
 
-    B-splines sum to 1 there (appendix B), so adding a to all coefficients of an edge, times its spline weight, adds a to its function. The sum over the edges that lead
+    B-splines sum to 1 there (appendix B), so adding a to all coefficients of an edge, times its spline weight, adds a to its function; Chebyshev polynomials and Fourier series have
+    a constant of their own. The sum over the edges that lead
     to one neuron must be zero: of the shifts that are given, the mean over these edges is taken off first, so any will do. Masked edges have no part in it. An edge
     without a spline (spline weight 0) is given one of spline weight 1.
 
@@ -55,13 +56,18 @@ def shift_edges(population: Population, shifts: Sequence[Tensor]) -> Population:
 
     Raises:
         ShapeError: shifts of another shape.
+        DataError: basis functions that cannot be a constant (``"rbf"``, ``"wavelet"``).
     """
     _check_edges(population, shifts)
+    if (constant := population.spec.functions.constant()) is None:
+        raise DataError(
+            f"functions of {population.spec.basis!r} cannot be a constant, so edges cannot be shifted; permutation and scale hold"
+        )
     layers = []
     for layer, a in zip(population.layers, _like(population, shifts), strict=True):
         exist = layer.mask != 0
         a = torch.where(exist, a - (a * exist).sum(1, keepdim=True) / exist.sum(1, keepdim=True).clamp_min(1), 0)
-        layers.append(_add_to_splines(layer, a.unsqueeze(-1), exist))
+        layers.append(_add_to_splines(layer, a.unsqueeze(-1) * constant.to(a), exist))
     return Population(population.spec, layers)
 
 
@@ -69,7 +75,7 @@ def negate_neurons(population: Population, chosen: Sequence[Tensor]) -> Populati
     """Change the sign of hidden neurons. Exact as long as these neurons stay in the domain.
 
     The functions that lead to the neuron change sign: coefficients and base weights do, spline weights stay. Those that lead away from it are mirrored: with the knots
-    negated and reversed, reversed coefficients are the mirrored spline. Of the base function, silu(-x) = silu(x) - x: the weight stays, and the straight line
+    negated and reversed, reversed coefficients are the mirrored spline (:meth:`wskan.kan.Basis.mirror`). Of the base function, silu(-x) = silu(x) - x: the weight stays, and the straight line
     goes into the spline, where its coefficients are the Greville abscissae. The weight of an odd base function (identity) changes sign instead.
 
     Args:
@@ -78,26 +84,28 @@ def negate_neurons(population: Population, chosen: Sequence[Tensor]) -> Populati
 
     Raises:
         ShapeError: masks of another shape.
-        DataError: splines of degree 0 beside silu, which hold no straight line.
+        DataError: silu beside functions that cannot be a straight line: splines of degree 0, and every basis but B-splines.
     """
     spec = population.spec
     shapes = [(len(population), width) for width in spec.widths[1:-1]]
     if [tuple(which.shape) for which in chosen] != shapes:
         raise ShapeError(f"need one choice of neurons a hidden layer, {shapes}, got {[tuple(w.shape) for w in chosen]}")
     if not negatable(spec):
-        raise DataError("neurons cannot be negated with silu and splines of degree 0, which hold no straight line")
+        raise DataError(
+            f"with silu, neurons cannot be negated: functions of {spec.basis!r}, degree {spec.degree}, cannot be a straight line; permutation and scale hold"
+        )
     if spec.domain[0] != -spec.domain[1]:  # a shared grid is then not its own mirror image
         population = population.expand_knots()
     layers = list(population.layers)
     for index, which in enumerate(which.to(layers[0].coef.device) for which in chosen):
         layers[index] = _negate_outputs(layers[index], which)
-        layers[index + 1] = _mirror_inputs(layers[index + 1], which, spec.base)
+        layers[index + 1] = _mirror_inputs(layers[index + 1], which, spec.base, spec.functions)
     return Population(spec, layers)
 
 
 def negatable(spec: KANSpec) -> bool:
-    """Whether hidden neurons can be negated: not with silu and splines of degree 0, which hold no straight line."""
-    return spec.degree > 0 or spec.base != "silu"
+    """Whether hidden neurons can be negated: with silu, only if the basis functions can be a straight line."""
+    return spec.base != "silu" or spec.functions.line(spec.functions.knots()) is not None
 
 
 def _negate_outputs(layer: Layer, which: Tensor) -> Layer:
@@ -106,27 +114,25 @@ def _negate_outputs(layer: Layer, which: Tensor) -> Layer:
     return dataclasses.replace(layer, base_weight=layer.base_weight * sign, coef=layer.coef * sign.unsqueeze(-1))
 
 
-def _mirror_inputs(layer: Layer, which: Tensor, base: str) -> Layer:
+def _mirror_inputs(layer: Layer, which: Tensor, base: str, functions: Basis) -> Layer:
     """The functions x -> phi(-x) of the chosen neurons ``[K, in]``."""
     edges = which.unsqueeze(-1)  # [K, in, 1]
-    degree = layer.knots.shape[-1] - layer.coef.shape[-1] - 1
     if layer.knots.shape[:2] == (1, 1) and layer.coef.shape[:2] != (1, 1):  # a shared grid is its own mirror image
         knots = layer.knots
     else:
         knots = torch.where(edges, -layer.knots.flip(-1), layer.knots)
-    coef = torch.where(edges.unsqueeze(-1), layer.coef.flip(-1), layer.coef)
+    coef = torch.where(edges.unsqueeze(-1), functions.mirror(layer.coef), layer.coef)
     layer = dataclasses.replace(layer, knots=knots, coef=coef)
     if base == "identity":
         return dataclasses.replace(layer, base_weight=torch.where(edges, -layer.base_weight, layer.base_weight))
-    if base == "zero":
+    if base == "zero" or (line := functions.line(knots)) is None:
         return layer
-    line = greville_abscissae(knots, degree).unsqueeze(-2)  # [K or 1, in or 1, 1, G+k]
-    added = torch.where(edges, -layer.base_weight, 0).unsqueeze(-1) * line
+    added = torch.where(edges, -layer.base_weight, 0).unsqueeze(-1) * line.unsqueeze(-2)  # [K, in, out, C]
     return _add_to_splines(layer, added, edges & (layer.base_weight != 0))
 
 
 def _add_to_splines(layer: Layer, added: Tensor, where: Tensor) -> Layer:
-    """Add ``[K, in, out, G+k or 1]`` to the coefficients times the spline weight, of some edges ``[K, in, out]``; of spline weight 1 if there was none."""
+    """Add ``[K, in, out, C]`` to the coefficients times the spline weight, of some edges ``[K, in, out]``; of spline weight 1 if there was none."""
     empty = layer.spline_weight == 0
     weight = torch.where(where & empty, 1, layer.spline_weight)
     coef = torch.where((where & empty).unsqueeze(-1), 0, layer.coef)

@@ -30,7 +30,7 @@ def augment(population: Population, symmetries: Sequence[Symmetry], seed: int) -
         seed: of the draw.
 
     Raises:
-        DataError: ``"sign"`` for silu and splines of degree 0.
+        DataError: ``"sign"`` for silu beside functions that cannot be a straight line: splines of degree 0, and every basis but B-splines.
     """
     if "permutation" in symmetries:
         population = population.permute(_permutation(population.spec.widths, len(population), seed))

@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wskan.kan import FitConfig, KANSpec, Layer, Population, extend_knots, uniform_knots
-from wskan.kan.population import BASE_FUNCTIONS
+from wskan.kan import FitConfig, KANSpec, Layer, Population
 from wskan.zoo import SPLITS, Recipe, Zoo
 from wskan.zoo.manifest import Manifest
 
@@ -23,8 +22,10 @@ def random_population(
     *,
     grid: int = 4,
     degree: int = 3,
+    domain: tuple[float, float] = (-1.0, 1.0),
     keep: float = 0.8,
     base: str = "silu",
+    basis: str = "bspline",
     adapted: bool = True,
 ) -> Population:
     """KANs with random weights, masks and grids, none of them special.
@@ -33,12 +34,12 @@ def random_population(
         widths: neurons a layer.
         size: number K of KANs.
         seed: of all random numbers.
-        grid, degree, base: see :class:`wskan.kan.KANSpec`.
+        grid, degree, domain, base, basis: see :class:`wskan.kan.KANSpec`.
         keep: share of edges that are not masked.
         adapted: whether each neuron has a grid of its own, or all share the uniform one.
     """
-    spec = KANSpec(widths=tuple(widths), grid=grid, degree=degree, base=base)
-    generator, uniform = torch.Generator().manual_seed(seed), uniform_knots(grid, degree, spec.domain).expand(1, 1, -1)
+    spec = KANSpec(widths=tuple(widths), grid=grid, degree=degree, domain=domain, base=base, basis=basis)
+    generator, uniform = torch.Generator().manual_seed(seed), spec.functions.knots().expand(1, 1, -1)
     layers = []
     for n, m in itertools.pairwise(widths):
         inner = (torch.rand(size, n, grid + 1, generator=generator) + 0.1).cumsum(-1) - 1.5
@@ -48,7 +49,7 @@ def random_population(
                 spline_weight=torch.randn(size, n, m, generator=generator),
                 coef=torch.randn(size, n, m, spec.num_basis, generator=generator) * 0.3,
                 mask=(torch.rand(size, n, m, generator=generator) < keep).float(),
-                knots=extend_knots(inner, degree) if adapted else uniform,
+                knots=spec.functions.extend(inner) if adapted else uniform,
             )
         )
     return Population(spec, layers)
@@ -59,29 +60,28 @@ def in_domain(population: Population, seed: int, points: int = 60) -> tuple[Popu
 
     Where the uniform grid is shared, what leads to a hidden neuron is scaled down until it fits; where neurons have grids of their own, these are stretched and moved.
     """
-    first = population.layers[0].knots
-    degree, base = population.spec.degree, BASE_FUNCTIONS[population.spec.base]
-    u = torch.rand(
-        len(population), points, population.spec.widths[0], generator=torch.Generator().manual_seed(seed)
-    ).to(first)
-    low, high = first[..., degree].unsqueeze(1), first[..., -1 - degree].unsqueeze(1)  # [K or 1, 1, in or 1]
+    spec, functions = population.spec, population.spec.functions
+    first = functions.inner(population.layers[0].knots)
+    u = torch.rand(len(population), points, spec.widths[0], generator=torch.Generator().manual_seed(seed)).to(first)
+    low, high = first[..., 0].unsqueeze(1), first[..., -1].unsqueeze(1)  # [K or 1, 1, in or 1]
     x = values = low + (0.01 + 0.98 * u) * (high - low)
     layers = list(population.layers)
     for index in range(len(layers) - 1):
         layer, following = layers[index], layers[index + 1]
-        values = layer(values, base)
+        values = layer(values, spec)
         if population.uniform_grid:
-            edge = min(-population.spec.domain[0], population.spec.domain[1])
+            edge = min(-spec.domain[0], spec.domain[1])
             scale = (0.9 * edge / values.abs().amax(1).clamp_min(1e-3)).unsqueeze(1)  # [K, 1, out]
             coef = layer.coef * scale.unsqueeze(-1)
             layers[index] = dataclasses.replace(layer, base_weight=layer.base_weight * scale, coef=coef)
             values = values * scale
         else:
             ends = values.amin(1) - 0.1, values.amax(1) + 0.1  # [K, out]
-            knots = following.knots - following.knots[..., degree].unsqueeze(-1)
-            knots = knots * ((ends[1] - ends[0]) / knots[..., -1 - degree]).unsqueeze(-1) + ends[0].unsqueeze(-1)
+            knots = following.knots - functions.inner(following.knots)[..., :1]
+            length = functions.inner(knots)[..., -1]
+            knots = knots * ((ends[1] - ends[0]) / length).unsqueeze(-1) + ends[0].unsqueeze(-1)
             layers[index + 1] = dataclasses.replace(following, knots=knots)
-    return Population(population.spec, layers), x
+    return Population(spec, layers), x
 
 
 class FakeZoo(Zoo):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from wskan.errors import DataError
 from wskan.kan import FitConfig, KANSpec, Score, derive_seed
+from wskan.kan.adapt_grid import check_adapts
 from wskan.kan.oracle import THRESHOLD
 from wskan.signals import IMAGE_SETS
 
@@ -99,6 +100,8 @@ class Recipe:
             raise DataError(f"recipe: unknown data set {self.dataset!r}; choose from {(*IMAGE_SETS, 'sine')}")
         if (self.fit.loss == "cross_entropy") != (self.classifier is not None):
             raise DataError("recipe: classifiers, and only they, are fitted with cross-entropy")
+        if self.fit.adapt_grid:
+            check_adapts(self.spec.functions)
         if len(self) == 0:
             raise DataError("recipe: a zoo needs at least one KAN")
 

@@ -1,8 +1,11 @@
-"""The zoos of the paper (C.1.1, C.2.1), and small ones for scikit-learn's digits."""
+"""The zoos of the paper (C.1.1, C.2.1), small ones for scikit-learn's digits, and zoos of KANs that are not of B-splines."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
+from typing import Any
 
 from wskan.errors import DataError
 from wskan.kan import FitConfig, KANSpec
@@ -67,6 +70,22 @@ def _classifiers(name: str, pixels: int, counts: tuple[int, int, int]) -> Recipe
     )
 
 
+FAST_KAN = {"basis": "rbf", "grid": 7, "degree": 0, "domain": (-2.0, 2.0)}  # its own defaults: eight centres on [-2, 2]
+_OTHER_BASES: list[tuple[str, dict[str, Any]]] = [
+    *((name, FAST_KAN) for name in ("digits", "mnist", "fashion-mnist", "cifar10")),
+    ("digits", {"basis": "chebyshev", "grid": 1, "degree": 7}),
+    ("digits", {"basis": "fourier", "grid": 4, "degree": 0, "domain": (-math.pi, math.pi)}),
+    ("digits", {"basis": "wavelet", "grid": 2, "degree": 1}),
+]
+
+
+def _with_basis(name: str, changes: dict[str, Any]) -> Recipe:
+    """The same signals by KANs of another basis, whose grids stay as they are."""
+    recipe = next(recipe for recipe in _DECAYING if recipe.name == f"{name}-inr")
+    spec, fit = dataclasses.replace(recipe.spec, **changes), dataclasses.replace(recipe.fit, adapt_grid=False)
+    return dataclasses.replace(recipe, name=f"{recipe.name}-{spec.basis}", spec=spec, fit=fit)
+
+
 _CLASSIFIERS = [
     _classifiers("digits", 64, (300, 100, 100)),
     *(_classifiers(name, 784, (3_000, 500, 500)) for name in ("mnist", "fashion-mnist", "kmnist")),
@@ -74,7 +93,11 @@ _CLASSIFIERS = [
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
-    for recipe in (*(one for decaying in _DECAYING for one in (decaying, _constant(decaying))), *_CLASSIFIERS)
+    for recipe in (
+        *(one for decaying in _DECAYING for one in (decaying, _constant(decaying))),
+        *itertools.starmap(_with_basis, _OTHER_BASES),
+        *_CLASSIFIERS,
+    )
 }
 
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from wskan.errors import DataError, ShapeError
-from wskan.kan import KANSpec, Layer, Population, uniform_knots
+from wskan.kan import KANSpec, Layer, Population
 from wskan.kan.population import FIELDS
 from wskan.zoo.manifest import Manifest, sha256, shard_path
 from wskan.zoo.recipe import Recipe
@@ -119,7 +119,7 @@ class Zoo:
 
         def field(layer: int, name: str) -> Tensor:
             if name == "knots" and uniform:
-                return uniform_knots(self.spec.grid, self.spec.degree, self.spec.domain).expand(1, 1, -1)
+                return self.spec.functions.knots().expand(1, 1, -1)
             own = torch.float32 if name == "knots" else dtype
             return self._gather(rows, lambda shard: _parameters(shard.population, layer, name), own)
 

@@ -25,13 +25,13 @@ struct Moments {  // sums over samples of a quantity less a value that it takes,
   float deviation(size_t i, int64_t n) const { return float(std::sqrt(std::max(0.0, (square[i] - sum[i] * sum[i] / n) / (n - 1)))); }
 };
 
-template <int K>
-class Evaluator : Network<K> {
-  using Network<K>::layers;
+template <class Layer>
+class Evaluator : Network<Layer> {
+  using Network<Layer>::layers;
 
  public:
   explicit Evaluator(const Evaluation& problem)
-      : Network<K>(problem.kans, int(std::min<int64_t>(problem.points, kEvaluationBatch))), P(problem), order(layers[0].B), edges(layers.size()), nodes(layers.size()) {}
+      : Network<Layer>(problem.kans, int(std::min<int64_t>(problem.points, kEvaluationBatch))), P(problem), order(layers[0].B), edges(layers.size()), nodes(layers.size()) {}
 
   void run(int64_t k) {
     const float* inputs = P.inputs + k * P.input_stride;
@@ -63,7 +63,7 @@ class Evaluator : Network<K> {
       for (int q = 0; q < last.O; ++q) P.outputs[(k * P.points + begin + b) * last.O + q] = last.Y.data.get()[b * last.OP + q];
   }
 
-  static void measure(LayerState<K>& layer, Moments& edge, Moments& node, bool first) {
+  static void measure(Layer& layer, Moments& edge, Moments& node, bool first) {
     const int OP = layer.OP;
     for (int p = 0; p < layer.I; ++p) {
       float* shift = &edge.shift[size_t(p) * OP];
@@ -74,7 +74,7 @@ class Evaluator : Network<K> {
         const float* e = layer.E + size_t(p * layer.rows + x.row) * OP;
         for (int q = 0; q < OP; ++q) {
           float phi = x.base * w[q];
-          for (int r = 0; r <= K; ++r) phi += x.value[r * x.stride] * e[r * OP + q];
+          for (int r = 0; r < layer.R; ++r) phi += x.value[r * x.stride] * e[r * OP + q];
           if (fresh) shift[q] = phi;
           const double d = double(phi) - shift[q];
           sum[q] += x.weight * d; square[q] += x.weight * d * d; absolute[q] += x.weight * std::fabs(phi);

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <thread>
 
-#include "passes.h"
+#include "optimize.h"
 
 namespace {
 
@@ -17,21 +17,21 @@ __attribute__((noinline)) void transpose(const float* from, int from_stride, int
 }
 
 struct KANs {  // K of them, all of one architecture
-  int32_t layers, grid, degree, base;
+  int32_t layers, basis, grid, degree, base;
   const int32_t* widths;
   float **base_weight, **spline_weight, **coef, **mask, **knots;  // of each layer, [K, ...]
 };
 
-template <int K>
+template <class Layer>  // of a basis
 class Network {
  public:
   Network(const KANs& kans, int batch) : kans(kans), layers(kans.layers) {
-    for (int l = 0; l < kans.layers; ++l) layers[l].setup(kans.widths[l], kans.widths[l + 1], kans.grid, batch, kans.base, l == 0);
+    for (int l = 0; l < kans.layers; ++l) layers[l].setup(kans.widths[l], kans.widths[l + 1], kans.grid, kans.degree, batch, kans.base, l == 0);
   }
 
  protected:
   const KANs& kans;
-  std::vector<LayerState<K>> layers;
+  std::vector<Layer> layers;
 
   void read(int64_t k) {
     for (int l = 0; l < kans.layers; ++l) {

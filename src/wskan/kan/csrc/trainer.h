@@ -3,7 +3,6 @@
 
 #include <limits>
 
-#include "adapt.h"
 #include "network.h"
 
 namespace {
@@ -25,15 +24,15 @@ struct Training {  // everything the KANs have in common
   double* losses;
 };
 
-template <int K>
-class Trainer : Network<K> {
-  using Network<K>::layers;
-  using Network<K>::gather;
-  using Network<K>::advance;
-  using Network<K>::forward;
+template <class Layer>
+class Trainer : Network<Layer> {
+  using Network<Layer>::layers;
+  using Network<Layer>::gather;
+  using Network<Layer>::advance;
+  using Network<Layer>::forward;
 
  public:
-  explicit Trainer(const Training& problem) : Network<K>(problem.kans, int(problem.batch)), P(problem), order(problem.points) {}
+  explicit Trainer(const Training& problem) : Network<Layer>(problem.kans, int(problem.batch)), P(problem), order(problem.points) {}
 
   void run(int64_t k) {
     const float* inputs = P.inputs + k * P.input_stride;

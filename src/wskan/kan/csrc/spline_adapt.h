@@ -1,9 +1,9 @@
-// Grid adaptation of a layer, as pykan's update_grid_from_samples.
+// Grid adaptation of a layer of B-splines, as pykan's update_grid_from_samples.
 #pragma once
 
 #include <limits>
 
-#include "layer.h"
+#include "spline_layer.h"
 
 namespace {
 
@@ -11,7 +11,7 @@ namespace {
 // grid), coefficients refitted to the old spline by least squares. Both splines are linear in their coefficients, so the refit is one C x C matrix
 // T = argmin |A_new T - A_old| for all outputs of the neuron.
 template <int K>
-bool LayerState<K>::adapt(float eps, double rcond) {
+bool SplineLayer<K>::adapt(float eps, double rcond) {
   std::vector<float> x(B), old_value(size_t(B + 1) * R);
   std::vector<int> old_row(B + 1);
   std::vector<double> gram(C * C), cross(C * C);
@@ -61,7 +61,7 @@ bool LayerState<K>::adapt(float eps, double rcond) {
 
 // Into the sorted numbers at the beginning, so that all are sorted.
 template <int K>
-void LayerState<K>::insert_zeros(std::vector<float>& x, int n) {
+void SplineLayer<K>::insert_zeros(std::vector<float>& x, int n) {
   const auto end = x.end() - n, here = std::lower_bound(x.begin(), end, 0.0f);
   std::move_backward(here, end, x.end());
   std::fill(here, here + n, 0.0f);
@@ -69,7 +69,7 @@ void LayerState<K>::insert_zeros(std::vector<float>& x, int n) {
 
 // pykan's get_grid and extend_grid.
 template <int K>
-void LayerState<K>::place(int p, const std::vector<float>& x, float eps) {
+void SplineLayer<K>::place(int p, const std::vector<float>& x, float eps) {
   const int G = C - K;
   float* t = knots + p * T + K;
   const float step = (x[B - 1] - x[0]) / G;
@@ -86,7 +86,7 @@ void LayerState<K>::place(int p, const std::vector<float>& x, float eps) {
 
 // cross <- pinv(gram) cross: Cholesky where gram is well conditioned, else its eigenvectors, those below the cut-off (of singular values of A_new) left out.
 template <int K>
-void LayerState<K>::solve(std::vector<double>& gram, std::vector<double>& cross, double cutoff) const {
+void SplineLayer<K>::solve(std::vector<double>& gram, std::vector<double>& cross, double cutoff) const {
   std::vector<double> a = gram;
   double largest = 0;
   for (int i = 0; i < C; ++i) largest = std::max(largest, a[i * C + i]);
@@ -116,7 +116,7 @@ void LayerState<K>::solve(std::vector<double>& gram, std::vector<double>& cross,
 }
 
 template <int K>
-void LayerState<K>::pseudo_solve(std::vector<double>& a, std::vector<double>& cross, double cutoff) const {
+void SplineLayer<K>::pseudo_solve(std::vector<double>& a, std::vector<double>& cross, double cutoff) const {
   std::vector<double> vectors(C * C, 0.0), result(C * C, 0.0);  // eigenvectors as rows
   for (int i = 0; i < C; ++i) vectors[i * C + i] = 1;
   for (int sweep = 0; sweep < 30; ++sweep) {  // cyclic Jacobi
@@ -155,7 +155,7 @@ void LayerState<K>::pseudo_solve(std::vector<double>& a, std::vector<double>& cr
 }
 
 template <int K>
-void LayerState<K>::rotate(double* x, double* y, int n, double cosine, double sine) {
+void SplineLayer<K>::rotate(double* x, double* y, int n, double cosine, double sine) {
   for (int k = 0; k < n; ++k) {
     const double z = cosine * x[k] - sine * y[k];
     y[k] = sine * x[k] + cosine * y[k];

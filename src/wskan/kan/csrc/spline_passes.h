@@ -1,13 +1,13 @@
-// Forward and backward pass of a layer, and the update of its parameters.
+// Forward and backward pass of a layer of B-splines.
 #pragma once
 
-#include "layer.h"
+#include "spline_layer.h"
 
 namespace {
 
 template <int K>
 template <int V, bool kZeros>
-void LayerState<K>::accumulate(int p, int block) {
+void SplineLayer<K>::accumulate(int p, int block) {
   const float *value = N + size_t(p) * R * POS, *s = S + p * POS;
   const int32_t* pos = &order[p * POS];
   v16 w[V];
@@ -36,7 +36,7 @@ void LayerState<K>::accumulate(int p, int block) {
 }
 
 template <int K>
-void LayerState<K>::accumulate_narrow(int p) {
+void SplineLayer<K>::accumulate_narrow(int p) {
   const float *value = N + size_t(p) * R * POS, *s = S + p * POS;
   const int32_t* pos = &order[p * POS];
   float* result = scratch;
@@ -55,7 +55,7 @@ void LayerState<K>::accumulate_narrow(int p) {
 }
 
 template <int K>
-void LayerState<K>::forward() {
+void SplineLayer<K>::forward() {
   std::memset(Y, 0, size_t(B) * OP * sizeof(float));
   std::memset(common, 0, OP * sizeof(float));
   for (int p = 0; p < I; ++p) {
@@ -74,7 +74,7 @@ void LayerState<K>::forward() {
 // Every sample of neuron p; first those that are zero as one, where they are taken together.
 template <int K>
 template <class Visit>
-void LayerState<K>::each(int p, Visit visit) const {
+void SplineLayer<K>::each(int p, Visit visit) const {
   const float *value = N.data.get() + size_t(p) * R * POS, *s = S.data.get() + p * POS;
   if (zeros[p]) visit(Sample{B, zero_row[p], zeros[p], still.data.get() + p * R, 1, 0.0f});
   for (int c = 0; c <= T; ++c)
@@ -83,7 +83,7 @@ void LayerState<K>::each(int p, Visit visit) const {
 
 // Derivatives of functions 1..K on neuron p. The K+1 functions sum to a constant, so function 0 needs none: see reverse().
 template <int K>
-void LayerState<K>::slopes(int p, float* slope) {
+void SplineLayer<K>::slopes(int p, float* slope) {
   const float* u = U + p * POS;
   for (int c = 0; c <= T; ++c) {
     const int from = start[p * (T + 1) + c], to = from + count[p * (T + 1) + c];
@@ -102,7 +102,7 @@ void LayerState<K>::slopes(int p, float* slope) {
 
 template <int K>
 template <int V, bool kInput>
-void LayerState<K>::reverse(int p, int block, const float* slope, float* dx) {
+void SplineLayer<K>::reverse(int p, int block, const float* slope, float* dx) {
   const float *value = N + size_t(p) * R * POS, *s = S + p * POS, *ds = dS + p * POS;
   const int32_t* pos = &order[p * POS];
   v16 w[V], dw[V] = {}, taken[V] = {};
@@ -147,7 +147,7 @@ void LayerState<K>::reverse(int p, int block, const float* slope, float* dx) {
 }
 
 template <int K>
-void LayerState<K>::reverse_narrow(int p, const float* slope, float* dx) {
+void SplineLayer<K>::reverse_narrow(int p, const float* slope, float* dx) {
   const float *value = N + size_t(p) * R * POS, *s = S + p * POS, *ds = dS + p * POS;
   const int32_t* pos = &order[p * POS];
   float *g = scratch + K * POS, *along = scratch + (K + 1) * POS;
@@ -179,7 +179,7 @@ void LayerState<K>::reverse_narrow(int p, const float* slope, float* dx) {
 // Gradients of E and wb from dY, neuron by neuron, and a step of the neuron's parameters while they are in cache; the gradient of the input, into dX, where a layer
 // below wants it.
 template <int K>
-void LayerState<K>::backward(bool want_input, const AdamStep& adam) {
+void SplineLayer<K>::backward(bool want_input, const AdamStep& adam) {
   std::memset(dX, 0, size_t(I) * B * sizeof(float));
   std::memset(total, 0, OP * sizeof(float));
   for (int b = 0; sparse && b < B; ++b)
@@ -198,44 +198,7 @@ void LayerState<K>::backward(bool want_input, const AdamStep& adam) {
     } else {
       reverse_narrow(p, slope, dx);
     }
-    update(p, adam);
-  }
-}
-
-// Chain rule from E = spline_weight * mask * coef to its factors, one Adam step, and the new E, in one pass.
-template <int K>
-void LayerState<K>::update(int p, const AdamStep& adam) {
-  int q = 0;
-  for (; q + 16 <= OP; q += 16) {
-    const int j = p * OP + q;
-    const v16 m = load(mask + j), s = load(spline + j), scale = s * m;
-    v16 ds = {};
-    for (int i = 0; i < C; ++i) ds += load(dE + (K + i) * OP + q) * load(coef + (p * C + i) * OP + q);
-    const v16 fresh = adam(s, ds * m, ms + j, vs + j);
-    store(spline + j, fresh);
-    const v16 b = adam(load(base + j), load(dbase + q) * m, mb + j, vb + j);
-    store(base + j, b);
-    store(wb + j, b * m);
-    for (int i = 0; i < C; ++i) {
-      const int at = (p * C + i) * OP + q;
-      const v16 c = adam(load(coef + at), load(dE + (K + i) * OP + q) * scale, mc + at, vc + at);
-      store(coef + at, c);
-      store(E + (p * rows + K + i) * OP + q, c * (fresh * m));
-    }
-  }
-  for (; q < OP; ++q) {
-    const int j = p * OP + q;
-    const float m = mask[j], scale = spline[j] * m;
-    float ds = 0;
-    for (int i = 0; i < C; ++i) ds += dE[(K + i) * OP + q] * coef[(p * C + i) * OP + q];
-    adam(spline[j], ds * m, ms[j], vs[j]);
-    adam(base[j], dbase[q] * m, mb[j], vb[j]);
-    wb[j] = base[j] * m;
-    for (int i = 0; i < C; ++i) {
-      const int at = (p * C + i) * OP + q;
-      adam(coef[at], dE[(K + i) * OP + q] * scale, mc[at], vc[at]);
-      E[(p * rows + K + i) * OP + q] = coef[at] * (spline[j] * m);
-    }
+    update(p, adam, dE, dbase);
   }
 }
 

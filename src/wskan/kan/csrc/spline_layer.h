@@ -1,23 +1,15 @@
-// One layer of one KAN in training: its parameters, and its basis functions on a mini-batch.
+// One layer of B-splines: its basis functions on a mini-batch.
 #pragma once
 
-#include "optimize.h"
+#include "parameters.h"
 
 namespace {
 
-struct Sample {  // or all samples of a neuron that are zero
-  int b, row, weight;  // place in the mini-batch (its size for the zeros), first of the K+1 rows, number of samples
-  const float* value;  // of the K+1 functions, `stride` apart
-  int stride;
-  float base;  // value of the base function
-};
-
 template <int K>
-struct LayerState {
+struct SplineLayer : Parameters {  // E has K rows of zeros before and after those of a neuron's functions
   static constexpr int R = K + 1;  // basis functions that are not zero on an interval
-  int I, O, OP, C, T, B, POS, rows, base_kind;
-  bool wide, sparse;
-  Buffer base, spline, coef, mask, wb, E, mb, vb, ms, vs, mc, vc;  // [I][OP], [I][C][OP], E [I][C+2K][OP]
+  int T, B, POS, base_kind;
+  bool sparse;
   Buffer dE, dbase;                                             // of one neuron: [C+2K][OP], [OP]
   Buffer knots, poly, origin, inverse;                                          // [I][T], [I][T+1][R][R], [I][T+1] twice
   Buffer X, Y, dY, dX;                                                          // [I][B], [B][OP], [B][OP], [I][B]
@@ -29,15 +21,12 @@ struct LayerState {
   std::vector<uint8_t> moving;  // whether an input has ever had a gradient
   Buffer still, common, total;
 
-  void setup(int n_in, int n_out, int grid, int batch, int kind, bool first) {
-    I = n_in; O = n_out; C = grid + K; T = grid + 2 * K + 1; B = batch; base_kind = kind;
-    wide = O > 4; sparse = first && wide;
-    OP = wide ? (O + 15) / 16 * 16 : O;
-    rows = C + 2 * K;
+  void setup(int n_in, int n_out, int grid, int /*degree*/, int batch, int kind, bool first) {
+    allocate(n_in, n_out, grid + K, K, grid + 3 * K);
+    T = grid + 2 * K + 1; B = batch; base_kind = kind;
+    sparse = first && wide;
     POS = (B + 15) / 16 * 16 + 16 * (T + 2);
-    for (Buffer* b : {&base, &spline, &mask, &wb, &mb, &vb, &ms, &vs}) b->resize(I * OP);
-    for (Buffer* b : {&coef, &mc, &vc}) b->resize(I * C * OP);
-    E.resize(I * rows * OP); dE.resize(rows * OP);
+    dE.resize(rows * OP);
     for (Buffer* b : {&dbase, &common, &total}) b->resize(OP);
     still.resize(I * R); zeros.assign(I, 0); zero_row.assign(I, 0); moving.assign(I, 0);
     knots.resize(I * T); poly.resize(I * (T + 1) * R * R); origin.resize(I * (T + 1)); inverse.resize(I * (T + 1));
@@ -47,38 +36,16 @@ struct LayerState {
   }
 
   void read(const float* b, const float* s, const float* c, const float* m, const float* t) {
-    for (Buffer* z : {&mb, &vb, &ms, &vs}) std::memset(*z, 0, I * OP * sizeof(float));
-    for (Buffer* z : {&mc, &vc}) std::memset(*z, 0, I * C * OP * sizeof(float));
+    Parameters::read(b, s, c, m);
     std::fill(moving.begin(), moving.end(), 0);
-    for (int p = 0; p < I; ++p)
-      for (int q = 0; q < O; ++q) {
-        const int edge = p * O + q;
-        base[p * OP + q] = b[edge]; spline[p * OP + q] = s[edge]; mask[p * OP + q] = m[edge];
-        for (int i = 0; i < C; ++i) coef[(p * C + i) * OP + q] = c[edge * C + i];
-      }
     std::memcpy(knots, t, I * T * sizeof(float));
     for (int p = 0; p < I; ++p) tabulate(p);
     refresh();
   }
 
   void write(float* b, float* s, float* c, float* t) {
-    for (int p = 0; p < I; ++p)
-      for (int q = 0; q < O; ++q) {
-        const int edge = p * O + q;
-        b[edge] = base[p * OP + q]; s[edge] = spline[p * OP + q];
-        for (int i = 0; i < C; ++i) c[edge * C + i] = coef[(p * C + i) * OP + q];
-      }
+    Parameters::write(b, s, c);
     std::memcpy(t, knots, I * T * sizeof(float));
-  }
-
-  // E = spline_weight * mask * coef, with K rows of zeros before and after, and wb = base_weight * mask.
-  void refresh() {
-    for (int p = 0; p < I; ++p)
-      for (int q = 0; q < OP; ++q) {
-        const int j = p * OP + q;
-        wb[j] = base[j] * mask[j];
-        for (int i = 0; i < C; ++i) E[(p * rows + K + i) * OP + q] = coef[(p * C + i) * OP + q] * (spline[j] * mask[j]);
-      }
   }
 
   // The polynomials of the K+1 basis functions on every interval, by Cox-de Boor (appendix B) in u = (x - t_j) / (t_{j+1} - t_j). Bucket c = j + 1 holds
@@ -243,19 +210,14 @@ struct LayerState {
           for (int e = K - 1; e >= 0; --e) f = f * y + a[r * R + e];
           store(value + r * POS + i, f);
         }
-        if (base_kind == 0) {
-          const v16 sigmoid = 1.0f / (1.0f + exponential(-x));
-          store(s + i, x * sigmoid);
-          store(ds + i, sigmoid * (1.0f + x * (1.0f - sigmoid)));
-        } else {
-          store(s + i, base_kind == 1 ? x : splat(0.0f));
-          store(ds + i, splat(base_kind == 1 ? 1.0f : 0.0f));
-        }
+        v16 slope;
+        store(s + i, base_value(base_kind, x, slope));
+        store(ds + i, slope);
       }
     }
   }
 
-  // passes.h
+  // spline_passes.h
   template <int V, bool kZeros>
   void accumulate(int p, int block);
   __attribute__((noinline)) void accumulate_narrow(int p);
@@ -267,9 +229,8 @@ struct LayerState {
   void reverse(int p, int block, const float* slope, float* dx);
   __attribute__((noinline)) void reverse_narrow(int p, const float* slope, float* dx);
   __attribute__((noinline)) void backward(bool want_input, const AdamStep& adam);
-  void update(int p, const AdamStep& adam);
 
-  // adapt.h
+  // spline_adapt.h
   __attribute__((noinline)) bool adapt(float eps, double rcond);
   void place(int p, const std::vector<float>& x, float eps);
   void solve(std::vector<double>& gram, std::vector<double>& cross, double cutoff) const;
