@@ -120,4 +120,5 @@ def test_the_papers_figures() -> None:
         "forms-accuracy",
         "forms-pruning",
         "data-efficiency",
+        "parametrisations",
     }

@@ -29,6 +29,7 @@ class Plan:
         samples: training KANs, if not all.
         problem: what is learned: from which representation, or which accuracy, or which mask.
         hidden, num_layers: of the model, if not those of the scale.
+        basis: of the KANs (of ``problem`` ``"inr"``).
     """
 
     scale: Scale
@@ -40,11 +41,14 @@ class Plan:
     problem: Problem = "inr"
     hidden: int | None = None
     num_layers: int | None = None
+    basis: str = "bspline"
 
     @property
     def recipe(self) -> Recipe:
         """Of the zoo."""
-        return (self.scale if self.problem == "inr" else self.scale.classifiers).recipe(self.dataset)
+        if self.problem != "inr":
+            return self.scale.classifiers.recipe(self.dataset)
+        return self.scale.recipe(self.dataset, self.basis)
 
     @property
     def task(self) -> Task:
@@ -109,18 +113,19 @@ class Plan:
         everything = {**self.asked, "recipe": self.recipe.digest, "aligned": aligned}
         digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:8]
         samples = f"-n{self.samples}" if self.samples else ""
-        kind = "" if self.problem == "inr" else f"-{self.problem}"
-        return f"{self.dataset}{kind}/{self.method}{samples}-lr{self.rate:g}-seed{self.seed}-{digest}"
+        return f"{self.dataset}{self._kind('-')}/{self.method}{samples}-lr{self.rate:g}-seed{self.seed}-{digest}"
+
+    def _kind(self, before: str) -> str:
+        """What is unusual about the task or the KANs."""
+        names = [*([] if self.problem == "inr" else [self.problem]), *([] if self.basis == "bspline" else [self.basis])]
+        return "".join(f"{before}{name}" for name in names)
 
     def __str__(self) -> str:
         samples = f", {self.samples} KANs" if self.samples else ""
-        kind = "" if self.problem == "inr" else f" {self.problem}"
         size = "".join(
             f", {name} {value}" for name, value in (("hidden", self.hidden), ("layers", self.num_layers)) if value
         )
-        return (
-            f"{METHODS[self.method].label} on {self.dataset}{kind}{samples}, rate {self.rate:g}{size}, seed {self.seed}"
-        )
+        return f"{METHODS[self.method].label} on {self.dataset}{self._kind(' ')}{samples}, rate {self.rate:g}{size}, seed {self.seed}"
 
 
 def alignment(recipe: Recipe) -> dict[str, Any]:

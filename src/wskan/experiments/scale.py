@@ -57,13 +57,13 @@ class Scale:
     recipe_changes: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     classifiers: ClassifierScale
 
-    def recipe(self, dataset: str) -> Recipe:
-        """Of the zoo of a data set.
+    def recipe(self, dataset: str, basis: str = "bspline") -> Recipe:
+        """Of the zoo of a data set, by KANs of a basis.
 
         Raises:
             DataError: there is none of that name.
         """
-        recipe = get_recipe(f"{dataset}-inr{self.suffix}")
+        recipe = get_recipe(f"{dataset}-inr{self.suffix}" if basis == "bspline" else f"{dataset}-inr-{basis}")
         counts = dict(zip(("train", "val", "test"), self.counts, strict=True)) if dataset != "sine" else {}
         changes = {**counts, **self.recipe_changes}
         fit = dataclasses.replace(recipe.fit, **changes.pop("fit", {}))
