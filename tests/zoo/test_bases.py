@@ -20,7 +20,7 @@ DIGESTS = {  # of recipes that are older than the choice of a basis
     "sine-inr-constant": "9ce07d3d5c28",
     "mnist-classifier": "18ae5e01a2ce",
 }
-OF_OTHERS = [name for name, recipe in RECIPES.items() if recipe.spec.basis != "bspline"]
+OF_OTHERS = [name for name in RECIPES if name.startswith("digits-inr-") and not name.endswith("constant")]
 
 
 def test_digests_of_older_recipes_stay() -> None:
@@ -78,6 +78,9 @@ def test_fastkans_have_its_own_defaults() -> None:
     spec = get_recipe("mnist-inr-rbf").spec
     assert spec == KANSpec(widths=(2, 32, 32, 1), basis="rbf", grid=7, degree=0, domain=(-2.0, 2.0))
     assert spec.num_basis == 8
+    for name in ("digits-inr", "mnist-inr", "cifar10-inr"):
+        splines, fine = get_recipe(name).spec, get_recipe(f"{name}-rbf-fine").spec
+        assert (fine.num_parameters, fine.domain) == (splines.num_parameters, splines.domain)
     assert get_recipe("digits-inr-fourier").spec.domain == (-math.pi, math.pi)
 
 

@@ -53,7 +53,7 @@ def weight_matching(
     Args:
         population: K KANs.
         reference: one KAN for all, or K for pairs.
-        channel_weights: ``[F]``, F = G + k + 2, weight of each channel in inner product and distance; None for equal ones, as in the paper.
+        channel_weights: ``[F]``, F = C + 2 (G + k + 2 of B-splines), weight of each channel in inner product and distance; None for equal ones, as in the paper.
         tolerance: a KAN is finished when no hidden layer has more than this to gain, relative to the product of the norms.
         max_sweeps: stop after so many in any case.
         progress: called now and then with the number of KANs aligned so far.

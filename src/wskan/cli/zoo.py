@@ -14,7 +14,7 @@ class Build:
     """Train the KANs of a recipe, or finish a zoo that was interrupted."""
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """Name of a recipe, e.g. digits-inr, mnist-inr, fashion-mnist-inr, kmnist-inr, cifar10-inr, sine-inr, with -constant for the paper's constant learning rate; digits-inr-rbf, mnist-inr-rbf, fashion-mnist-inr-rbf, cifar10-inr-rbf (FastKANs), digits-inr-chebyshev, digits-inr-fourier, digits-inr-wavelet; digits-classifier, mnist-classifier, fashion-mnist-classifier, kmnist-classifier."""
+    """Name of a recipe, e.g. digits-inr, mnist-inr, fashion-mnist-inr, kmnist-inr, cifar10-inr, sine-inr, with -constant for the paper's constant learning rate; digits-inr-rbf, mnist-inr-rbf, fashion-mnist-inr-rbf, cifar10-inr-rbf (FastKANs; with -fine for as many functions as the B-splines), digits-inr-chebyshev, digits-inr-fourier, digits-inr-wavelet; digits-classifier, mnist-classifier, fashion-mnist-classifier, kmnist-classifier."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Where the zoo is to lie."""
     train: int | None = None

@@ -120,7 +120,7 @@ def _seconds_a_kan(recipe: Recipe) -> float:
 
 def _kind(plan: Plan) -> tuple[Any, ...]:
     """Runs that take as long as each other."""
-    return plan.dataset, plan.basis, plan.method, plan.problem, plan.hidden, plan.num_layers
+    return plan.dataset, plan.variant, plan.method, plan.problem, plan.hidden, plan.num_layers
 
 
 def _graphs(plan: Plan) -> float:

@@ -29,7 +29,7 @@ class Plan:
         samples: training KANs, if not all.
         problem: what is learned: from which representation, or which accuracy, or which mask.
         hidden, num_layers: of the model, if not those of the scale.
-        basis: of the KANs (of ``problem`` ``"inr"``).
+        variant: of the zoo of INRs, see :meth:`Scale.recipe`.
     """
 
     scale: Scale
@@ -41,14 +41,14 @@ class Plan:
     problem: Problem = "inr"
     hidden: int | None = None
     num_layers: int | None = None
-    basis: str = "bspline"
+    variant: str = ""
 
     @property
     def recipe(self) -> Recipe:
         """Of the zoo."""
         if self.problem != "inr":
             return self.scale.classifiers.recipe(self.dataset)
-        return self.scale.recipe(self.dataset, self.basis)
+        return self.scale.recipe(self.dataset, self.variant)
 
     @property
     def task(self) -> Task:
@@ -117,7 +117,7 @@ class Plan:
 
     def _kind(self, before: str) -> str:
         """What is unusual about the task or the KANs."""
-        names = [*([] if self.problem == "inr" else [self.problem]), *([] if self.basis == "bspline" else [self.basis])]
+        names = [*([] if self.problem == "inr" else [self.problem]), *([self.variant] if self.variant else [])]
         return "".join(f"{before}{name}" for name in names)
 
     def __str__(self) -> str:

@@ -57,13 +57,13 @@ class Scale:
     recipe_changes: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     classifiers: ClassifierScale
 
-    def recipe(self, dataset: str, basis: str = "bspline") -> Recipe:
-        """Of the zoo of a data set, by KANs of a basis.
+    def recipe(self, dataset: str, variant: str = "") -> Recipe:
+        """Of the zoo of a data set, or of that variant of it which ends its name: ``"rbf"``.
 
         Raises:
             DataError: there is none of that name.
         """
-        recipe = get_recipe(f"{dataset}-inr{self.suffix}" if basis == "bspline" else f"{dataset}-inr-{basis}")
+        recipe = get_recipe(f"{dataset}-inr-{variant}" if variant else f"{dataset}-inr{self.suffix}")
         counts = dict(zip(("train", "val", "test"), self.counts, strict=True)) if dataset != "sine" else {}
         changes = {**counts, **self.recipe_changes}
         fit = dataclasses.replace(recipe.fit, **changes.pop("fit", {}))

@@ -75,7 +75,7 @@ class FeatureConfig:
 def kan_graph(population: Population, config: FeatureConfig | None = None) -> KANGraph:
     """The KAN-graphs of a population (paper, section 3.2).
 
-    Features of an edge are values and slopes of its function, or [w_b, w_s, c_0, ..., c_{G+k-1}] (eq. 5) or another form if that is chosen; zero if it is masked. Those of a node
+    Features of an edge are values and slopes of its function, or [w_b, w_s, c_0, ..., c_{C-1}] (eq. 5) or another form if that is chosen; zero if it is masked. Those of a node
     are its bias, if the form has any, and its knots, if asked for; inputs have no bias and outputs no knots: there, zero stands.
     """
     config = config or FeatureConfig()

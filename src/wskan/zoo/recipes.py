@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from typing import Any
 
@@ -70,20 +69,28 @@ def _classifiers(name: str, pixels: int, counts: tuple[int, int, int]) -> Recipe
     )
 
 
-FAST_KAN = {"basis": "rbf", "grid": 7, "degree": 0, "domain": (-2.0, 2.0)}  # its own defaults: eight centres on [-2, 2]
-_OTHER_BASES: list[tuple[str, dict[str, Any]]] = [
-    *((name, FAST_KAN) for name in ("digits", "mnist", "fashion-mnist", "cifar10")),
-    ("digits", {"basis": "chebyshev", "grid": 1, "degree": 7}),
-    ("digits", {"basis": "fourier", "grid": 4, "degree": 0, "domain": (-math.pi, math.pi)}),
-    ("digits", {"basis": "wavelet", "grid": 2, "degree": 1}),
-]
-
-
-def _with_basis(name: str, changes: dict[str, Any]) -> Recipe:
+def _with_basis(name: str, suffix: str, **changes: Any) -> Recipe:
     """The same signals by KANs of another basis, whose grids stay as they are."""
     recipe = next(recipe for recipe in _DECAYING if recipe.name == f"{name}-inr")
     spec, fit = dataclasses.replace(recipe.spec, **changes), dataclasses.replace(recipe.fit, adapt_grid=False)
-    return dataclasses.replace(recipe, name=f"{recipe.name}-{spec.basis}", spec=spec, fit=fit)
+    return dataclasses.replace(recipe, name=f"{recipe.name}-{suffix}", spec=spec, fit=fit)
+
+
+def _fast_kans(name: str, functions: int) -> list[Recipe]:
+    """FastKANs: with its own defaults, eight centres on [-2, 2]; and with as many functions as the B-splines have, on their domain, which represents signals as well as those."""
+    return [
+        _with_basis(name, "rbf", basis="rbf", grid=7, degree=0, domain=(-2.0, 2.0)),
+        _with_basis(name, "rbf-fine", basis="rbf", grid=functions - 1, degree=0),
+    ]
+
+
+_OTHER_BASES = [
+    *_fast_kans("digits", 8),
+    *(recipe for name in ("mnist", "fashion-mnist", "cifar10") for recipe in _fast_kans(name, 13)),
+    _with_basis("digits", "chebyshev", basis="chebyshev", grid=1, degree=7),
+    _with_basis("digits", "fourier", basis="fourier", grid=4, degree=0, domain=(-math.pi, math.pi)),
+    _with_basis("digits", "wavelet", basis="wavelet", grid=2, degree=1),
+]
 
 
 _CLASSIFIERS = [
@@ -95,7 +102,7 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         *(one for decaying in _DECAYING for one in (decaying, _constant(decaying))),
-        *itertools.starmap(_with_basis, _OTHER_BASES),
+        *_OTHER_BASES,
         *_CLASSIFIERS,
     )
 }
