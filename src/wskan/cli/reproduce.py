@@ -26,10 +26,11 @@ class Reproduce:
             "figure5",
             "figure8",
             "figure9",
+            "expressivity",
         ],
         tyro.conf.Positional,
     ]
-    """Which. Tables 8 and 10 come with 7 and 9, figures 12 and 13 with 5."""
+    """Which. Tables 8 and 10 come with 7 and 9, figures 12 and 13 with 5; expressivity is Proposition 4.2."""
     scale: Literal["smoke", "cpu", "paper"] = "cpu"
     """smoke: a minute, on digits. cpu: hours on two cores. paper: the paper's protocol, for a GPU."""
     datasets: tuple[str, ...] | None = None

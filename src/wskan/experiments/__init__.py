@@ -2,6 +2,7 @@
 
 from wskan.experiments.cost import Cost, estimate
 from wskan.experiments.experiment import Experiment, Findings, Request
+from wskan.experiments.expressivity import expressivity
 from wskan.experiments.figure5 import figure5
 from wskan.experiments.figure8 import figure8
 from wskan.experiments.figure9 import figure9
@@ -17,7 +18,8 @@ from wskan.experiments.tables_3_4_7_9 import table3, table4, table7, table9
 from wskan.experiments.workspace import Workspace
 
 EXPERIMENTS: dict[str, Experiment] = {
-    e.name: e for e in (table1, table2, table3, table4, table6, table7, table9, table11, figure5, figure8, figure9)
+    e.name: e
+    for e in (table1, table2, table3, table4, table6, table7, table9, table11, figure5, figure8, figure9, expressivity)
 }
 
 __all__ = [

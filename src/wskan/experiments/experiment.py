@@ -101,6 +101,8 @@ class Experiment:
         methods: those that it compares, of which some may be asked for.
         times: whether it takes times, which belong to a machine.
         classifiers: whether it is about zoos of classifiers.
+        settings: what its figures depend on beside the scale and the runs.
+        seconds: for what it measures beside its runs and is not there yet.
     """
 
     name: str
@@ -110,6 +112,8 @@ class Experiment:
     methods: tuple[str, ...] = ()
     times: bool = False
     classifiers: bool = False
+    settings: Callable[[Request], Any] = lambda request: None
+    seconds: Callable[[Workspace, Request], float] = lambda workspace, request: 0.0
 
     def check(self, request: Request) -> None:
         """Refuse methods that it does not compare.
