@@ -107,6 +107,9 @@ def replay_model(psi: UnivariateMLP, widths: Sequence[int]) -> WSKAN:
 
     Returns:
         A model of ``L * D`` rounds and hidden dimension ``F + (D - 1) * width``, or a little more.
+
+    Raises:
+        DataError: that is more than a model may have (:class:`wskan.models.ModelConfig`).
     """
     outputs, steps = widths[-1], len(widths) - 1
     hidden = max(psi.edge_dim + (psi.depth - 1) * psi.width, psi.width, OUTPUTS + 4 * outputs)
@@ -122,9 +125,9 @@ def replay_model(psi: UnivariateMLP, widths: Sequence[int]) -> WSKAN:
     for index, layer in enumerate(model.layers):
         assert isinstance(layer, WSKANLayer)
         layer.node_norm.weight.fill_(math.sqrt(2 * constant**2 / hidden + layer.node_norm.eps))
-        first = index % psi.depth  # how many hidden layers of psi the edges hold already
-        if first < psi.depth - 1:
-            _write_hidden(layer, psi, first, 1.0)
+        held = index % psi.depth  # how many hidden layers of psi the edges hold already
+        if held < psi.depth - 1:
+            _write_hidden(layer, psi, held, 1.0)
             continue
         _send(layer, psi)
         if index < len(model.layers) - 1:
