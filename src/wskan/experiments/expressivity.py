@@ -47,7 +47,7 @@ class Sizes:
 
 SIZES = {
     "smoke": Sizes(lemma=LemmaConfig(steps=50, samples=2**13), widths=(8, 16), kans=4, inputs=8),
-    "cpu": Sizes(lemma=LemmaConfig(steps=12_000), widths=(8, 16, 32, 64, 128), kans=128, inputs=32),
+    "cpu": Sizes(lemma=LemmaConfig(steps=30_000), widths=(8, 16, 32, 64, 128), kans=128, inputs=32),
     "paper": Sizes(
         lemma=LemmaConfig(steps=200_000, batch=1024, samples=2**20), widths=(8, 16, 32, 64, 128, 256), kans=256, inputs=1024
     ),
