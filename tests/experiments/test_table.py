@@ -121,4 +121,5 @@ def test_the_papers_figures() -> None:
         "forms-pruning",
         "data-efficiency",
         "parametrisations",
+        "expressivity",
     }

@@ -89,6 +89,12 @@ def test_functions_mean_the_same_for_every_basis_and_parameters_do_not() -> None
     function = FeatureConfig(form="function")
     assert function.edge_dim(splines) == function.edge_dim(fast)
     assert function.meaning(splines) == function.meaning(fast)
-    for features in (FeatureConfig(form="raw"), FeatureConfig(form="folded"), FeatureConfig(form="function", knots=True)):
+    for features in (
+        FeatureConfig(form="raw"),
+        FeatureConfig(form="folded"),
+        FeatureConfig(form="function", knots=True),
+    ):
         assert features.meaning(splines) != features.meaning(fast)
-    assert FeatureConfig(form="raw").meaning(fast) != FeatureConfig().meaning(dataclasses.replace(fast, basis="fourier"))
+    assert FeatureConfig(form="raw").meaning(fast) != FeatureConfig().meaning(
+        dataclasses.replace(fast, basis="fourier")
+    )

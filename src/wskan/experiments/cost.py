@@ -31,6 +31,7 @@ class Cost:
         runs: seconds of each run to be trained, on its share of the cores.
         jobs: runs at a time.
         device: where.
+        other_seconds: for what is measured beside runs.
     """
 
     kans: int
@@ -38,16 +39,23 @@ class Cost:
     runs: dict[Plan, float]
     jobs: int
     device: str
+    other_seconds: float = 0.0
 
     @property
     def seconds(self) -> float:
         """For everything."""
-        return self.kan_seconds + sum(self.runs.values()) / self.jobs
+        return self.kan_seconds + self.run_seconds + self.other_seconds
+
+    @property
+    def run_seconds(self) -> float:
+        """For the runs."""
+        return sum(self.runs.values()) / self.jobs
 
     def __str__(self) -> str:
         zoos = f"{self.kans:,} KANs to fit ({duration(self.kan_seconds)})"
-        runs = f"{len(self.runs)} models to train ({duration(self.seconds - self.kan_seconds)}, {self.jobs} at a time)"
-        return f"{zoos}, {runs} on {self.device}: about {duration(self.seconds)}"
+        runs = f"{len(self.runs)} models to train ({duration(self.run_seconds)}, {self.jobs} at a time)"
+        other = f", other measurements ({duration(self.other_seconds)})" if self.other_seconds else ""
+        return f"{zoos}, {runs}{other} on {self.device}: about {duration(self.seconds)}"
 
 
 def estimate(workspace: Workspace, plans: Sequence[Plan], recipes: Sequence[Recipe]) -> Cost:

@@ -102,6 +102,8 @@ class Experiment:
         times: whether it takes times, which belong to a machine.
         classifiers: whether it is about zoos of classifiers.
         resize: the scale that it is run at, given the one that was asked for.
+        settings: what its figures depend on beside the scale and the runs.
+        seconds: for what it measures beside its runs and is not there yet.
     """
 
     name: str
@@ -112,6 +114,8 @@ class Experiment:
     times: bool = False
     classifiers: bool = False
     resize: Callable[[Scale], Scale] = lambda scale: scale
+    settings: Callable[[Request], Any] = lambda request: None
+    seconds: Callable[[Workspace, Request], float] = lambda workspace, request: 0.0
 
     def request(
         self,

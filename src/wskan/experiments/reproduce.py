@@ -46,6 +46,7 @@ def reproduce(
     console, begin, origin = Console(), time.perf_counter(), provenance()
     plans = experiment.plans(request)
     cost = estimate(workspace, plans, [*(plan.recipe for plan in plans), *experiment.recipes(request)])
+    cost = dataclasses.replace(cost, other_seconds=experiment.seconds(workspace, request))
     console.print(f"[bold]{experiment.name}[/] at scale {request.scale.name}: {cost}")
     if dry_run:
         return None
@@ -91,6 +92,8 @@ def protocol(experiment: Experiment, request: Request, workspace: Workspace, mac
     ]
     if experiment.classifiers:
         settings.append([recipe.digest for recipe in experiment.recipes(whole)])
+    if (own := experiment.settings(whole)) is not None:
+        settings.append(own)
     if experiment.times:
         settings.append([workspace.place, machine["processor"], machine["cores"]])
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]

@@ -104,8 +104,7 @@ class Workspace:
 
     def cached(self, key: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
         """What ``compute`` returned for this key, or returns now: JSON types, kept in ``measured/``."""
-        name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-        path = self.folder / "measured" / f"{name}.json"
+        path = self._measured(key)
         if path.exists():
             try:
                 kept = json.loads(path.read_text())
@@ -116,6 +115,14 @@ class Workspace:
         text = json.dumps({"key": key, "value": compute()})
         write_atomically(path, lambda to: to.write_text(text))
         return json.loads(text)["value"]
+
+    def is_measured(self, key: Mapping[str, Any]) -> bool:
+        """Whether :meth:`cached` has it already."""
+        return self._measured(key).exists()
+
+    def _measured(self, key: Mapping[str, Any]) -> Path:
+        name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+        return self.folder / "measured" / f"{name}.json"
 
     def missing(self, plans: Sequence[Plan]) -> list[Plan]:
         """Those that are not finished, each once."""

@@ -8,6 +8,7 @@ from wskan.models.deep_sets import DeepSets, DeepSetsConfig
 from wskan.models.dmc import DMC, DMCConfig
 from wskan.models.mlp import FlatMLP, FlatMLPConfig
 from wskan.models.registry import MODELS, build_model, load_model, save_model
+from wskan.models.replay import UnivariateMLP, replay_model, with_inputs
 from wskan.models.set_transformer import SetTransformer, SetTransformerConfig
 from wskan.models.ws_kan import WSKAN, WSKANConfig
 
@@ -25,8 +26,11 @@ __all__ = [
     "SetTransformer",
     "SetTransformerConfig",
     "Standardize",
+    "UnivariateMLP",
     "WSKANConfig",
     "build_model",
     "load_model",
+    "replay_model",
     "save_model",
+    "with_inputs",
 ]

@@ -1,0 +1,112 @@
+"""A family of KANs with parameters in a compact set, and the perceptron of Lemma 4.1 that stands for all of their edge functions."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wskan.kan import KANSpec, Layer, Population, uniform_knots
+from wskan.models.replay import UnivariateMLP
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KANFamily:
+    """KANs whose neurons all receive n functions with ``|w_b| <= 1/3n``, ``3/8n <= w_s <= 3/4n`` and ``|c_i| <= 1``.
+
+    Every neuron then stays in the domain [-1, 1], the compact set S of the proof of Proposition 4.2: B-splines are not negative and sum to 1 there, so ``|B(x)| <= 1``,
+    and ``|silu(x)| <= silu(1) < 0.732``; together ``n (0.732/3n + 3/4n) < 1``. At random they fill about half of it.
+
+    Args:
+        neurons: number n of each layer but the last, which has one.
+        grid, degree: see :class:`wskan.kan.KANSpec`.
+    """
+
+    neurons: int = 3
+    grid: int = 3
+    degree: int = 3
+
+    def spec(self, depth: int) -> KANSpec:
+        """Of the KANs of so many layers."""
+        return KANSpec(widths=(self.neurons,) * depth + (1,), grid=self.grid, degree=self.degree)
+
+    @property
+    def box(self) -> tuple[Tensor, Tensor]:
+        """The compact set of Lemma 4.1: least and largest x, w_b, w_s, c_0, ..., c_{G+k-1}, ``[1 + F]`` each."""
+        n, ones = self.neurons, [1.0] * (self.grid + self.degree)
+        return torch.tensor([-1, -1 / (3 * n), 3 / (8 * n), *(-c for c in ones)]), torch.tensor([1, 1 / (3 * n), 3 / (4 * n), *ones])  # fmt: skip
+
+    def sample(self, generator: torch.Generator, *shape: int, towards_faces: bool = False) -> Tensor:
+        """Points of the set at random, ``[..., 1 + F]``: uniformly, or each coordinate with the density of Chebyshev's points, which is larger towards both ends."""
+        low, high = self.box
+        share = torch.rand(*shape, len(low), generator=generator)
+        return low + (high - low) * (torch.sin(torch.pi / 2 * share).square() if towards_faces else share)
+
+    def edge_function(self, x: Tensor, edges: Tensor) -> Tensor:
+        """``psi(x; w_b, w_s, c) = w_b silu(x) + w_s B(x)`` (Lemma 4.1) of x ``[E]`` and edges ``[E, F]``, ``[E]``: KANs of one edge each."""
+        spec = dataclasses.replace(self.spec(1), widths=(1, 1))
+        return Population(spec, [self._layer(edges[:, None, None])])(x[:, None, None]).flatten()
+
+    def kans(self, generator: torch.Generator, depth: int, size: int) -> Population:
+        """Random KANs of the family."""
+        spec, n = self.spec(depth), self.neurons
+        layers = [self._layer(self.sample(generator, size, n, out)[..., 1:]) for out in spec.widths[1:]]
+        return Population(spec, layers)
+
+    def _layer(self, edges: Tensor) -> Layer:
+        """Of edges ``[K, in, out, F]``."""
+        knots = uniform_knots(self.grid, self.degree, self.spec(1).domain).expand(1, 1, -1)
+        base, spline, coef = edges[..., 0], edges[..., 1], edges[..., 2:]
+        return Layer(base_weight=base, spline_weight=spline, coef=coef, mask=torch.ones_like(base), knots=knots)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LemmaConfig:
+    """How the perceptron of Lemma 4.1 is trained: regression on exact values, Adam, a rate that falls linearly to 0.
+
+    Args:
+        depth: its hidden layers.
+        steps, batch, rate: of Adam.
+        samples: points that it learns from, time and again.
+    """
+
+    depth: int = 3
+    steps: int
+    batch: int = 256
+    rate: float = 5e-3
+    samples: int = 2**17
+
+
+def fit_univariate(family: KANFamily, config: LemmaConfig, width: int, seed: int) -> UnivariateMLP:
+    """Train the perceptron of Lemma 4.1 for the edge functions of a family, on points that lie denser towards the faces of the set: errors are largest there."""
+    generator = torch.Generator().manual_seed(seed)
+    low, high = family.box
+    points = family.sample(generator, config.samples, towards_faces=True)
+    centre, half, size = (low + high) / 2, (high - low) / 2, 1 / family.neurons
+    inputs, targets = (points - centre) / half, family.edge_function(points[:, 0], points[:, 1:]) / size
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        mlp = UnivariateMLP(inputs.shape[1] - 1, width, config.depth)
+    optimizer = torch.optim.Adam(mlp.parameters(), lr=config.rate, betas=(0.9, 0.99), fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 100) * (1 - step / config.steps))  # fmt: skip
+    for step in range(config.steps):
+        begin = step * config.batch % config.samples
+        rows = slice(begin, begin + config.batch)
+        optimizer.zero_grad()
+        F.mse_loss(mlp(inputs[rows, 0], inputs[rows, 1:]), targets[rows]).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+    return _in_units(mlp, centre, half, size)
+
+
+@torch.no_grad()
+def _in_units(mlp: UnivariateMLP, centre: Tensor, half: Tensor, size: float) -> UnivariateMLP:
+    """From standardised points and values to those of the family, by the first layer and the last."""
+    first = mlp.linears[0]
+    first.weight.div_(half)
+    first.bias.sub_(first.weight @ centre)
+    mlp.out.weight.mul_(size)
+    mlp.out.bias.mul_(size)
+    return mlp
