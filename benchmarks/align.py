@@ -57,7 +57,10 @@ def speed(count: int, loop: int) -> dict[str, object]:
     begin = time.perf_counter()
     matching = weight_matching(kans, reference)
     ours = time.perf_counter() - begin
-    some = [[layer.numpy() for layer in graph] for graph in zip(*kan_graph(kans[:loop], FeatureConfig(form="raw")).edges, strict=True)]
+    some = [
+        [layer.numpy() for layer in graph]
+        for graph in zip(*kan_graph(kans[:loop], FeatureConfig(form="raw")).edges, strict=True)
+    ]
     target = [layer[0].numpy() for layer in kan_graph(reference, FeatureConfig(form="raw")).edges]
     begin = time.perf_counter()
     found = torch.tensor([plain(kan, target) for kan in some], dtype=torch.float64)

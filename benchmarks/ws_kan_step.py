@@ -25,7 +25,10 @@ KINDS = ("pyg fp32", "dense fp32", "dense bf16", "dense bf16 checkpointed")
 def step(kind: str, hidden: int, batch: int, width: int = 32) -> Callable[[], None]:
     torch.manual_seed(0)
     spec = KANSpec(widths=(2, width, width, 1), grid=10)
-    graph, label = kan_graph(Population.init(spec, range(batch)), FeatureConfig(form="raw")), torch.randint(10, (batch,))
+    graph, label = (
+        kan_graph(Population.init(spec, range(batch)), FeatureConfig(form="raw")),
+        torch.randint(10, (batch,)),
+    )
     model = WSKAN(
         WSKANConfig(
             widths=spec.widths, edge_dim=15, out_dim=10, hidden=hidden, checkpoint_activations="checkpointed" in kind
