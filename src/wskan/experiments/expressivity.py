@@ -15,7 +15,7 @@ from torch import Tensor
 
 from wskan.experiments.cost import timed
 from wskan.experiments.experiment import Experiment, Findings, Request
-from wskan.experiments.kan_family import KANFamily, LemmaConfig, fit_univariate
+from wskan.experiments.kan_family import LEAST_BATCH, KANFamily, LemmaConfig, fit_univariate
 from wskan.experiments.table import Cell, Table
 from wskan.experiments.workspace import Workspace
 from wskan.graph import FeatureConfig, kan_graph
@@ -49,7 +49,7 @@ SIZES = {
     "smoke": Sizes(lemma=LemmaConfig(steps=50, samples=2**13), widths=(8, 16), kans=4, inputs=8),
     "cpu": Sizes(lemma=LemmaConfig(steps=30_000), widths=(8, 16, 32, 64, 128), kans=128, inputs=32),
     "paper": Sizes(
-        lemma=LemmaConfig(steps=200_000, batch=1024, samples=2**20), widths=(8, 16, 32, 64, 128, 256), kans=256, inputs=1024
+        lemma=LemmaConfig(steps=200_000, samples=2**20), widths=(8, 16, 32, 64, 128, 256), kans=256, inputs=1024
     ),
 }  # fmt: skip
 
@@ -110,7 +110,7 @@ def seconds(workspace: Workspace, request: Request) -> float:
     """For the perceptrons that are missing, from a few steps and a few KANs."""
     sizes = SIZES[request.scale.name]
     few = dataclasses.replace(sizes, kans=2, inputs=min(sizes.inputs, 16))
-    lemma = dataclasses.replace(sizes.lemma, steps=min(sizes.lemma.steps, 20), samples=sizes.lemma.batch)
+    lemma = dataclasses.replace(sizes.lemma, steps=min(sizes.lemma.steps, 20), samples=2**13)
     total = 0.0
     for width in sizes.widths:
         missing = sum(not workspace.is_measured(key(sizes, width, seed)) for seed in request.seeds)
@@ -178,7 +178,7 @@ def notes(sizes: Sizes) -> list[str]:
         f"Supremum over {sizes.kans} fresh random KANs of each depth and {sizes.inputs} inputs of each in [-1, 1], in single precision; of the edge function over {POINTS:,} points.",
         f"KANs with {family.neurons} neurons a layer and one output, G={family.grid}, k={family.degree}, |w_b| <= 1/{3 * family.neurons}, 3/{8 * family.neurons} <= w_s <= 3/{4 * family.neurons}, |c| <= 1: "
         f"no neuron leaves the domain [-1, 1]. Standard deviation and largest size of their outputs, by depth: {'; '.join(spread)}.",
-        f"The perceptron learned from {lemma.samples:,} points, {lemma.steps:,} steps of Adam. The paper proves the section and gives no figures.",
+        f"The perceptron learned from {lemma.samples:,} points, {lemma.steps:,} steps of Adam on {lemma.batch} points a unit of width, {LEAST_BATCH} or more. The paper proves the section and gives no figures.",
     ]
 
 

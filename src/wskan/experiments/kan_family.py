@@ -62,19 +62,23 @@ class KANFamily:
         return Layer(base_weight=base, spline_weight=spline, coef=coef, mask=torch.ones_like(base), knots=knots)
 
 
+LEAST_BATCH = 256
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LemmaConfig:
     """How the perceptron of Lemma 4.1 is trained: regression on exact values, Adam, a rate that falls linearly to 0.
 
     Args:
         depth: its hidden layers.
-        steps, batch, rate: of Adam.
+        steps, rate: of Adam.
+        batch: points of a step, times the width: what more units could do better is lost in the noise of small batches. At least ``LEAST_BATCH``.
         samples: points that it learns from, time and again.
     """
 
     depth: int = 3
     steps: int
-    batch: int = 256
+    batch: int = 8
     rate: float = 5e-3
     samples: int = 2**17
 
@@ -91,9 +95,10 @@ def fit_univariate(family: KANFamily, config: LemmaConfig, width: int, seed: int
         mlp = UnivariateMLP(inputs.shape[1] - 1, width, config.depth)
     optimizer = torch.optim.Adam(mlp.parameters(), lr=config.rate, betas=(0.9, 0.99), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 100) * (1 - step / config.steps))  # fmt: skip
+    batch = max(LEAST_BATCH, config.batch * width)
     for step in range(config.steps):
-        begin = step * config.batch % config.samples
-        rows = slice(begin, begin + config.batch)
+        begin = step * batch % config.samples
+        rows = slice(begin, begin + batch)
         optimizer.zero_grad()
         F.mse_loss(mlp(inputs[rows, 0], inputs[rows, 1:]), targets[rows]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
