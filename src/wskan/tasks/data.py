@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from wskan.errors import DataError
-from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, feature_statistics, kan_graph
+from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, collate, feature_statistics, kan_graph
 from wskan.kan import Population
 from wskan.models.edge_set import edges_exist
 from wskan.tasks.augmentation import Symmetry, augment, augment_edges
@@ -20,6 +20,7 @@ from wskan.zoo import Zoo
 MEMORY_LIMIT = (
     6 * 2**30
 )  # bytes of parameters that are read into memory; beyond it, batches come from the memory-mapped files
+GRAPH_LIMIT = 2 * 2**30  # bytes of graphs that are made once, where nothing about them is random
 
 
 class Draw(NamedTuple):
@@ -43,7 +44,8 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         task: gives the targets.
         features: choice of features.
         device: where parameters and batches live.
-        memory_limit: read the whole split into memory if its parameters take no more bytes than this.
+        memory_limit: read the whole split into memory if its parameters take no more bytes than this. Graphs that are not augmented are made once, if a third of it (and no more
+            than 2 GiB) holds them.
         limit: use only the first so many KANs of the split.
         augment: symmetries for each :class:`Draw`.
 
@@ -72,8 +74,11 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         if len(self.rows) == 0:
             raise DataError(f"the zoo in {zoo.folder} has no {split} KANs")
         self.targets = task.targets(zoo, self.rows).to(self.device)
+        self.graphs: KANGraph | None = None
         self.population: Population | None = None  # as stored; a batch is widened when it is drawn
-        if zoo.dtype.itemsize * zoo.spec.num_parameters * len(self.rows) <= memory_limit:
+        if not self.augment and self._graph_bytes() <= min(GRAPH_LIMIT, memory_limit // 3):
+            self.graphs = collate(list(self._all_graphs(512)))
+        elif zoo.dtype.itemsize * zoo.spec.num_parameters * len(self.rows) <= memory_limit:
             self.population = zoo.population(self.rows, stored=True).to(self.device)
 
     def __len__(self) -> int:
@@ -81,19 +86,34 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
 
     def __getitem__(self, draw: Draw | list[int]) -> tuple[KANGraph, Tensor]:
         index = torch.as_tensor(draw.places if isinstance(draw, Draw) else draw)
-        if self.population is None:
-            population = self.zoo.population(self.rows[index], stored=True).to(self.device)
+        target = self.targets[index.to(self.device)]
+        if self.graphs is not None:
+            graph = self.graphs[index.to(self.device)]
         else:
-            population = self.population[index.to(self.device)]
-        population, target = population.to(torch.float32), self.targets[index.to(self.device)]
-        if isinstance(draw, Draw):
-            population = augment(population, self.augment, draw.seed)
-            if self.task.readout == "edge":
-                target = augment_edges(target, self.zoo.spec.widths, self.augment, draw.seed)
-        graph = kan_graph(population, self.features)
+            population = self._population(index)
+            if isinstance(draw, Draw):
+                population = augment(population, self.augment, draw.seed)
+                if self.task.readout == "edge":
+                    target = augment_edges(target, self.zoo.spec.widths, self.augment, draw.seed)
+            graph = kan_graph(population, self.features)
         if self.task.readout == "edge" and (exist := edges_exist(graph)) is not None:
             target = target.masked_fill(~exist, ABSENT)
         return graph, target
+
+    def _population(self, index: Tensor) -> Population:
+        """Single precision, on the device."""
+        if self.population is None:
+            return self.zoo.population(self.rows[index], stored=True).to(self.device).to(torch.float32)
+        return self.population[index.to(self.device)].to(torch.float32)
+
+    def _all_graphs(self, size: int) -> Iterator[KANGraph]:
+        for places in torch.split(torch.arange(len(self)), size):
+            yield kan_graph(self._population(places), self.features)
+
+    def _graph_bytes(self) -> int:
+        spec, features = self.zoo.spec, self.features
+        numbers = spec.num_edges * features.edge_dim(spec) + sum(spec.widths) * features.node_dim(spec)
+        return 4 * numbers * len(self)
 
     def statistics(self, batch_size: int | None = None) -> FeatureStatistics:
         """Statistics of the features over this split, over batches of 512 graphs, or as many as have 2^25 numbers."""
