@@ -18,7 +18,7 @@ def draw_tables(tables: Sequence[Table], path: Path, *, across: int = 3) -> None
     figure = new_figure(sum(widths) + 2.2, 4.2 * high)
     axes = figure.subplots(high, wide, squeeze=False, width_ratios=widths).flatten()
     labels = dict.fromkeys(label for table in tables for label in table.rows.values())
-    colors = {label: f"C{number}" for number, label in enumerate(labels)}
+    colors = _colors(list(labels))
     for axis, table in zip(axes, tables, strict=False):
         _draw_on(axis, table, colors)
     for axis in axes[len(tables) :]:
@@ -31,7 +31,16 @@ def draw_tables(tables: Sequence[Table], path: Path, *, across: int = 3) -> None
     save_figure(figure, path)
 
 
-def _draw_on(axis: Any, table: Table, colors: Mapping[str, str]) -> None:
+def _colors(labels: Sequence[str]) -> dict[str, Any]:
+    """One each; of more than ten, neighbours share a hue."""
+    if len(labels) <= 10:
+        return {label: f"C{number}" for number, label in enumerate(labels)}
+    from matplotlib import colormaps
+
+    return {label: colormaps["tab20"](number % 20) for number, label in enumerate(labels)}
+
+
+def _draw_on(axis: Any, table: Table, colors: Mapping[str, Any]) -> None:
     (_bars if table.kind == "bars" else _lines)(axis, table, colors)
     axis.set_ylabel(table.unit)
     axis.set_title(table.title, fontsize=10)
@@ -41,7 +50,7 @@ def _draw_on(axis: Any, table: Table, colors: Mapping[str, str]) -> None:
         axis.set_ylim(bottom=0)
 
 
-def _bars(axis: Any, table: Table, colors: Mapping[str, str]) -> None:
+def _bars(axis: Any, table: Table, colors: Mapping[str, Any]) -> None:
     rows = [row for row in table.rows if any(row == known for known, _ in table.cells)]
     width = 0.8 / len(rows)
     paper_shown = False
@@ -56,7 +65,7 @@ def _bars(axis: Any, table: Table, colors: Mapping[str, str]) -> None:
     axis.set_xticks(range(len(table.columns)), list(table.columns.values()))
 
 
-def _lines(axis: Any, table: Table, colors: Mapping[str, str]) -> None:
+def _lines(axis: Any, table: Table, colors: Mapping[str, Any]) -> None:
     for row in table.rows:
         known = [(float(column), cell) for column in table.columns if (cell := table.cells.get((row, column)))]
         color = colors[table.rows[row]]
