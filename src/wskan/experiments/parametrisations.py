@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+
+import torch
 
 from wskan.experiments.experiment import Experiment, Findings, Request, best_choice, run_records
 from wskan.experiments.forms import EXPLAINED, shorter
@@ -11,13 +14,15 @@ from wskan.experiments.scale import Scale
 from wskan.experiments.table import Cell, Table
 from wskan.experiments.tables_1_6 import protocol_notes
 from wskan.experiments.workspace import Workspace
+from wskan.kan import Population, fold
 from wskan.tasks import evaluate
-from wskan.zoo import Recipe
+from wskan.zoo import Recipe, Zoo
 
 METHOD = "function"  # the one form that knows no parametrisation
 FAST = "rbf-fine"
 KANS = {"": "B-splines", FAST: "FastKAN, fine", "rbf": "FastKAN, default"}
 """Variants of the zoo of a data set. The last one is only read."""
+SHOWN = 50
 
 
 def resize(scale: Scale) -> Scale:
@@ -54,12 +59,14 @@ def recipes(request: Request) -> list[Recipe]:
 
 def find(workspace: Workspace, request: Request) -> Findings:
     """Test accuracy on KANs of each basis, of the runs chosen on validation KANs of the basis they were trained on; a table a data set."""
-    tables = tuple(_table(workspace, request, dataset) for dataset in request.datasets)
-    return Findings(tables=tables, runs=run_records(workspace, plans(request)))
+    tables = []
+    for dataset in request.datasets:
+        built = {variant: workspace.zoo(recipe, progress=True) for variant, recipe in zoos(request, dataset).items()}
+        tables += [_accuracies(workspace, request, dataset, built), _memories(dataset, built)]
+    return Findings(tables=tuple(tables), runs=run_records(workspace, plans(request)))
 
 
-def _table(workspace: Workspace, request: Request, dataset: str) -> Table:
-    built = {variant: workspace.zoo(recipe, progress=True) for variant, recipe in zoos(request, dataset).items()}
+def _accuracies(workspace: Workspace, request: Request, dataset: str, built: Mapping[str, Zoo]) -> Table:
     cells: dict[tuple[str, str], Cell] = {}
     for trained in ("", FAST):
         chosen = best_choice(workspace, plans_on(request, dataset, trained))
@@ -70,10 +77,8 @@ def _table(workspace: Workspace, request: Request, dataset: str) -> Table:
             cells[trained or "splines", read or "splines"] = Cell(
                 values=values, facts={**facts, "zoo": zoo.recipe.digest}
             )
-    spec, quality = (
-        built[""].spec,
-        ", ".join(f"{KANS[kind]} {zoo.info()['psnr_mean']:.1f}" for kind, zoo in built.items()),
-    )
+    spec = built[""].spec
+    quality = ", ".join(f"{KANS[kind]} {zoo.info()['psnr_mean']:.1f}" for kind, zoo in built.items())
     return Table(
         title=f"Parametrisations: INR classification, {dataset}",
         unit="test accuracy, percent",
@@ -88,6 +93,27 @@ def _table(workspace: Workspace, request: Request, dataset: str) -> Table:
             EXPLAINED,
             *protocol_notes(request),
         ],
+    )
+
+
+def _memories(dataset: str, built: Mapping[str, Zoo]) -> Table:
+    """How much of what was drawn at random is left in the trained KANs: what a model has to see through."""
+    cells = {}
+    for variant, zoo in built.items():
+        rows = zoo.split("test")[:SHOWN]
+        kans, fresh = fold(zoo.population(rows)), fold(Population.init(zoo.spec, zoo.columns["seed"][rows]))
+        for index, (after, before) in enumerate(zip(kans.layers, fresh.layers, strict=True)):
+            cosines = torch.cosine_similarity(after.coef.flatten(1), before.coef.flatten(1))
+            cells[variant or "splines", str(index)] = Cell(values=tuple(cosines.tolist()), facts={"zoo": zoo.digest})
+    return Table(
+        title=f"Parametrisations: trained against initial coefficients, {dataset}",
+        unit="cosine",
+        better="neither",
+        rows={kind or "splines": label for kind, label in KANS.items()},
+        columns={str(index): f"layer {index + 1}" for index in range(built[""].spec.num_layers)},
+        cells=cells,
+        over="KANs",
+        notes=[f"The first {SHOWN} test KANs; spline weights are folded into the coefficients."],
     )
 
 
