@@ -87,6 +87,17 @@ def test_anything_else_is_refused(earlier: dict[str, object]) -> None:
         Table.from_dict({**make({}).to_dict(), **earlier})
 
 
+def test_brackets_and_bold_only_where_they_mean_something() -> None:
+    cells = {("a", "1"): Cell(values=(1.0, 2.0)), ("b", "1"): Cell(values=(2.0, 3.0))}
+    text = make(cells, over="KANs").to_markdown()
+    assert "**" in text
+    assert "Mean ± standard deviation over KANs." in text
+    assert "brackets" not in text
+    assert "**" not in make(cells, better="neither").to_markdown()
+    with_paper = {**cells, ("a", "1"): Cell(values=(1.0,), paper=(3.0, 0.0))}
+    assert "in brackets the paper's" in make(with_paper).to_markdown()
+
+
 def test_a_table_goes_through_json() -> None:
     table = make({("a", "1"): Cell(values=(1.0, 2.0), paper=(3.0, 0.1), facts={"rate": 0.1})}, kind="lines", log=True, axis="x", groups={"a": "g", "b": "g"}, decimals=2, notes=["n"])  # fmt: skip
     assert Table.from_dict(json.loads(json.dumps(table.to_dict()))) == table

@@ -151,7 +151,8 @@ class _Progress:
 def _rich(table: Table) -> object:
     from rich.table import Table as RichTable
 
-    shown = RichTable(title=f"{table.title} ({table.unit}; in brackets the paper's)")
+    paper = "; in brackets the paper's" if table.has_paper else ""
+    shown = RichTable(title=f"{table.title} ({table.unit}{paper})")
     shown.add_column("")
     for label in table.columns.values():
         shown.add_column(label, justify="right")

@@ -184,8 +184,15 @@ class Table:
 
     def _heading(self) -> str:
         better = "" if self.better == "neither" else f"; {self.better} is better"
-        mean = f"Mean ± standard deviation over {self.over}; in" if self.over else "In"
-        return f"{self.unit}{better}. {mean} brackets the paper's."
+        said = [f"mean ± standard deviation over {self.over}"] if self.over else []
+        said += ["in brackets the paper's"] if self.has_paper else []
+        text = "; ".join(said)
+        return f"{self.unit}{better}." + (f" {text[0].upper()}{text[1:]}." if said else "")
+
+    @property
+    def has_paper(self) -> bool:
+        """Whether the paper gives any of the figures."""
+        return any(cell.paper is not None for cell in self.cells.values())
 
     def _parameters(self, row: str) -> str:
         counts = {
@@ -215,6 +222,8 @@ class Table:
         )
 
     def _is_first(self, row: str, column: str) -> bool:
+        if self.better == "neither":
+            return False
         group = None if self.groups is None else self.groups[row]
         rivals = sum(self.groups is None or self.groups[other] == group for other in self.rows)
         return rivals > 1 and self.first(column, group) == row
