@@ -237,6 +237,15 @@ def test_dictionaries_tensors_and_rows_round_trip(basis: str) -> None:
     assert kans.permute(permutation).spec == kans.spec
 
 
+@given(names, seeds, st.floats(0.01, 10))
+def test_initial_coefficients_are_proportional_to_their_scale(basis: str, seed: int, scale: float) -> None:
+    spec = spec_of(basis)
+    usual, other = Population.init(spec, [seed]), Population.init(spec, [seed], noise_scale=scale)
+    for a, b in zip(usual.layers, other.layers, strict=True):
+        torch.testing.assert_close(b.coef, a.coef * (scale / spec.functions.noise_scale), rtol=1e-4, atol=1e-7)
+        assert torch.equal(a.base_weight, b.base_weight)
+
+
 def test_initial_coefficients_are_as_large_as_in_their_libraries() -> None:
     expected = {
         "rbf": 0.1,

@@ -1,4 +1,5 @@
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -161,8 +162,8 @@ def test_diverged_kans_get_a_new_seed_and_others_keep_their_result(
     normal = fit_population(SPEC, x, y, seeds, config, engine=engine)
     init = Population.init
 
-    def poisoned(spec: KANSpec, seeds: torch.Tensor) -> Population:
-        population = init(spec, seeds)
+    def poisoned(spec: KANSpec, seeds: torch.Tensor, **options: Any) -> Population:
+        population = init(spec, seeds, **options)
         population.layers[0].coef[seeds == 2] = float("inf")
         return population
 

@@ -9,7 +9,7 @@ import torch
 
 from wskan.errors import DataError
 from wskan.graph import FeatureConfig, Form, kan_graph
-from wskan.kan import FitConfig, KANSpec
+from wskan.kan import FitConfig, KANSpec, fit_population
 from wskan.models import WSKANConfig, build_model
 from wskan.tasks import augment
 from wskan.zoo import RECIPES, Recipe, build_zoo, get_recipe, open_zoo
@@ -72,6 +72,17 @@ def test_a_recipe_that_would_adapt_what_stays_is_refused() -> None:
     recipe = get_recipe("digits-inr-rbf")
     with pytest.raises(DataError, match="adapt_grid=False"):
         dataclasses.replace(recipe, fit=FitConfig())
+
+
+def test_a_small_start_reaches_the_fit_and_a_usual_one_is_not_written_down() -> None:
+    small, fine = get_recipe("digits-inr-rbf-small"), get_recipe("digits-inr-rbf-fine")
+    assert small.spec == fine.spec
+    assert "noise_scale" not in fine.to_dict()["fit"]
+    assert Recipe.from_dict(small.to_dict()) == small
+    x, y = torch.rand(40, 2), torch.rand(2, 40, 1)
+    config = dataclasses.replace(small.fit, steps=0, batch_size=20)
+    fresh = fit_population(small.spec, x, y, torch.arange(2), config).population
+    torch.testing.assert_close(fresh.layers[1].coef.std(), torch.tensor(0.01), rtol=0.1, atol=0)
 
 
 def test_fastkans_have_its_own_defaults() -> None:

@@ -18,6 +18,7 @@ class BSplines(Basis):
     """B-splines of degree k on G intervals (Liu et al. 2025; paper, appendix B): G + k functions, k more knots beyond each end of the domain."""
 
     name = "bspline"
+    noise_scale = 0.3
     adapts = True
 
     @property
@@ -78,6 +79,7 @@ class RadialBasis(Basis):
     """
 
     name = "rbf"
+    noise_scale = 0.1
 
     @property
     def size(self) -> int:
@@ -99,8 +101,8 @@ class RadialBasis(Basis):
         return (x.unsqueeze(-1) - knots.unsqueeze(-2)) / h, h
 
     def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
-        """As FastKAN: normal of standard deviation 0.1 (it truncates at 20 deviations)."""
-        return torch.randn(n_in, n_out, self.size, generator=generator) * 0.1
+        """As FastKAN: normal of standard deviation ``noise_scale``, its ``spline_weight_init_scale`` (it truncates at 20 deviations)."""
+        return torch.randn(n_in, n_out, self.size, generator=generator) * noise_scale
 
     def mirror(self, coef: Tensor) -> Tensor:
         return coef.flip(-1)
@@ -149,8 +151,8 @@ class Chebyshev(_OnInterval):
         return torch.cat(second[: self.size], -1) * order * (1 - t * t) * slope
 
     def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
-        """As ChebyKAN: normal of standard deviation 1 / (in (k + 1))."""
-        return torch.randn(n_in, n_out, self.size, generator=generator) / (n_in * self.size)
+        """As ChebyKAN: normal of standard deviation noise_scale / (in (k + 1))."""
+        return noise_scale * torch.randn(n_in, n_out, self.size, generator=generator) / (n_in * self.size)
 
     def constant(self) -> Tensor:
         return torch.eye(self.size)[0]
@@ -191,8 +193,8 @@ class Fourier(_OnInterval):
         return math.pi * torch.arange(1, self.grid + 1, device=like.device, dtype=like.dtype)
 
     def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
-        """As FourierKAN: normal of standard deviation 1 / sqrt(in G), the constant 0."""
-        coef = torch.randn(n_in, n_out, self.size, generator=generator) / math.sqrt(n_in * self.grid)
+        """As FourierKAN: normal of standard deviation noise_scale / sqrt(in G), the constant 0."""
+        coef = noise_scale * torch.randn(n_in, n_out, self.size, generator=generator) / math.sqrt(n_in * self.grid)
         coef[..., 0] = 0
         return coef
 
@@ -243,8 +245,12 @@ class Wavelets(_OnInterval):
         return u * half - torch.cat(parts), slope * half
 
     def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
-        """Uniform in +-1/sqrt(in), as Wav-KAN's one weight an edge, over the root of their number."""
-        return (torch.rand(n_in, n_out, self.size, generator=generator) * 2 - 1) / math.sqrt(n_in * self.size)
+        """Uniform in +-noise_scale/sqrt(in), as Wav-KAN's one weight an edge, over the root of their number."""
+        return (
+            noise_scale
+            * (torch.rand(n_in, n_out, self.size, generator=generator) * 2 - 1)
+            / math.sqrt(n_in * self.size)
+        )
 
     def mirror(self, coef: Tensor) -> Tensor:
         parts = torch.split(coef, [n + 1 for n in self._intervals], -1)

@@ -22,10 +22,12 @@ class Basis(abc.ABC):
 
     Attributes:
         name: in specifications.
+        noise_scale: how large fresh coefficients are, unless told otherwise.
         adapts: whether the knots may follow the activations (:func:`wskan.kan.adapt_grid`).
     """
 
     name: ClassVar[str]
+    noise_scale: ClassVar[float] = 1.0
     adapts: ClassVar[bool] = False
 
     grid: int
@@ -47,7 +49,7 @@ class Basis(abc.ABC):
 
     @abc.abstractmethod
     def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
-        """Coefficients ``[in, out, C]`` of a fresh layer."""
+        """Coefficients ``[in, out, C]`` of a fresh layer, as random as they are large: proportional to ``noise_scale``."""
 
     def initial_fan(self, n_in: int) -> float:
         """One over the spline weights of a fresh layer."""

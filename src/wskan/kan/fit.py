@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -38,6 +39,7 @@ class FitConfig:
         grid_updates: number of grid updates (pykan's ``grid_update_num``).
         grid_update_until: they are spread over this many first steps (pykan's ``stop_grid_update_step``).
         rcond: see :func:`wskan.kan.adapt_grid`.
+        noise_scale: see :meth:`wskan.kan.Population.init`.
 
     Raises:
         DataError: a value is out of range.
@@ -53,6 +55,7 @@ class FitConfig:
     grid_updates: int = 10
     grid_update_until: int = 50
     rcond: float | None = None
+    noise_scale: float | None = None
 
     def __post_init__(self) -> None:
         for name, value, low in (
@@ -69,6 +72,8 @@ class FitConfig:
             raise DataError(f"FitConfig: lr {self.lr} must be positive and grid_eps {self.grid_eps} in [0, 1]")
         if self.rcond is not None and not 0 < self.rcond < 1:
             raise DataError(f"FitConfig: rcond must be between 0 and 1, or none, got {self.rcond!r}")
+        if self.noise_scale is not None and not 0 <= self.noise_scale < 100:
+            raise DataError(f"FitConfig: noise_scale must be from 0 to 100, or none, got {self.noise_scale!r}")
 
     def rates(self) -> list[float]:
         """The learning rate of every step."""
@@ -87,10 +92,8 @@ class FitConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, the inverse of :meth:`from_dict`."""
-        data = dataclasses.asdict(self)
-        if self.rcond is None:  # absent: the digests of older recipes stay
-            del data["rcond"]
-        return data
+        data = dataclasses.asdict(self)  # None is absent: the digests of older recipes stay
+        return {name: value for name, value in data.items() if value is not None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FitConfig:
@@ -162,8 +165,9 @@ def fit_population(
     inputs = inputs.unsqueeze(0) if inputs.ndim == 2 else inputs
     _check(spec, inputs, targets, seeds, config)
     run = _engine(engine, spec, _device(device))
+    fresh = functools.partial(Population.init, spec, noise_scale=config.noise_scale)
     attempts = torch.zeros_like(seeds)
-    population, loss = run(Population.init(spec, seeds), inputs, targets, seeds, config, progress)
+    population, loss = run(fresh(seeds), inputs, targets, seeds, config, progress)
     for attempt in range(1, max_retries + 1):
         if not (bad := _diverged(population, loss, targets, config)).any():
             break
@@ -171,7 +175,7 @@ def fit_population(
         attempts = torch.where(bad, attempt, attempts)
         rows = bad.nonzero().squeeze(1)
         own = inputs if inputs.shape[0] == 1 else inputs[rows]
-        again, loss[rows] = run(Population.init(spec, seeds[rows]), own, targets[rows], seeds[rows], config, None)
+        again, loss[rows] = run(fresh(seeds[rows]), own, targets[rows], seeds[rows], config, None)
         population = _replace(population, rows, again)
     if (bad := _diverged(population, loss, targets, config)).any():
         raise DivergedError(

@@ -84,7 +84,7 @@ class Population:
                     raise ShapeError(f"layers.{index}.{name} has shape {tuple(tensor.shape)}, {spec} needs {expected}")
 
     @classmethod
-    def init(cls, spec: KANSpec, seeds: Sequence[int] | Tensor, *, noise_scale: float = 0.3) -> Population:
+    def init(cls, spec: KANSpec, seeds: Sequence[int] | Tensor, *, noise_scale: float | None = None) -> Population:
         """Fresh KANs. Base weights are uniform in +-1/sqrt(in); coefficients and spline weights are those of the basis.
 
         B-spline KANs are as pykan 0.2.8 initialises them, from the random numbers that its ``KAN(..., seed=s)`` draws: the splines interpolate noise in
@@ -93,16 +93,17 @@ class Population:
         Args:
             spec: their architecture.
             seeds: one a KAN.
-            noise_scale: of B-splines; the other bases have scales of their own (:mod:`wskan.kan.bases`).
+            noise_scale: how large the coefficients are, if not as in the library of the basis: 0.3 for B-splines, 0.1 for FastKAN (:mod:`wskan.kan.bases`).
         """
         functions = spec.functions
+        scale = functions.noise_scale if noise_scale is None else noise_scale
         generators = [torch.Generator().manual_seed(int(seed) % 2**63) for seed in seeds]
         layers = []
         for n_in, n_out in itertools.pairwise(spec.widths):
             coef, base = [], []
             for generator in generators:  # pykan draws the noise first, then the base weights, layer by layer;
                 # one KAN at a time: same bits in any company
-                coef.append(functions.initial(n_in, n_out, generator, noise_scale))
+                coef.append(functions.initial(n_in, n_out, generator, scale))
                 base.append(torch.rand(n_in, n_out, generator=generator) * 2 - 1)
             ones = torch.ones(len(generators), n_in, n_out)
             layers.append(

@@ -69,18 +69,23 @@ def _classifiers(name: str, pixels: int, counts: tuple[int, int, int]) -> Recipe
     )
 
 
-def _with_basis(name: str, suffix: str, **changes: Any) -> Recipe:
+def _with_basis(name: str, suffix: str, noise_scale: float | None = None, **changes: Any) -> Recipe:
     """The same signals by KANs of another basis, whose grids stay as they are."""
     recipe = next(recipe for recipe in _DECAYING if recipe.name == f"{name}-inr")
-    spec, fit = dataclasses.replace(recipe.spec, **changes), dataclasses.replace(recipe.fit, adapt_grid=False)
+    spec, fit = (
+        dataclasses.replace(recipe.spec, **changes),
+        dataclasses.replace(recipe.fit, adapt_grid=False, noise_scale=noise_scale),
+    )
     return dataclasses.replace(recipe, name=f"{recipe.name}-{suffix}", spec=spec, fit=fit)
 
 
 def _fast_kans(name: str, functions: int) -> list[Recipe]:
-    """FastKANs: with its own defaults, eight centres on [-2, 2]; and with as many functions as the B-splines have, on their domain, which represents signals as well as those."""
+    """FastKANs: with its own defaults, eight centres on [-2, 2]; with as many functions as the B-splines have, on their domain, which represents signals as well as those; and these
+    with coefficients that begin a tenth as large, so that what they become is not what they were."""
     return [
         _with_basis(name, "rbf", basis="rbf", grid=7, degree=0, domain=(-2.0, 2.0)),
         _with_basis(name, "rbf-fine", basis="rbf", grid=functions - 1, degree=0),
+        _with_basis(name, "rbf-small", noise_scale=0.01, basis="rbf", grid=functions - 1, degree=0),
     ]
 
 
