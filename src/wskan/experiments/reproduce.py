@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from wskan.errors import DataError
-from wskan.experiments.cost import duration, estimate
+from wskan.experiments.cost import Cost, duration, estimate
 from wskan.experiments.experiment import Experiment, Findings, Request
 from wskan.experiments.plan import Plan
 from wskan.experiments.table import Table
@@ -53,7 +53,7 @@ def reproduce(
     folder, scale = out / experiment.name, request.scale.name
     name = protocol(experiment, request, workspace, origin["machine"])
     earlier = _earlier(folder / f"{scale}.json", name, console)
-    progress = _Progress(console, cost.runs, cost.jobs)
+    progress = _Progress(console, cost)
     longest_first = sorted(plans, key=lambda plan: -cost.runs.get(plan, 0))  # or one would be left to a single core
     workspace.train_all(longest_first, progress, experiment.recipes(request))
     found = experiment.find(workspace, request)
@@ -132,9 +132,10 @@ def _gather(found: Findings, earlier: Mapping[str, Any]) -> Findings:
 class _Progress:
     """A line for each run that ends, with the time left: the estimate, corrected by how it fared so far."""
 
-    def __init__(self, console: Console, expected: dict[Plan, float], jobs: int) -> None:
-        self.console, self.left, self.total, self.jobs = console, dict(expected), len(expected), jobs
-        self.all, self.begin = sum(expected.values()), time.perf_counter()
+    def __init__(self, console: Console, cost: Cost) -> None:
+        self.console, self.left, self.total, self.jobs = console, dict(cost.runs), len(cost.runs), cost.jobs
+        zoos = cost.jobs * cost.kan_seconds  # on as many cores; done before the first run ends
+        self.all, self.begin = zoos + sum(cost.runs.values()), time.perf_counter()
 
     def __call__(self, plan: Plan, run: Run) -> None:
         self.left.pop(plan, None)
