@@ -20,7 +20,7 @@ class FeatureConfig:
     """Choice of features.
 
     Args:
-        form: of the description of an edge, see :func:`wskan.graph.forms.describe`; ``"function"`` is learned from best (results/forms), ``"raw"`` is eq. 5 of the paper. With
+        form: of the description of an edge, see :func:`wskan.graph.forms.describe`; ``"function"`` is learned from fastest (results/forms), ``"raw"`` is eq. 5 of the paper. With
             ``"gauge"``, neurons have a bias.
         knots: describe each neuron that has outgoing edges by the G + 1 knots of its grid on the domain; eq. 5 alone forgets an adapted grid.
 
