@@ -17,8 +17,8 @@ from wskan.experiments.scale import Scale
 from wskan.experiments.table import Cell, Table
 from wskan.experiments.workspace import Workspace
 from wskan.signals import IMAGE_SETS
-from wskan.tasks import Run
-from wskan.zoo import Recipe
+from wskan.tasks import Run, evaluate
+from wskan.zoo import Recipe, Zoo
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -192,6 +192,22 @@ def measured(
             "runs": [plan.name for plan, _ in chosen],
         },
     )
+
+
+def evaluated(
+    workspace: Workspace,
+    chosen: Sequence[tuple[Plan, Run]],
+    zoo: Zoo,
+    paper: tuple[float, float] | None = None,
+    **facts: Any,
+) -> Cell:
+    """Test scores of chosen runs on another zoo than their own, or on it, with facts about them and the zoo, and others."""
+    values = tuple(
+        evaluate(run.model, zoo, plan.task, run.features, device=workspace.place)[plan.task.monitor]
+        for plan, run in chosen
+    )
+    seeds, runs = [plan.seed for plan, _ in chosen], [plan.name for plan, _ in chosen]
+    return Cell(values=values, paper=paper, facts={"seeds": seeds, "runs": runs, "zoo": zoo.recipe.digest, **facts})
 
 
 def run_records(workspace: Workspace, plans: Sequence[Plan]) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from wskan.experiments.classifier_scale import Search
+from wskan.experiments.classifier_scale import Problem, Search
 from wskan.experiments.comparison import Metric, comparison, data_notes
-from wskan.experiments.experiment import Request
+from wskan.experiments.experiment import Experiment, Request
 from wskan.experiments.methods import FORMS_OF_FEATURES, form_label, form_name
 from wskan.experiments.scale import Scale
 from wskan.experiments.tables_1_6 import protocol_notes as inr_notes
@@ -63,23 +63,24 @@ forms = comparison(
     elsewhere=RAW_AND_BEST,
     resize=shorter,
 )
-forms_accuracy = comparison(
+
+
+def _on_digits(name: str, problem: Problem, metric: Metric) -> Experiment:
+    def notes(workspace: Workspace, request: Request) -> list[str]:
+        return [EXPLAINED, *protocol_notes(request, problem), *data_notes(zoos(workspace, request))]
+
+    return comparison(
+        name, problem, tuple(LABELS), [metric], notes, labels=LABELS, elsewhere=RAW_AND_BEST, resize=shorter_digits
+    )
+
+
+forms_accuracy = _on_digits(
     "forms-accuracy",
     "accuracy",
-    tuple(LABELS),
-    [Metric("r2", "Forms of features: accuracy prediction", "test R² x 100", "higher", "", 1e2, 2)],
-    lambda workspace, request: [EXPLAINED, *protocol_notes(request, "accuracy"), *data_notes(zoos(workspace, request))],
-    labels=LABELS,
-    elsewhere=RAW_AND_BEST,
-    resize=shorter_digits,
+    Metric("r2", "Forms of features: accuracy prediction", "test R² x 100", "higher", "", 1e2, 2),
 )
-forms_pruning = comparison(
+forms_pruning = _on_digits(
     "forms-pruning",
     "pruning",
-    tuple(LABELS),
-    [Metric("auc", "Forms of features: pruning masks", "test ROC-AUC, percent", "higher", "", decimals=2)],
-    lambda workspace, request: [EXPLAINED, *protocol_notes(request, "pruning"), *data_notes(zoos(workspace, request))],
-    labels=LABELS,
-    elsewhere=RAW_AND_BEST,
-    resize=shorter_digits,
+    Metric("auc", "Forms of features: pruning masks", "test ROC-AUC, percent", "higher", "", decimals=2),
 )

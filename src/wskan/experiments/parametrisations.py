@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import torch
 
-from wskan.experiments.experiment import Experiment, Findings, Request, best_choice, run_records
+from wskan.experiments.experiment import Experiment, Findings, Request, best_choice, evaluated, run_records
 from wskan.experiments.forms import EXPLAINED, shorter
 from wskan.experiments.plan import Plan
 from wskan.experiments.scale import Scale
@@ -15,13 +15,17 @@ from wskan.experiments.table import Cell, Table
 from wskan.experiments.tables_1_6 import protocol_notes
 from wskan.experiments.workspace import Workspace
 from wskan.kan import Population, fold
-from wskan.tasks import evaluate
 from wskan.zoo import Recipe, Zoo
 
 METHOD = "function"  # the one form that knows no parametrisation
-KANS = {"": "B-splines", "rbf-small": "FastKAN, small start", "rbf-fine": "FastKAN, fine", "rbf": "FastKAN, default"}
-"""Variants of the zoo of a data set."""
-TRAINED = ("", "rbf-small", "rbf-fine")  # the other is only read
+KANS = {
+    "splines": "B-splines",
+    "rbf-small": "FastKAN, small start",
+    "rbf-fine": "FastKAN, fine",
+    "rbf": "FastKAN, default",
+}
+"""B-splines, and variants of the zoo of a data set."""
+TRAINED = ("splines", "rbf-small", "rbf-fine")  # the other is only read
 SHOWN = 50
 
 
@@ -31,22 +35,27 @@ def resize(scale: Scale) -> Scale:
     return dataclasses.replace(scale, datasets=scale.datasets[:1])
 
 
-def plans_on(request: Request, dataset: str, variant: str) -> list[Plan]:
+def variant(kind: str) -> str:
+    """As :meth:`Scale.recipe` calls it."""
+    return "" if kind == "splines" else kind
+
+
+def plans_on(request: Request, dataset: str, kind: str) -> list[Plan]:
     """Runs on one of the zoos of a data set."""
-    return [dataclasses.replace(plan, variant=variant) for plan in request.plans(dataset, METHOD)]
+    return [dataclasses.replace(plan, variant=variant(kind)) for plan in request.plans(dataset, METHOD)]
 
 
 def plans(request: Request) -> list[Plan]:
     """Runs on B-splines, and on FastKANs."""
-    return [plan for dataset in request.datasets for variant in TRAINED for plan in plans_on(request, dataset, variant)]
+    return [plan for dataset in request.datasets for kind in TRAINED for plan in plans_on(request, dataset, kind)]
 
 
 def zoos(request: Request, dataset: str) -> dict[str, Recipe]:
     """What is read: where nothing is trained, test KANs alone."""
-    recipes = {variant: request.scale.recipe(dataset, variant) for variant in KANS}
+    recipes = {kind: request.scale.recipe(dataset, variant(kind)) for kind in KANS}
     return {
-        variant: recipe if variant in TRAINED else dataclasses.replace(recipe, train=0, val=0)
-        for variant, recipe in recipes.items()
+        kind: recipe if kind in TRAINED else dataclasses.replace(recipe, train=0, val=0)
+        for kind, recipe in recipes.items()
     }
 
 
@@ -59,7 +68,7 @@ def find(workspace: Workspace, request: Request) -> Findings:
     """Test accuracy on KANs of each basis, of the runs chosen on validation KANs of the basis they were trained on; a table a data set."""
     tables = []
     for dataset in request.datasets:
-        built = {variant: workspace.zoo(recipe, progress=True) for variant, recipe in zoos(request, dataset).items()}
+        built = {kind: workspace.zoo(recipe, progress=True) for kind, recipe in zoos(request, dataset).items()}
         tables += [_accuracies(workspace, request, dataset, built), _memories(dataset, built)]
     return Findings(tables=tuple(tables), runs=run_records(workspace, plans(request)))
 
@@ -68,21 +77,16 @@ def _accuracies(workspace: Workspace, request: Request, dataset: str, built: Map
     cells: dict[tuple[str, str], Cell] = {}
     for trained in TRAINED:
         chosen = best_choice(workspace, plans_on(request, dataset, trained))
-        facts = {"seeds": [plan.seed for plan, _ in chosen], "runs": [plan.name for plan, _ in chosen]}
         for read, zoo in built.items():
-            scores = [evaluate(run.model, zoo, p.task, run.features, device=workspace.place) for p, run in chosen]
-            values = tuple(score["accuracy"] for score in scores)
-            cells[trained or "splines", read or "splines"] = Cell(
-                values=values, facts={**facts, "zoo": zoo.recipe.digest}
-            )
-    spec = built[""].spec
+            cells[trained, read] = evaluated(workspace, chosen, zoo)
+    spec = built["splines"].spec
     quality = ", ".join(f"{KANS[kind]} {zoo.info()['psnr_mean']:.1f}" for kind, zoo in built.items())
     return Table(
         title=f"Parametrisations: INR classification, {dataset}",
         unit="test accuracy, percent",
         better="higher",
-        rows={kind or "splines": f"trained on {KANS[kind]}" for kind in TRAINED},
-        columns={kind or "splines": label for kind, label in KANS.items()},
+        rows={kind: f"trained on {KANS[kind]}" for kind in TRAINED},
+        columns=KANS,
         cells=cells,
         notes=[
             f"KANs {list(spec.widths)} of the same images: B-splines with G={spec.grid}, k={spec.degree} and adapted grids; FastKANs, without layer normalisation, of as many radial basis functions on "
@@ -97,21 +101,19 @@ def _accuracies(workspace: Workspace, request: Request, dataset: str, built: Map
 def _memories(dataset: str, built: Mapping[str, Zoo]) -> Table:
     """How much of what was drawn at random is left in the trained KANs: what a model has to see through."""
     cells = {}
-    for variant, zoo in built.items():
+    for kind, zoo in built.items():
         rows = zoo.split("test")[:SHOWN]
-        kans, fresh = (
-            fold(zoo.population(rows)),
-            fold(Population.init(zoo.spec, zoo.columns["seed"][rows], noise_scale=zoo.recipe.fit.noise_scale)),
-        )
-        for index, (after, before) in enumerate(zip(kans.layers, fresh.layers, strict=True)):
+        fresh = Population.init(zoo.spec, zoo.columns["seed"][rows], noise_scale=zoo.recipe.fit.noise_scale)
+        pairs = zip(fold(zoo.population(rows)).layers, fold(fresh).layers, strict=True)
+        for index, (after, before) in enumerate(pairs):
             cosines = torch.cosine_similarity(after.coef.flatten(1), before.coef.flatten(1))
-            cells[variant or "splines", str(index)] = Cell(values=tuple(cosines.tolist()), facts={"zoo": zoo.digest})
+            cells[kind, str(index)] = Cell(values=tuple(cosines.tolist()), facts={"zoo": zoo.digest})
     return Table(
         title=f"Parametrisations: trained against initial coefficients, {dataset}",
         unit="cosine",
         better="neither",
-        rows={kind or "splines": label for kind, label in KANS.items()},
-        columns={str(index): f"layer {index + 1}" for index in range(built[""].spec.num_layers)},
+        rows=KANS,
+        columns={str(index): f"layer {index + 1}" for index in range(built["splines"].spec.num_layers)},
         cells=cells,
         over="KANs",
         notes=[f"The first {SHOWN} test KANs; spline weights are folded into the coefficients."],

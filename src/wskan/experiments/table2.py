@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from wskan.experiments.experiment import Experiment, Findings, Request, best_choice, run_records
+from wskan.experiments.experiment import Experiment, Findings, Request, best_choice, evaluated, run_records
 from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan
 from wskan.experiments.table import Cell, Table, paper_cell
 from wskan.experiments.tables_1_6 import protocol_notes
 from wskan.experiments.workspace import Workspace
-from wskan.tasks import evaluate
 from wskan.zoo import Recipe
 
 METHODS_2 = ("ws_kan", "no_pe")
@@ -51,18 +50,8 @@ def find(workspace: Workspace, request: Request) -> Findings:
             labels[row] = f"{METHODS[method].label}, {dataset}"
             chosen = best_choice(workspace, request.plans(dataset, method))
             for column, zoo in zoos.items():
-                values = tuple(
-                    evaluate(run.model, zoo, plan.task, run.features, device=workspace.place)["accuracy"]
-                    for plan, run in chosen
-                )
                 paper = paper_cell("table2_ood_width_accuracy", dataset, column) if method == "ws_kan" else None
-                facts = {
-                    "seeds": [p.seed for p, _ in chosen],
-                    "runs": [p.name for p, _ in chosen],
-                    "zoo": zoo.recipe.digest,
-                    "psnr": zoo.info()["psnr_mean"],
-                }
-                cells[row, column] = Cell(values=values, paper=paper, facts=facts)
+                cells[row, column] = evaluated(workspace, chosen, zoo, paper, psnr=zoo.info()["psnr_mean"])
     first = request.scale.recipe(datasets(request)[0]).spec.widths
     names = {column: column for column in columns(request, datasets(request)[0])}
     deeper = list(columns(request, datasets(request)[0])["deeper"].spec.widths)

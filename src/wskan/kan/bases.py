@@ -118,7 +118,17 @@ class _OnInterval(Basis):
         return ((x - (low + high) / 2) * slope).unsqueeze(-1), slope.unsqueeze(-1)
 
 
-class Chebyshev(_OnInterval):
+class _ConstantFirst(_OnInterval):
+    """Of which the first function is 1."""
+
+    def constant(self) -> Tensor:
+        return torch.eye(self.size)[0]
+
+    def level(self, coef: Tensor) -> Tensor:
+        return coef[..., :1]
+
+
+class Chebyshev(_ConstantFirst):
     """Chebyshev polynomials T_0, ..., T_k of tanh(u) as ChebyKAN's, with u from -1 to 1 on the domain: on [-1, 1], tanh(x) as there.
 
     There are no intervals: ``grid=1``, and the knots are the ends of the domain. ChebyKAN has no residual activation (``base="zero"``) and no spline weight (here 1 at first).
@@ -154,17 +164,11 @@ class Chebyshev(_OnInterval):
         """As ChebyKAN: normal of standard deviation noise_scale / (in (k + 1))."""
         return noise_scale * torch.randn(n_in, n_out, self.size, generator=generator) / (n_in * self.size)
 
-    def constant(self) -> Tensor:
-        return torch.eye(self.size)[0]
-
-    def level(self, coef: Tensor) -> Tensor:
-        return coef[..., :1]
-
     def mirror(self, coef: Tensor) -> Tensor:
         return coef * (1 - 2 * (torch.arange(self.size, device=coef.device) % 2))
 
 
-class Fourier(_OnInterval):
+class Fourier(_ConstantFirst):
     """1, cos(j pi u), sin(j pi u) for j = 1, ..., G, with u from -1 to 1 on the domain, which is one period. On [-pi, pi]: cos(jx) and sin(jx), as FourierKAN's.
 
     FourierKAN's neurons have a bias where these functions have a constant; it has no residual activation (``base="zero"``) and no spline weight (here 1 at first).
@@ -197,12 +201,6 @@ class Fourier(_OnInterval):
         coef = noise_scale * torch.randn(n_in, n_out, self.size, generator=generator) / math.sqrt(n_in * self.grid)
         coef[..., 0] = 0
         return coef
-
-    def constant(self) -> Tensor:
-        return torch.eye(self.size)[0]
-
-    def level(self, coef: Tensor) -> Tensor:
-        return coef[..., :1]
 
     def mirror(self, coef: Tensor) -> Tensor:
         return torch.cat([coef[..., : self.grid + 1], -coef[..., self.grid + 1 :]], -1)

@@ -72,10 +72,8 @@ def _classifiers(name: str, pixels: int, counts: tuple[int, int, int]) -> Recipe
 def _with_basis(name: str, suffix: str, noise_scale: float | None = None, **changes: Any) -> Recipe:
     """The same signals by KANs of another basis, whose grids stay as they are."""
     recipe = next(recipe for recipe in _DECAYING if recipe.name == f"{name}-inr")
-    spec, fit = (
-        dataclasses.replace(recipe.spec, **changes),
-        dataclasses.replace(recipe.fit, adapt_grid=False, noise_scale=noise_scale),
-    )
+    spec = dataclasses.replace(recipe.spec, **changes)
+    fit = dataclasses.replace(recipe.fit, adapt_grid=False, noise_scale=noise_scale)
     return dataclasses.replace(recipe, name=f"{recipe.name}-{suffix}", spec=spec, fit=fit)
 
 
