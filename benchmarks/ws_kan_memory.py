@@ -93,10 +93,20 @@ def step(case: Case) -> Callable[[], None]:
 def work(case: Case) -> None:
     """Take a step for each line of input and tell its processor time, the peak so far, and what was held before the first."""
     run, before = step(case), resident("VmRSS")
-    for _ in sys.stdin:
-        begin = time.process_time()
-        run()
-        print(json.dumps([time.process_time() - begin, resident("VmHWM"), before]), flush=True)
+    with kept():
+        for _ in sys.stdin:
+            begin = time.process_time()
+            run()
+            print(json.dumps([time.process_time() - begin, resident("VmHWM"), before]), flush=True)
+
+
+def kept() -> contextlib.AbstractContextManager[None]:
+    """As in training."""
+    try:
+        from wskan.memory import freed_memory_kept
+    except ImportError:  # an older commit
+        return contextlib.nullcontext()
+    return freed_memory_kept()
 
 
 def in_turns(workers: dict[str, tuple[Case, Path]], rounds: int) -> dict[str, dict[str, float]]:

@@ -71,4 +71,4 @@ def edge_dim(form: Form, spec: KANSpec) -> int:
 
 def _parameters(layer: Layer, *weights: str) -> Tensor:
     features = torch.cat([*(getattr(layer, name).unsqueeze(-1) for name in weights), layer.coef], -1)
-    return features * layer.mask.unsqueeze(-1)
+    return features.mul_(layer.mask.unsqueeze(-1))

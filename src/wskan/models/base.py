@@ -161,8 +161,10 @@ class Standardize(nn.Module):
                 f"graphs have {graph.edge_dim} features an edge and {graph.node_dim} a node, "
                 f"the model takes {len(self.edge_mean)} and {len(self.node_mean)}"
             )
-        edges = [(e - self.edge_mean) / self.edge_std for e in graph.edges]
-        edges = [e if mask is None else e * mask.unsqueeze(-1) for e, mask in zip(edges, graph.edge_mask, strict=True)]
+        edges = [(e - self.edge_mean).div_(self.edge_std) for e in graph.edges]
+        edges = [
+            e if mask is None else e.mul_(mask.unsqueeze(-1)) for e, mask in zip(edges, graph.edge_mask, strict=True)
+        ]
         nodes = [(v - self.node_mean) / self.node_std for v in graph.nodes]
         nodes[0] = torch.cat([graph.nodes[0][..., : self.bias_dim], nodes[0][..., self.bias_dim :]], -1)
         nodes[-1] = torch.cat([nodes[-1][..., : self.bias_dim], graph.nodes[-1][..., self.bias_dim :]], -1)

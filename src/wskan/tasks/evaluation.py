@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wskan.graph import FeatureConfig, KANGraph
 from wskan.kan import KANSpec
+from wskan.memory import freed_memory_kept
 from wskan.models import MetaNetwork
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.output import flat
@@ -24,9 +25,10 @@ def predict(model: MetaNetwork, batches: Iterable[tuple[KANGraph, Tensor]]) -> t
     was_training = model.training
     model.eval()
     outputs, targets = [], []
-    for graph, target in batches:
-        outputs.append(flat(model(graph)).cpu())
-        targets.append(target.cpu())
+    with freed_memory_kept():
+        for graph, target in batches:
+            outputs.append(flat(model(graph)).cpu())
+            targets.append(target.cpu())
     model.train(was_training)
     return torch.cat(outputs), torch.cat(targets)
 

@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger
 
 from wskan.errors import DataError
 from wskan.graph import FeatureConfig
+from wskan.memory import freed_memory_kept
 from wskan.models import MetaNetwork, ModelConfig, build_model, save_model
 from wskan.provenance import provenance
 from wskan.tasks.config import TrainConfig
@@ -146,7 +147,8 @@ def _fit(
         )
         module = TrainingModule(model, task, config, steps=config.epochs * len(batches))
         try:
-            trainer.fit(module, batches, graph_loader(val, config.batch_size), ckpt_path=resume, weights_only=True)
+            with freed_memory_kept():
+                trainer.fit(module, batches, graph_loader(val, config.batch_size), ckpt_path=resume, weights_only=True)
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
         except OSError as error:

@@ -1,0 +1,35 @@
+"""Memory that a training step frees and the next one needs again."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import sys
+from collections.abc import Iterator
+
+# mallopt(3)
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+_KEEP = {_MMAP_MAX: 0, _TRIM_THRESHOLD: -1}
+_GIVE_BACK = {_MMAP_MAX: 2**16, _MMAP_THRESHOLD: 2**25, _TRIM_THRESHOLD: 2**26}  # as far as glibc itself lets them grow
+
+
+@contextlib.contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Within, freed memory stays with the process; at the end it goes back to the system. Not to be nested.
+
+    glibc maps each block of more than 32 MB anew and unmaps it when it is freed, so that every tensor of that size is paid for page by page, each time: a quarter of a training step
+    on classifier KANs (benchmarks/ws_kan_memory.py). Without glibc nothing happens.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):
+        yield
+        return
+    assert libc is not None
+    try:
+        for option, value in _KEEP.items():
+            libc.mallopt(option, value)
+        yield
+    finally:
+        for option, value in _GIVE_BACK.items():
+            libc.mallopt(option, value)
+        libc.malloc_trim(ctypes.c_size_t(0))
