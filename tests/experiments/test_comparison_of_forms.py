@@ -20,6 +20,14 @@ def test_every_form_is_compared_on_the_first_data_set() -> None:
     assert set(seeds.values()) == {3}
 
 
+def test_the_long_comparison_shares_its_runs_with_table_1() -> None:
+    def runs(name: str) -> set[str]:
+        experiment = EXPERIMENTS[name]
+        return {plan.name for plan in experiment.plans(experiment.request(get_scale("cpu"), methods=("ws_kan",)))}
+
+    assert runs("forms-long") == runs("table1")
+
+
 def test_a_model_is_built_for_what_it_reads() -> None:
     experiment = EXPERIMENTS["forms"]
     for plan in experiment.plans(experiment.request(get_scale("smoke"))):

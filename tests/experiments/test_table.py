@@ -128,6 +128,7 @@ def test_the_papers_figures() -> None:
         "figure8",
         "figure9",
         "forms",
+        "forms-long",
         "forms-accuracy",
         "forms-pruning",
         "data-efficiency",

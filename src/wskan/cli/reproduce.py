@@ -27,6 +27,7 @@ class Reproduce:
             "figure8",
             "figure9",
             "forms",
+            "forms-long",
             "forms-accuracy",
             "forms-pruning",
             "data-efficiency",
@@ -35,7 +36,7 @@ class Reproduce:
         ],
         tyro.conf.Positional,
     ]
-    """Which. Tables 8 and 10 come with 7 and 9, figures 12 and 13 with 5. Beyond the paper: forms of features (forms, forms-accuracy, forms-pruning), accuracy against the number of
+    """Which. Tables 8 and 10 come with 7 and 9, figures 12 and 13 with 5. Beyond the paper: forms of features (forms, forms-long, forms-accuracy, forms-pruning), accuracy against the number of
     training KANs (data-efficiency), KANs of another basis than those trained on (parametrisations), and Proposition 4.2 as a model (expressivity)."""
     scale: Literal["smoke", "cpu", "paper"] = "cpu"
     """smoke: a minute, on digits. cpu: hours on two cores. paper: the paper's protocol, for a GPU."""
