@@ -51,14 +51,21 @@ def _draw_on(axis: Any, table: Table, colors: Mapping[str, Any]) -> None:
 
 
 def _bars(axis: Any, table: Table, colors: Mapping[str, Any]) -> None:
-    rows = [row for row in table.rows if any(row == known for known, _ in table.cells)]
-    width = 0.8 / len(rows)
+    """In each column those rows that it has, side by side around its middle."""
+    present = [[row for row in table.rows if (row, column) in table.cells] for column in table.columns]
+    width = 0.8 / max(map(len, present))
     paper_shown = False
-    for number, row in enumerate(rows):
-        places = [(i, cell) for i, column in enumerate(table.columns) if (cell := table.cells.get((row, column)))]
-        x = [i - 0.4 + width * (number + 0.5) for i, _ in places]
-        axis.bar(x, [c.mean for _, c in places], width * 0.9, yerr=[c.std for _, c in places], color=colors[table.rows[row]], label=table.rows[row])  # fmt: skip
-        known = [(at, cell.paper[0]) for at, (_, cell) in zip(x, places, strict=True) if cell.paper]
+    for row, label in table.rows.items():
+        places = [
+            (i + width * (rows.index(row) - (len(rows) - 1) / 2), table.cells[row, column])
+            for i, (column, rows) in enumerate(zip(table.columns, present, strict=True))
+            if row in rows
+        ]
+        if not places:
+            continue
+        x, cells = zip(*places, strict=True)
+        axis.bar(x, [c.mean for c in cells], width * 0.9, yerr=[c.std for c in cells], color=colors[label], label=label)
+        known = [(at, cell.paper[0]) for at, cell in places if cell.paper]
         if known:
             axis.scatter(*zip(*known, strict=True), marker="_", s=2600 * width / len(table.columns), color="black", label=None if paper_shown else "paper")  # fmt: skip
             paper_shown = True
