@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from hypothesis import given
 
 from wskan.experiments import EXPERIMENTS, SCALES, Request, Workspace, reproduce
-from wskan.experiments.expressivity import DEPTHS, SIZES, key, lemma_errors, replay_errors, seconds
-from wskan.experiments.kan_family import KANFamily, LemmaConfig, fit_univariate
+from wskan.experiments.expressivity import DEPTHS, SIZES, key, lemma_errors, replay_errors, seconds, variation
+from wskan.experiments.kan_family import Density, KANFamily, LemmaConfig, fit_univariate
 from wskan.experiments.reproduce import protocol
 from wskan.kan import bspline_basis, uniform_knots
 from wskan.models import UnivariateMLP
@@ -21,20 +21,26 @@ FAMILIES = st.builds(KANFamily, neurons=st.integers(1, 5), grid=st.integers(1, 5
 REQUEST = Request(scale=SCALES["smoke"], datasets=("digits",), seeds=(0,))
 
 
-@given(FAMILIES, st.booleans(), st.integers(0, 10**6))
-def test_no_neuron_leaves_the_domain(family: KANFamily, corners: bool, seed: int) -> None:
-    """In the corners of the compact set neither."""
+@given(FAMILIES, st.integers(0, 10**6))
+def test_no_neuron_leaves_the_domain(family: KANFamily, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     population = family.kans(generator, 3, 8)
-    if corners:
-        low, high = family.box
-        for layer in population.layers:
-            for tensor, ends in ((layer.base_weight, 1), (layer.spline_weight, 2), (layer.coef, 3)):
-                tensor.copy_(torch.where(torch.rand(tensor.shape, generator=generator) < 0.2, low[ends], high[ends]))
     x = torch.cat([2 * torch.rand(30, family.neurons, generator=generator) - 1, torch.ones(1, family.neurons)])
     for layer in population.layers:
         x = layer(x.expand(8, -1, -1) if x.ndim == 2 else x, population.spec)
         assert x.abs().max() < 1
+
+
+def test_deep_kans_still_depend_on_their_inputs() -> None:
+    """Otherwise a constant would replay them."""
+    sizes = SIZES["cpu"]
+    within = []
+    for depth in DEPTHS:
+        outputs, inputs_alone = variation(sizes, depth)
+        within.append(float(inputs_alone.square().mean().sqrt() / outputs.std()))
+        torch.testing.assert_close(inputs_alone.mean(1), torch.zeros(sizes.kans, 1), rtol=0, atol=1e-6)
+    assert within[2] > 0.15
+    assert within[3] > 0.08
 
 
 @given(FAMILIES, st.integers(0, 10**6))
@@ -46,16 +52,17 @@ def test_edge_functions_are_those_of_the_paper(family: KANFamily, seed: int) -> 
     torch.testing.assert_close(family.edge_function(x, points[:, 1:]), expected)
 
 
-@pytest.mark.parametrize("towards_faces", [False, True])
-def test_points_fill_the_compact_set(towards_faces: bool) -> None:
+@pytest.mark.parametrize(("density", "expected"), [("uniform", 0.2), ("faces", 0.4097), ("vertices", 1.0)])
+def test_points_fill_the_compact_set(density: Density, expected: float) -> None:
     family = KANFamily()
-    points = family.sample(torch.Generator().manual_seed(0), 10_000, towards_faces=towards_faces)
+    points = family.sample(torch.Generator().manual_seed(0), 10_000, density=density)
     low, high = family.box
     shares = (points - low) / (high - low)
     assert bool(((shares >= 0) & (shares <= 1)).all())
-    outer = ((shares < 0.1) | (shares > 0.9)).float().mean(0)
-    expected = 0.4097 if towards_faces else 0.2  # 1 - 2/pi asin(0.8)
-    torch.testing.assert_close(outer, torch.full_like(outer, expected), rtol=0, atol=0.03)
+    outer = ((shares < 0.1) | (shares > 0.9)).float().mean(0)  # 1 - 2/pi asin(0.8) towards the faces
+    x = 0.2 if density == "vertices" else expected
+    torch.testing.assert_close(outer, torch.tensor([x, *[expected] * 8]), rtol=0, atol=0.03)
+    torch.testing.assert_close(shares.mean(0), torch.full((9,), 0.5), rtol=0, atol=0.03)
 
 
 def test_the_perceptron_learns_and_repeats_itself() -> None:
@@ -93,7 +100,7 @@ def test_a_perfect_perceptron_replays_perfectly(monkeypatch: pytest.MonkeyPatch)
         assert replay_errors(psi, sizes, depth)[0].max() < 1e-5
     with torch.no_grad():
         psi.out.bias.add_(0.01)
-    assert replay_errors(psi, sizes, 1)[0].min() > 0.02
+    assert replay_errors(psi, sizes, 1)[0].min() > 0.019
 
 
 def test_what_is_measured_is_kept(

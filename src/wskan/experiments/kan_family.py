@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,20 +12,22 @@ from torch import Tensor
 from wskan.kan import KANSpec, Layer, Population, uniform_knots
 from wskan.models.replay import UnivariateMLP
 
+Density = Literal["uniform", "faces", "vertices"]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KANFamily:
-    """KANs whose neurons all receive n functions with ``|w_b| <= 1/3n``, ``3/8n <= w_s <= 3/4n`` and ``|c_i| <= 1``.
+    """KANs whose neurons all receive n functions with ``|w_b| <= 1/3n``, ``1/2n <= w_s <= 3/4n`` and ``|c_i| <= 1``.
 
     Every neuron then stays in the domain [-1, 1], the compact set S of the proof of Proposition 4.2: B-splines are not negative and sum to 1 there, so ``|B(x)| <= 1``,
-    and ``|silu(x)| <= silu(1) < 0.732``; together ``n (0.732/3n + 3/4n) < 1``. At random they fill about half of it.
+    and ``|silu(x)| <= silu(1) < 0.732``; together ``n (0.732/3n + 3/4n) < 1``.
 
     Args:
         neurons: number n of each layer but the last, which has one.
         grid, degree: see :class:`wskan.kan.KANSpec`.
     """
 
-    neurons: int = 3
+    neurons: int = 2
     grid: int = 3
     degree: int = 3
 
@@ -36,13 +39,18 @@ class KANFamily:
     def box(self) -> tuple[Tensor, Tensor]:
         """The compact set of Lemma 4.1: least and largest x, w_b, w_s, c_0, ..., c_{G+k-1}, ``[1 + F]`` each."""
         n, ones = self.neurons, [1.0] * (self.grid + self.degree)
-        return torch.tensor([-1, -1 / (3 * n), 3 / (8 * n), *(-c for c in ones)]), torch.tensor([1, 1 / (3 * n), 3 / (4 * n), *ones])  # fmt: skip
+        return torch.tensor([-1, -1 / (3 * n), 1 / (2 * n), *(-c for c in ones)]), torch.tensor([1, 1 / (3 * n), 3 / (4 * n), *ones])  # fmt: skip
 
-    def sample(self, generator: torch.Generator, *shape: int, towards_faces: bool = False) -> Tensor:
-        """Points of the set at random, ``[..., 1 + F]``: uniformly, or each coordinate with the density of Chebyshev's points, which is larger towards both ends."""
+    def sample(self, generator: torch.Generator, *shape: int, density: Density = "uniform") -> Tensor:
+        """Points of the set at random, ``[..., 1 + F]``: ``"uniform"``; ``"faces"``, each coordinate with the density of Chebyshev's points, which is larger towards both ends; or
+        ``"vertices"``, each parameter at one of its ends, where edge functions vary most and are hardest to learn, and x uniform."""
         low, high = self.box
         share = torch.rand(*shape, len(low), generator=generator)
-        return low + (high - low) * (torch.sin(torch.pi / 2 * share).square() if towards_faces else share)
+        if density == "faces":
+            share = torch.sin(torch.pi / 2 * share).square()
+        elif density == "vertices":
+            share[..., 1:] = share[..., 1:].round()
+        return low + (high - low) * share
 
     def edge_function(self, x: Tensor, edges: Tensor) -> Tensor:
         """``psi(x; w_b, w_s, c) = w_b silu(x) + w_s B(x)`` (Lemma 4.1) of x ``[E]`` and edges ``[E, F]``, ``[E]``: KANs of one edge each."""
@@ -50,9 +58,11 @@ class KANFamily:
         return Population(spec, [self._layer(edges[:, None, None])])(x[:, None, None]).flatten()
 
     def kans(self, generator: torch.Generator, depth: int, size: int) -> Population:
-        """Random KANs of the family."""
+        """Random KANs of the family, with parameters at the vertices of the set. KANs from its inside hardly depend on their inputs when they are deep: each layer contracts."""
         spec, n = self.spec(depth), self.neurons
-        layers = [self._layer(self.sample(generator, size, n, out)[..., 1:]) for out in spec.widths[1:]]
+        layers = [
+            self._layer(self.sample(generator, size, n, out, density="vertices")[..., 1:]) for out in spec.widths[1:]
+        ]
         return Population(spec, layers)
 
     def _layer(self, edges: Tensor) -> Layer:
@@ -80,14 +90,15 @@ class LemmaConfig:
     steps: int
     batch: int = 8
     rate: float = 5e-3
-    samples: int = 2**17
+    samples: int = 2**19
 
 
 def fit_univariate(family: KANFamily, config: LemmaConfig, width: int, seed: int) -> UnivariateMLP:
-    """Train the perceptron of Lemma 4.1 for the edge functions of a family, on points that lie denser towards the faces of the set: errors are largest there."""
+    """Train the perceptron of Lemma 4.1 for the edge functions of a family, on points of which half lie denser towards the faces of the set and half at its vertices: errors are largest there."""
     generator = torch.Generator().manual_seed(seed)
     low, high = family.box
-    points = family.sample(generator, config.samples, towards_faces=True)
+    halves = [family.sample(generator, config.samples // 2, density=density) for density in ("faces", "vertices")]
+    points = torch.stack(halves, 1).flatten(0, 1)  # in turns
     centre, half, size = (low + high) / 2, (high - low) / 2, 1 / family.neurons
     inputs, targets = (points - centre) / half, family.edge_function(points[:, 0], points[:, 1:]) / size
     with torch.random.fork_rng(devices=[]):
