@@ -56,5 +56,6 @@ def test_it_goes_back_at_the_end_even_of_a_failure() -> None:
 
 def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: pytest.fail("there is no glibc"))
     with freed_memory_kept():
         pass

@@ -18,7 +18,8 @@ def freed_memory_kept() -> Iterator[None]:
     """Within, freed memory stays with the process; at the end it goes back to the system. Not to be nested.
 
     glibc maps each block of more than 32 MB anew and unmaps it when it is freed, so that every tensor of that size is paid for page by page, each time: a quarter of a training step
-    on classifier KANs (benchmarks/ws_kan_memory.py). Without glibc nothing happens.
+    on classifier KANs (benchmarks/ws_kan_memory.py). Afterwards glibc no longer tunes these limits itself, nor do MALLOC_ variables of the environment hold: they are as high as it would
+    have let them grow. Without glibc nothing happens.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):

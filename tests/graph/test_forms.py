@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wskan.errors import DataError
 from wskan.graph import FORMS, FeatureConfig, Form, KANGraph, feature_statistics, kan_graph
+from wskan.graph.forms import describe
 from wskan.kan import KANSpec, Population, edge_functions, fix_gauge, negate_neurons, scale_edges, shift_edges
 from wskan.models import MODELS, WSKAN, Standardize, WSKANConfig, build_model
 from wskan.testing import random_permutation, random_population
@@ -159,3 +160,13 @@ def test_the_default_is_functions_equation_5_is_written_as_before_and_nonsense_i
     for bad in ({"form": "cooked"}, {"form": ["raw"]}, {"knots": 1}, {"bias": True}, [], "raw"):
         with pytest.raises(DataError, match="features"):
             FeatureConfig.from_dict(bad)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="form must be"):
+        describe(random_population(WIDTHS, 2, 0), "cooked")  # type: ignore[arg-type]
+
+
+def test_a_form_that_kans_cannot_have_is_refused_before_they_are_read() -> None:
+    for basis, degree in (("rbf", 0), ("wavelet", 0)):
+        spec = random_population(WIDTHS, 1, 0, basis=basis, degree=degree).spec
+        FeatureConfig(form="folded").check(spec)
+        with pytest.raises(DataError, match="no gauge"):
+            FeatureConfig(form="gauge").check(spec)

@@ -195,9 +195,6 @@ def test_what_does_not_hold_is_refused(basis: str) -> None:
         fit_population(kans.spec, x[0].float(), torch.zeros(3, 20, 2), torch.arange(3), FitConfig(steps=1))
 
 
-# Fitting and evaluating -----------------------------------------------------------------------------------------------
-
-
 # Descriptions ---------------------------------------------------------------------------------------------------------
 
 

@@ -96,3 +96,10 @@ def test_what_is_no_permutation_of_these_kans_is_refused() -> None:
         draw(0, 2).then(draw(0, 3))
     with pytest.raises(ShapeError, match="compose"):
         draw(0).then(Permutation.identity((2, 5, 1)))
+    with pytest.raises(ShapeError, match="integers"):
+        Permutation([torch.tensor([0.4, 1.9])])
+    with pytest.raises(ShapeError, match="no permutations"):
+        Permutation.cat([])
+    for outside in (3, -4):
+        with pytest.raises(IndexError, match="among 3"):
+            draw(0, 3)[outside]

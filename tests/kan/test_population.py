@@ -85,3 +85,13 @@ def test_wrong_shapes_and_keys_are_named() -> None:
         Population.from_tensors(spec, {**population.tensors(), "layers.9.coef": torch.zeros(1)})
     with pytest.raises(DataError, match="lacks"):
         Population.from_tensors(spec, {})
+
+
+@pytest.mark.parametrize("widths", [(1, 3, 1), (2, 1, 1), (1, 1)])
+@given(seed=st.integers(0, 10**6))
+def test_each_kan_keeps_its_grid_where_a_layer_has_one_input(widths: tuple[int, ...], seed: int) -> None:
+    """Alone, such a KAN's knots have the shape of a grid that all share."""
+    kans = random_population(widths, 2, seed)
+    x = torch.rand(7, widths[0])
+    torch.testing.assert_close(Population.cat([kans[0], kans[1]])(x), kans(x))
+    torch.testing.assert_close(Population.cat([kans[0], kans[1], kans])(x), torch.cat([kans(x), kans(x)]))

@@ -107,7 +107,7 @@ def test_what_does_not_fit_is_refused() -> None:
     for act in (scale_edges, shift_edges):
         with pytest.raises(ShapeError, match="each edge"):
             act(kans, edges(0)[:2])
-    with pytest.raises(DataError, match="not zero"):
+    with pytest.raises(DataError, match="not be zero"):
         scale_edges(kans, [torch.zeros_like(value) for value in edges(0)])
     with pytest.raises(ShapeError, match="hidden layer"):
         negate_neurons(kans, neurons(0)[:1])
@@ -117,3 +117,22 @@ def test_what_does_not_fit_is_refused() -> None:
         outside_domain(kans, torch.zeros(2, 5, 2))
     with pytest.raises(ShapeError, match="compared"):
         symmetry_error(kans, kans[:2], torch.zeros(5, 2))
+    other_outputs = random_population((*WIDTHS[:-1], WIDTHS[-1] + 1), 3, 0)
+    with pytest.raises(ShapeError, match="compared"):
+        symmetry_error(kans, other_outputs, torch.zeros(5, 2))
+
+
+def test_what_is_not_finite_in_the_precision_of_the_kans_is_refused() -> None:
+    kans, tiny = random_population(WIDTHS, 3, 0), [torch.full_like(value, 1e-9) for value in edges(0)]
+    scale_edges(kans, tiny)
+    with pytest.raises(DataError, match="zero in torch"):
+        scale_edges(kans.to(torch.float16), tiny)
+    for act in (scale_edges, shift_edges):
+        for bad in (float("nan"), 1e39):
+            with pytest.raises(DataError, match="finite in torch"):
+                act(kans, [torch.full(value.shape, bad, dtype=torch.float64) for value in edges(0)])
+    with pytest.raises(DataError, match="bool"):
+        negate_neurons(kans, [which.float() for which in neurons(0)])
+    for x in (torch.full((5, WIDTHS[0]), float("nan")), torch.zeros(0, WIDTHS[0]), torch.zeros(5, WIDTHS[0] + 1)):
+        with pytest.raises((DataError, ShapeError), match="x "):
+            outside_domain(kans, x)

@@ -2,6 +2,7 @@ import dataclasses
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -193,3 +194,9 @@ def test_every_symmetry_reaches_training_batches(zoo: Zoo) -> None:
         assert not same(graph, plain)
         seen.append(graph)
     assert not any(same(a, b) for a, b in itertools.combinations(seen, 2))
+
+
+@pytest.mark.parametrize("bad", ["scale", ["rotation"], ["scale", "rotation"]])
+def test_unknown_symmetries_are_refused(bad: Any) -> None:
+    with pytest.raises(DataError, match="symmetries must be"):
+        augment(random_population((2, 3, 1), 2, 0), bad, 0)

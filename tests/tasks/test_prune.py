@@ -1,3 +1,4 @@
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from wskan.graph import FeatureConfig
 from wskan.kan.edges import join_edges
 from wskan.models import WSKANConfig
 from wskan.tasks import GraphDataset, PruningMask, Run, TrainConfig, get_task, predict_split, prune, train
-from wskan.testing import FakeZoo
+from wskan.testing import FakeZoo, random_population
 from wskan.zoo import Zoo
 
 QUICK = TrainConfig(epochs=2, batch_size=16, warmup_steps=2, patience=0)
@@ -56,3 +57,6 @@ def test_other_runs_and_broken_kans_are_refused(zoo: Zoo, run: Run, tmp_path: Pa
     broken.layers[0].coef[1] = float("nan")
     with pytest.raises(DataError, match=r"\[1\]"):
         prune(run, broken)
+    raw = dataclasses.replace(run, features=FeatureConfig(form="raw"))
+    with pytest.raises(DataError, match="mean different things"):
+        prune(raw, random_population(zoo.spec.widths, 2, 0, grid=zoo.spec.grid + 1))

@@ -8,6 +8,7 @@ import torch
 
 from wskan.errors import DataError
 from wskan.graph import FeatureConfig, kan_graph
+from wskan.kan import FitConfig
 from wskan.models import FlatMLPConfig, WSKANConfig
 from wskan.tasks import (
     FrequencyRegression,
@@ -23,6 +24,7 @@ from wskan.tasks import (
     predict,
     train,
 )
+from wskan.tasks.config import Symmetry
 from wskan.tasks.module import TrainingModule
 from wskan.testing import FakeZoo
 from wskan.zoo import Zoo
@@ -269,3 +271,23 @@ def test_tasks(zoo: Zoo) -> None:
 def test_bad_training_configurations_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(DataError):
         TrainConfig.from_dict(bad)
+
+
+@pytest.mark.parametrize(("features", "augment"), [(FeatureConfig(form="gauge"), ()), (FeatureConfig(), ("sign",))])
+def test_what_such_kans_cannot_have_is_refused_before_the_folder_is_taken(
+    features: FeatureConfig, augment: tuple[Symmetry, ...], tmp_path: Path
+) -> None:
+    zoo, task = FakeZoo(), INRClassification()
+    spec, fit = dataclasses.replace(zoo.spec, basis="rbf", degree=0), FitConfig(adapt_grid=False)
+    recipe = dataclasses.replace(zoo.recipe, spec=spec, fit=fit)
+    zoo.manifest = dataclasses.replace(zoo.manifest, recipe=recipe)
+    with pytest.raises(DataError, match=r"no gauge|cannot be negated"):
+        train(
+            zoo,
+            task,
+            small(zoo, task),
+            dataclasses.replace(QUICK, augment=augment),
+            tmp_path / "run",
+            features=features,
+        )
+    assert not (tmp_path / "run").exists()

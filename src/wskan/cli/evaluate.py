@@ -27,18 +27,13 @@ class Evaluate:
 
         from wskan.align import align_zoo
         from wskan.errors import DataError
-        from wskan.kan import KANSpec
         from wskan.tasks import evaluate, open_run
         from wskan.zoo import open_zoo
 
         run, zoo = open_run(self.run_folder), open_zoo(self.zoo)
         if self.align is not None:
             zoo = align_zoo(zoo, self.align, progress=True)
-        own, other = run.record["asked"].get("spec"), zoo.spec
-        if own is not None and run.features.meaning(KANSpec.from_dict(own)) != run.features.meaning(other):
-            raise DataError(
-                f"{self.run_folder} was trained on KANs with {own}, those of {self.zoo} have {other.to_dict()}: their features mean different things (train with --form function for any)"
-            )
+        run.check(zoo.spec)
         if run.record.get("aligned") and zoo.digest != run.record["asked"]["zoo"]:
             raise DataError(
                 f"{self.run_folder} was trained on aligned KANs: name the same zoo, and the folder of its alignment with --align"

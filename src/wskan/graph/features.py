@@ -20,7 +20,7 @@ class FeatureConfig:
     """Choice of features.
 
     Args:
-        form: of the description of an edge, see :func:`wskan.graph.forms.describe`; ``"function"`` is learned from fastest (results/forms), ``"raw"`` is eq. 5 of the paper. With
+        form: of the description of an edge, see :func:`wskan.graph.forms.describe`; from ``"function"`` INRs are classified best (results/forms), ``"raw"`` is eq. 5 of the paper. With
             ``"gauge"``, neurons have a bias.
         knots: describe each neuron that has outgoing edges by the G + 1 knots of its grid on the domain; eq. 5 alone forgets an adapted grid.
 
@@ -35,6 +35,17 @@ class FeatureConfig:
         if self.form not in FORMS or not isinstance(self.knots, bool):
             raise DataError(
                 f"features: form must be one of {', '.join(FORMS)} and knots true or false, got {self.form!r:.100}, {self.knots!r:.100}"
+            )
+
+    def check(self, spec: KANSpec) -> None:
+        """Refuse KANs that have no such features.
+
+        Raises:
+            DataError: ``"gauge"`` for a basis that holds no constant.
+        """
+        if self.form == "gauge" and spec.functions.constant() is None:
+            raise DataError(
+                f"functions of {spec.basis!r} hold no constant, so there is no gauge; choose form function, folded or raw"
             )
 
     def edge_dim(self, spec: KANSpec) -> int:

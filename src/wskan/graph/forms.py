@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from wskan.errors import DataError
 from wskan.kan import KANSpec, Layer, Population, edge_functions, fix_gauge, fold
 
 Form = Literal["raw", "folded", "gauge", "function"]
@@ -41,8 +42,10 @@ def describe(population: Population, form: Form) -> Described:
       shift in the values alone.
 
     Raises:
-        DataError: ``"gauge"`` for a basis that holds no constant.
+        DataError: an unknown form, or ``"gauge"`` for a basis that holds no constant.
     """
+    if form not in FORMS:
+        raise DataError(f"form must be one of {', '.join(FORMS)}, got {form!r:.100}")
     if form == "function":
         pairs = edge_functions(population, POINTS)
         return Described(edges=tuple(torch.cat(pair, -1) for pair in pairs), population=population)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from wskan.errors import ShapeError
-from wskan.kan.evaluate import outputs
+from wskan.kan.evaluate import checked_inputs, outputs
 from wskan.kan.population import Population
 
 
@@ -22,13 +22,12 @@ def outside_domain(population: Population, x: Tensor) -> Tensor:
 
     Raises:
         ShapeError: x has another shape.
+        DataError: x is not finite.
     """
-    if x.ndim not in (2, 3) or (x.ndim == 3 and len(x) not in (1, len(population))):
-        raise ShapeError(f"x must be [N, in] or [{len(population)}, N, in], got {tuple(x.shape)}")
-    spec = population.spec
+    spec, x = population.spec, checked_inputs(population, x)
     rows = []
     for index in range(len(population)):  # one at a time: activations of all would be many
-        values = (x if x.ndim == 2 else x[min(index, len(x) - 1)]).unsqueeze(0)
+        values = x[min(index, len(x) - 1)].unsqueeze(0)
         shares = []
         for layer in population[index].layers:
             inner = spec.functions.inner(layer.knots).unsqueeze(1)  # [1, 1, in or 1, G+1]
@@ -48,11 +47,11 @@ def symmetry_error(population: Population, other: Population, x: Tensor) -> Tens
         x: ``[N, in]`` for all KANs alike, or ``[K, N, in]``.
 
     Raises:
-        ShapeError: x has another shape, or another number of KANs.
+        ShapeError: x has another shape, or ``other`` another number of KANs or of outputs.
         DataError: x is not finite.
     """
-    if len(population) != len(other):
-        raise ShapeError(f"{len(population)} KANs cannot be compared with {len(other)}")
+    if len(population) != len(other) or population.spec.widths[-1] != other.spec.widths[-1]:
+        raise ShapeError(f"{population} cannot be compared with {other}")
     before, after = outputs(population, x).double(), outputs(other, x).double()
     spread = (before - before.mean(1, keepdim=True)).square().mean((1, 2)).sqrt()
     error = (after - before).square().mean((1, 2)).sqrt()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from wskan.errors import DataError
 from wskan.kan.population import BASE_FUNCTIONS, Layer, Population
 from wskan.kan.spec import KANSpec
 
@@ -24,7 +25,12 @@ def edge_functions(population: Population, points: int) -> list[tuple[Tensor, Te
 
     Returns:
         A pair ``[K, n_l, n_{l+1}, points]`` a layer.
+
+    Raises:
+        DataError: no point.
     """
+    if points < 1:
+        raise DataError(f"a function is described at one point or more, got {points}")
     return [_layer_functions(layer, points, population.spec) for layer in population.layers]
 
 

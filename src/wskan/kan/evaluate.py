@@ -42,7 +42,7 @@ def outputs(population: Population, x: Tensor) -> Tensor:
         ShapeError: x has another shape.
         DataError: x is not finite.
     """
-    return _outputs(population, _inputs(population, x))
+    return _outputs(population, checked_inputs(population, x))
 
 
 def _outputs(population: Population, x: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ def accuracy(population: Population, x: Tensor, labels: Tensor) -> Tensor:
     """
     if tuple(labels.shape) != tuple(x.shape[:1]):
         raise ShapeError(f"labels have shape {tuple(labels.shape)}, inputs {tuple(x.shape)}")
-    x = _inputs(population, x)
+    x = checked_inputs(population, x)
     step, right = max(1, NUMBERS // (len(labels) * population.spec.widths[-1])), torch.empty(len(population))
     for begin in range(0, len(population), step):
         rows = slice(begin, begin + step)
@@ -90,7 +90,7 @@ def activations(population: Population, x: Tensor) -> list[Activations]:
         ShapeError: x has another shape.
         DataError: x is not finite.
     """
-    x = _inputs(population, x)
+    x = checked_inputs(population, x)
     if x.shape[1] < 2:
         raise ShapeError(f"one input does not vary: x has shape {tuple(x.shape)}, need at least two")
     if _by_kernel(population):
@@ -160,8 +160,13 @@ class _Moments:
         return (torch.as_tensor(self.absolute) / size).float()
 
 
-def _inputs(population: Population, x: Tensor) -> Tensor:
-    """``[1 or K, N, in]``."""
+def checked_inputs(population: Population, x: Tensor) -> Tensor:
+    """``[1 or K, N, in]`` in single precision, from ``[N, in]`` or ``[1 or K, N, in]``.
+
+    Raises:
+        ShapeError: x has another shape.
+        DataError: x is not finite.
+    """
     given = tuple(x.shape)
     x = (x.unsqueeze(0) if x.ndim == 2 else x).to(torch.float32)
     n_in = population.spec.widths[0]

@@ -23,10 +23,12 @@ class Permutation:
         orders: ``[K, n_l]`` int64 each.
 
     Raises:
-        ShapeError: rows that are no permutations, or sizes that do not agree.
+        ShapeError: rows that are no permutations, sizes that do not agree, or numbers that are not integers.
     """
 
     def __init__(self, orders: Sequence[Tensor]) -> None:
+        if any(order.is_floating_point() for order in orders):
+            raise ShapeError(f"orders must be integers, got {[order.dtype for order in orders]}")
         self.orders = tuple((order.unsqueeze(0) if order.ndim == 1 else order).long() for order in orders)
         if any(order.ndim != 2 or len(order) != len(self) for order in self.orders):
             raise ShapeError(
@@ -48,7 +50,9 @@ class Permutation:
 
     @classmethod
     def cat(cls, permutations: Sequence[Permutation]) -> Permutation:
-        """Those of several groups of KANs as one."""
+        """Those of several groups of KANs, at least one, as one."""
+        if not permutations:
+            raise ShapeError("no permutations to join")
         return cls([torch.cat(orders) for orders in zip(*(each.orders for each in permutations), strict=True)])
 
     def then(self, other: Permutation) -> Permutation:
@@ -105,6 +109,8 @@ class Permutation:
 
     def __getitem__(self, rows: int | slice | Tensor) -> Permutation:
         """Those of some of the KANs; an int gives a size of one."""
+        if isinstance(rows, int) and not -len(self) <= rows < len(self):
+            raise IndexError(f"no permutation {rows} among {len(self)}")
         index = slice(rows, rows + 1 or None) if isinstance(rows, int) else rows
         return Permutation([order[index] for order in self.orders])
 

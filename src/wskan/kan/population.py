@@ -123,9 +123,11 @@ class Population:
         spec = populations[0].spec
         if any(population.spec != spec for population in populations):
             raise ShapeError(f"cannot join KANs of different specifications: {[p.spec.widths for p in populations]}")
-        if not all(population.uniform_grid for population in populations):
+        shared = all(population.uniform_grid for population in populations)
+        if not shared:
             populations = [population.expand_knots() for population in populations]
-        return cls(spec, [_cat_layers([p.layers[index] for p in populations]) for index in range(spec.num_layers)])
+        layers = [[population.layers[index] for population in populations] for index in range(spec.num_layers)]
+        return cls(spec, [_cat_layers(each, shared_knots=shared) for each in layers])
 
     @classmethod
     def from_tensors(cls, spec: KANSpec, tensors: Mapping[str, Tensor]) -> Population:
@@ -275,8 +277,8 @@ def _rows(layer: Layer, rows: slice | Tensor) -> Layer:
     return dataclasses.replace(layer, **picked)
 
 
-def _cat_layers(layers: Sequence[Layer]) -> Layer:
+def _cat_layers(layers: Sequence[Layer], *, shared_knots: bool) -> Layer:
+    """Shapes do not tell: the knots of one KAN with one input are ``[1, 1, T]``, too."""
     fields = {name: torch.cat([getattr(layer, name) for layer in layers]) for name in FIELDS if name != "knots"}
-    shared = all(layer.knots.shape[:2] == (1, 1) for layer in layers)
-    knots = layers[0].knots if shared else torch.cat([layer.knots for layer in layers])
+    knots = layers[0].knots if shared_knots else torch.cat([layer.knots for layer in layers])
     return Layer(**fields, knots=knots)

@@ -28,16 +28,16 @@ def scale_edges(population: Population, factors: Sequence[Tensor]) -> Population
 
     Raises:
         ShapeError: factors of another shape.
-        DataError: a factor that is zero or not finite.
+        DataError: a factor that is zero or not finite in the precision of the KANs.
     """
-    _check_edges(population, factors)
-    if not all(bool((factor.isfinite() & (factor != 0)).all()) for factor in factors):
-        raise DataError("factors must be finite and not zero")
+    factors = _edge_values(population, factors)
+    if any(bool((factor == 0).any()) for factor in factors):
+        raise DataError(f"factors must not be zero in {factors[0].dtype}")
     return Population(
         population.spec,
         [
             dataclasses.replace(layer, spline_weight=layer.spline_weight * a, coef=layer.coef / a.unsqueeze(-1))
-            for layer, a in zip(population.layers, _like(population, factors), strict=True)
+            for layer, a in zip(population.layers, factors, strict=True)
         ],
     )
 
@@ -45,10 +45,9 @@ def scale_edges(population: Population, factors: Sequence[Tensor]) -> Population
 def shift_edges(population: Population, shifts: Sequence[Tensor]) -> Population:
     """Add a constant to each edge's function, with constants that cancel in every neuron that they meet in. Exact in the domain.
 
-    B-splines sum to 1 there (appendix B), so adding a to all coefficients of an edge, times its spline weight, adds a to its function; Chebyshev polynomials and Fourier series have
-    a constant of their own. The sum over the edges that lead
-    to one neuron must be zero: of the shifts that are given, the mean over these edges is taken off first, so any will do. Masked edges have no part in it. An edge
-    without a spline (spline weight 0) is given one of spline weight 1.
+    B-splines sum to 1 there (appendix B), so adding a to all coefficients of an edge, times its spline weight, adds a to its function; Chebyshev polynomials and Fourier
+    series have a constant of their own. The sum over the edges that lead to one neuron must be zero: of the shifts that are given, the mean over these edges is taken off
+    first, so any will do. Masked edges have no part in it. An edge without a spline (spline weight 0) is given one of spline weight 1.
 
     Args:
         population: K KANs.
@@ -56,15 +55,15 @@ def shift_edges(population: Population, shifts: Sequence[Tensor]) -> Population:
 
     Raises:
         ShapeError: shifts of another shape.
-        DataError: basis functions that cannot be a constant (``"rbf"``, ``"wavelet"``).
+        DataError: shifts that are not finite, or basis functions that cannot be a constant (``"rbf"``, ``"wavelet"``).
     """
-    _check_edges(population, shifts)
+    shifts = _edge_values(population, shifts)
     if (constant := population.spec.functions.constant()) is None:
         raise DataError(
             f"functions of {population.spec.basis!r} cannot be a constant, so edges cannot be shifted; permutation and scale hold"
         )
     layers = []
-    for layer, a in zip(population.layers, _like(population, shifts), strict=True):
+    for layer, a in zip(population.layers, shifts, strict=True):
         exist = layer.mask != 0
         a = torch.where(exist, a - (a * exist).sum(1, keepdim=True) / exist.sum(1, keepdim=True).clamp_min(1), 0)
         layers.append(_add_to_splines(layer, a.unsqueeze(-1) * constant.to(a), exist))
@@ -84,12 +83,14 @@ def negate_neurons(population: Population, chosen: Sequence[Tensor]) -> Populati
 
     Raises:
         ShapeError: masks of another shape.
-        DataError: silu beside functions that cannot be a straight line: splines of degree 0, and every basis but B-splines.
+        DataError: masks that are not bool, or silu beside functions that cannot be a straight line: splines of degree 0, and every basis but B-splines.
     """
     spec = population.spec
     shapes = [(len(population), width) for width in spec.widths[1:-1]]
     if [tuple(which.shape) for which in chosen] != shapes:
         raise ShapeError(f"need one choice of neurons a hidden layer, {shapes}, got {[tuple(w.shape) for w in chosen]}")
+    if any(which.dtype != torch.bool for which in chosen):
+        raise DataError(f"neurons are chosen by bool, got {[which.dtype for which in chosen]}")
     if not negatable(spec):
         raise DataError(
             f"with silu, neurons cannot be negated: functions of {spec.basis!r}, degree {spec.degree}, cannot be a straight line; permutation and scale hold"
@@ -140,11 +141,12 @@ def _add_to_splines(layer: Layer, added: Tensor, where: Tensor) -> Layer:
     return dataclasses.replace(layer, spline_weight=weight, coef=coef + step)
 
 
-def _like(population: Population, values: Sequence[Tensor]) -> list[Tensor]:
-    return [value.to(layer.coef) for value, layer in zip(values, population.layers, strict=True)]
-
-
-def _check_edges(population: Population, values: Sequence[Tensor]) -> None:
+def _edge_values(population: Population, values: Sequence[Tensor]) -> list[Tensor]:
+    """One finite value for each edge, in the precision of the KANs."""
     shapes = [(len(population), *pair) for pair in itertools.pairwise(population.spec.widths)]
     if [tuple(value.shape) for value in values] != shapes:
         raise ShapeError(f"need a value for each edge, {shapes}, got {[tuple(value.shape) for value in values]}")
+    values = [value.to(layer.coef) for value, layer in zip(values, population.layers, strict=True)]
+    if not all(bool(value.isfinite().all()) for value in values):
+        raise DataError(f"values of edges must be finite in {values[0].dtype}")
+    return values

@@ -8,8 +8,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from wskan.kan import Layer, Permutation, Population, derive_seed, negate_neurons, scale_edges
+from wskan.errors import DataError
+from wskan.kan import KANSpec, Layer, Permutation, Population, derive_seed, negate_neurons, scale_edges
 from wskan.kan.edges import join_edges, split_edges
+from wskan.kan.symmetry import negatable
 
 Symmetry = Literal["permutation", "scale", "sign", "noise"]
 SYMMETRIES: tuple[str, ...] = get_args(Symmetry)
@@ -30,8 +32,9 @@ def augment(population: Population, symmetries: Sequence[Symmetry], seed: int) -
         seed: of the draw.
 
     Raises:
-        DataError: ``"sign"`` for silu beside functions that cannot be a straight line: splines of degree 0, and every basis but B-splines.
+        DataError: an unknown symmetry, or ``"sign"`` for silu beside functions that cannot be a straight line: splines of degree 0, and every basis but B-splines.
     """
+    check_symmetries(symmetries, population.spec)
     if "permutation" in symmetries:
         population = population.permute(_permutation(population.spec.widths, len(population), seed))
     if "scale" in symmetries:
@@ -46,6 +49,20 @@ def augment(population: Population, symmetries: Sequence[Symmetry], seed: int) -
     if "noise" in symmetries:
         population = _add_noise(population, _generator(seed, "noise"))
     return population
+
+
+def check_symmetries(symmetries: Sequence[Symmetry], spec: KANSpec) -> None:
+    """Refuse what cannot be drawn for KANs of a specification.
+
+    Raises:
+        DataError: see :func:`augment`.
+    """
+    if isinstance(symmetries, str) or not set(symmetries) <= set(SYMMETRIES):
+        raise DataError(f"symmetries must be some of {', '.join(SYMMETRIES)}, got {symmetries!r:.100}")
+    if "sign" in symmetries and not negatable(spec):
+        raise DataError(
+            f"neurons of KANs of {spec.basis!r}, degree {spec.degree}, cannot be negated beside silu; leave out sign"
+        )
 
 
 def augment_edges(values: Tensor, widths: Sequence[int], symmetries: Sequence[Symmetry], seed: int) -> Tensor:

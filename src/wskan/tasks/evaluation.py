@@ -66,7 +66,7 @@ def evaluate(
     """Metrics of a model on a split, in single precision.
 
     Args:
-        model: takes graphs of the zoo.
+        model: takes graphs of the zoo; that their features mean what it learned is not known here (:meth:`wskan.tasks.Run.check`).
         zoo: where they come from.
         task: what is measured; that of the model's run, for what was chosen on the validation split (:attr:`wskan.tasks.Run.task`).
         features: choice of features.

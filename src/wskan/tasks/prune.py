@@ -23,11 +23,12 @@ def prune(run: Run, population: Population) -> Population:
         population: K KANs like those that the model was trained on; one of pykan's comes from :func:`wskan.kan.from_pykan`.
 
     Raises:
-        DataError: a run of another task, or KANs that are not finite.
+        DataError: a run of another task, KANs that are not finite, or whose features mean something else than those that the run knows.
         ShapeError: KANs that the model cannot take.
     """
     if not isinstance(run.task, PruningMask):
         raise DataError(f"the run in {run.folder} was trained for {run.task.name}, not for {PruningMask.name}")
+    run.check(population.spec)
     if not bool((finite := population.is_finite()).all()):
         raise DataError(f"KANs {(~finite).nonzero().squeeze(1).tolist()[:5]} are not finite")
     step = graphs_at_once(population.spec)

@@ -11,6 +11,7 @@ from typing import Any
 from wskan.errors import DataError
 from wskan.files import empty, write_atomically
 from wskan.graph import FeatureConfig
+from wskan.kan import KANSpec
 from wskan.models import MetaNetwork, load_model
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.registry import get_task
@@ -36,6 +37,18 @@ class Run:
     task: Task
     features: FeatureConfig
     record: dict[str, Any]
+
+    def check(self, spec: KANSpec) -> None:
+        """Refuse KANs whose features mean something else than those of the KANs that it was trained on (:meth:`wskan.graph.FeatureConfig.meaning`).
+
+        Raises:
+            DataError: such KANs.
+        """
+        own = self.record["asked"].get("spec")
+        if own is not None and self.features.meaning(KANSpec.from_dict(own)) != self.features.meaning(spec):
+            raise DataError(
+                f"{self.folder} was trained on KANs with {own}, these have {spec.to_dict()}: their features mean different things (train with form function for any)"
+            )
 
 
 def open_run(folder: Path | str) -> Run:

@@ -21,6 +21,7 @@ from wskan.graph import FeatureConfig
 from wskan.memory import freed_memory_kept
 from wskan.models import MetaNetwork, ModelConfig, build_model, save_model
 from wskan.provenance import provenance
+from wskan.tasks.augmentation import check_symmetries
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.evaluation import evaluate, predict_split, score
@@ -62,10 +63,12 @@ def train(
         tensorboard: write TensorBoard logs as well (needs the extra ``track``).
 
     Raises:
-        DataError: the folder holds another run, the zoo does not fit the task, or the disk is full.
+        DataError: the folder holds another run, the zoo does not fit the task, the features or the augmentation, or the disk is full.
     """
     folder, features = Path(folder), features or FeatureConfig()
     task.check(zoo)
+    features.check(zoo.spec)
+    check_symmetries(config.augment, zoo.spec)
     if empty := [split for split in SPLITS if len(zoo.split(split)) == 0]:
         raise DataError(
             f"the zoo in {zoo.folder} has no {' and no '.join(empty)} KANs; training needs all three splits"
