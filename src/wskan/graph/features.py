@@ -13,6 +13,7 @@ from wskan.errors import DataError
 from wskan.graph.forms import FORMS, Described, Form, describe, edge_dim
 from wskan.graph.kan_graph import KANGraph
 from wskan.kan import KANSpec, Population
+from wskan.kan.canonical import gauge_constant
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,10 +44,8 @@ class FeatureConfig:
         Raises:
             DataError: ``"gauge"`` for a basis that holds no constant.
         """
-        if self.form == "gauge" and spec.functions.constant() is None:
-            raise DataError(
-                f"functions of {spec.basis!r} hold no constant, so there is no gauge; choose form function, folded or raw"
-            )
+        if self.form == "gauge":
+            gauge_constant(spec.functions)
 
     def edge_dim(self, spec: KANSpec) -> int:
         """Number F of features of an edge."""

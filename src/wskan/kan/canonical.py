@@ -53,10 +53,7 @@ def fix_gauge(population: Population) -> Gauge:
         DataError: basis functions that cannot be a constant (``"rbf"``, ``"wavelet"``).
     """
     functions, base = population.spec.functions, population.spec.base
-    if (constant := functions.constant()) is None:
-        raise DataError(
-            f"{functions.name!r} has no constant to take out, so no gauge: describe its KANs folded, raw or by their functions"
-        )
+    constant = gauge_constant(functions)
     population = fold(population)
     if negatable(population.spec):
         signs = [_polarity(layer, base, functions) < 0 for layer in population.layers[:-1]]
@@ -67,6 +64,19 @@ def fix_gauge(population: Population) -> Gauge:
         layers.append(dataclasses.replace(layer, coef=layer.coef - level * constant.to(level)))
         biases.append((level.squeeze(-1) * layer.mask).sum(1))
     return Gauge(population=Population(population.spec, layers), biases=tuple(biases))
+
+
+def gauge_constant(functions: Basis) -> Tensor:
+    """Coefficients ``[C]`` of the constant that a gauge takes out of the edges.
+
+    Raises:
+        DataError: basis functions that cannot be a constant.
+    """
+    if (constant := functions.constant()) is None:
+        raise DataError(
+            f"{functions.name!r} has no constant to take out, so no gauge: describe its KANs folded, raw or by their functions"
+        )
+    return constant
 
 
 def _polarity(layer: Layer, base: str, functions: Basis) -> Tensor:

@@ -91,10 +91,7 @@ def negate_neurons(population: Population, chosen: Sequence[Tensor]) -> Populati
         raise ShapeError(f"need one choice of neurons a hidden layer, {shapes}, got {[tuple(w.shape) for w in chosen]}")
     if any(which.dtype != torch.bool for which in chosen):
         raise DataError(f"neurons are chosen by bool, got {[which.dtype for which in chosen]}")
-    if not negatable(spec):
-        raise DataError(
-            f"with silu, neurons cannot be negated: functions of {spec.basis!r}, degree {spec.degree}, cannot be a straight line; permutation and scale hold"
-        )
+    check_negatable(spec)
     if spec.domain[0] != -spec.domain[1]:  # a shared grid is then not its own mirror image
         population = population.expand_knots()
     layers = list(population.layers)
@@ -107,6 +104,18 @@ def negate_neurons(population: Population, chosen: Sequence[Tensor]) -> Populati
 def negatable(spec: KANSpec) -> bool:
     """Whether hidden neurons can be negated: with silu, only if the basis functions can be a straight line."""
     return spec.base != "silu" or spec.functions.line(spec.functions.knots()) is not None
+
+
+def check_negatable(spec: KANSpec) -> None:
+    """Refuse KANs whose hidden neurons cannot be negated.
+
+    Raises:
+        DataError: such KANs.
+    """
+    if not negatable(spec):
+        raise DataError(
+            f"with silu, neurons cannot be negated: functions of {spec.basis!r}, degree {spec.degree}, cannot be a straight line; permutation and scale hold"
+        )
 
 
 def _negate_outputs(layer: Layer, which: Tensor) -> Layer:

@@ -11,7 +11,7 @@ from torch import Tensor
 from wskan.errors import DataError
 from wskan.kan import KANSpec, Layer, Permutation, Population, derive_seed, negate_neurons, scale_edges
 from wskan.kan.edges import join_edges, split_edges
-from wskan.kan.symmetry import negatable
+from wskan.kan.symmetry import check_negatable
 
 Symmetry = Literal["permutation", "scale", "sign", "noise"]
 SYMMETRIES: tuple[str, ...] = get_args(Symmetry)
@@ -59,10 +59,8 @@ def check_symmetries(symmetries: Sequence[Symmetry], spec: KANSpec) -> None:
     """
     if isinstance(symmetries, str) or not set(symmetries) <= set(SYMMETRIES):
         raise DataError(f"symmetries must be some of {', '.join(SYMMETRIES)}, got {symmetries!r:.100}")
-    if "sign" in symmetries and not negatable(spec):
-        raise DataError(
-            f"neurons of KANs of {spec.basis!r}, degree {spec.degree}, cannot be negated beside silu; leave out sign"
-        )
+    if "sign" in symmetries:
+        check_negatable(spec)
 
 
 def augment_edges(values: Tensor, widths: Sequence[int], symmetries: Sequence[Symmetry], seed: int) -> Tensor:
