@@ -51,6 +51,11 @@ class Layer:
         base = (self.base_weight * self.mask).unsqueeze(-1)  # [K, in, out, 1]
         return torch.cat([base, spline], -1).transpose(2, 3).flatten(1, 2)
 
+    @property
+    def shared_knots(self) -> bool:
+        """Whether one grid serves all KANs and neurons. The knots of a single KAN with a single input have the same shape, and are its own."""
+        return self.knots.shape[:2] == (1, 1) and self.coef.shape[:2] != (1, 1)
+
     def map(self, function: Callable[[Tensor], Tensor]) -> Layer:
         """The layer with ``function`` applied to each tensor."""
         return Layer(**{field: function(getattr(self, field)) for field in FIELDS})
@@ -162,7 +167,7 @@ class Population:
     @property
     def uniform_grid(self) -> bool:
         """Whether every KAN still has the specification's uniform grid, stored once."""
-        return all(layer.knots.shape[:2] == (1, 1) and self.spec.widths[0] * len(self) > 1 for layer in self.layers)
+        return self.layers[0].shared_knots and all(layer.knots.shape[:2] == (1, 1) for layer in self.layers)
 
     def expand_knots(self) -> Population:
         """The same KANs with knots ``[K, in, T]`` of their own."""
@@ -185,10 +190,8 @@ class Population:
         layers = []
         for index, layer in enumerate(self.layers):
             fields = {name: permutation.edge_block(getattr(layer, name), index) for name in FIELDS if name != "knots"}
-            own_knots = layer.knots.shape[:2] != (1, 1)
-            layers.append(
-                Layer(**fields, knots=permutation.node_block(layer.knots, index) if own_knots else layer.knots)
-            )
+            knots = layer.knots if layer.shared_knots else permutation.node_block(layer.knots, index)
+            layers.append(Layer(**fields, knots=knots))
         return Population(self.spec, layers)
 
     def prune(self, masks: Sequence[Tensor]) -> Population:
@@ -272,8 +275,7 @@ def layer_shapes(spec: KANSpec, index: int) -> dict[str, tuple[int, ...]]:
 
 
 def _rows(layer: Layer, rows: slice | Tensor) -> Layer:
-    shared = layer.knots.shape[0] == 1 and (layer.knots.shape[1] == 1 and layer.coef.shape[:2] != (1, 1))
-    picked = {name: getattr(layer, name)[rows] for name in FIELDS if not (name == "knots" and shared)}
+    picked = {name: getattr(layer, name)[rows] for name in FIELDS if not (name == "knots" and layer.shared_knots)}
     return dataclasses.replace(layer, **picked)
 
 

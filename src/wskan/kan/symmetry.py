@@ -127,10 +127,8 @@ def _negate_outputs(layer: Layer, which: Tensor) -> Layer:
 def _mirror_inputs(layer: Layer, which: Tensor, base: str, functions: Basis) -> Layer:
     """The functions x -> phi(-x) of the chosen neurons ``[K, in]``."""
     edges = which.unsqueeze(-1)  # [K, in, 1]
-    if layer.knots.shape[:2] == (1, 1) and layer.coef.shape[:2] != (1, 1):  # a shared grid is its own mirror image
-        knots = layer.knots
-    else:
-        knots = torch.where(edges, -layer.knots.flip(-1), layer.knots)
+    # a shared grid is its own mirror image
+    knots = layer.knots if layer.shared_knots else torch.where(edges, -layer.knots.flip(-1), layer.knots)
     coef = torch.where(edges.unsqueeze(-1), functions.mirror(layer.coef), layer.coef)
     layer = dataclasses.replace(layer, knots=knots, coef=coef)
     if base == "identity":
