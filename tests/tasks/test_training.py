@@ -1,6 +1,9 @@
 import dataclasses
+import gc
 import json
+import weakref
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import pytest
@@ -140,6 +143,24 @@ def test_same_seed_same_result(zoo: Zoo, tmp_path: Path) -> None:
     assert runs[0].record["val"] == runs[1].record["val"]
     other = train(zoo, task, small(zoo, task), dataclasses.replace(QUICK, seed=1), tmp_path / "c", device="cpu")
     assert other.record["val"] != runs[0].record["val"]
+
+
+def test_graphs_do_not_outlive_their_run(zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
+
+    class Watched(GraphDataset):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            assert self.graphs is not None
+            held.add(self.graphs.edges[0])
+
+    monkeypatch.setattr("wskan.tasks.training.GraphDataset", Watched)
+    gc.disable()
+    try:
+        train(zoo, INRClassification(), small(zoo, INRClassification()), QUICK, tmp_path / "run", device="cpu")
+        assert len(held) == 0
+    finally:
+        gc.enable()
 
 
 def test_a_finished_run_is_returned_and_another_refused(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gc
 import hashlib
 import json
 import multiprocessing
@@ -208,4 +207,3 @@ def _begin(threads: int, parent: int) -> None:
 
 def _train(workspace: Workspace, plan: Plan) -> None:
     workspace.train(plan)
-    gc.collect()  # Lightning's cycles hold gigabytes, which Python does not see

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import importlib.util
 import logging
 import warnings
@@ -94,6 +95,7 @@ def train(
     model.standardize.set(data.statistics())
     val = GraphDataset(zoo, "val", task, features, device=place)
     facts = _fit(model, task, config, folder, data, val, place, progress, tensorboard)
+    gc.collect()  # Lightning's cycles hold the data sets, gigabytes that Python does not see
     output, target = predict_split(model, val)
     task = task.calibrated(task.decode(output), target)
     scores = {"val": score(task, output, target), "test": evaluate(model, zoo, task, features, device=place)}
