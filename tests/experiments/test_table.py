@@ -36,6 +36,9 @@ def test_the_best_row_of_a_column_is_bold() -> None:
     assert "| Method B | 65.0 ± 7.1 |" in text
     assert make(cells, better="lower").first("x") == "b"
     assert make(cells).first("absent") is None
+    same = {("a", "x"): Cell(values=(90.0,)), ("b", "x"): Cell(values=(90.0,))}
+    assert make(same).first("x") is None
+    assert "**" not in make(same).to_markdown()
 
 
 def test_parameters_stand_beside_the_result() -> None:

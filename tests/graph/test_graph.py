@@ -15,6 +15,7 @@ from wskan.graph import (
     edge_positions,
     feature_statistics,
     from_pyg,
+    gather,
     kan_graph,
     node_positions,
     num_edge_positions,
@@ -86,6 +87,19 @@ def _all_masks(graph: KANGraph) -> KANGraph:
         for e, m in zip(graph.edges, graph.edge_mask, strict=True)
     )
     return dataclasses.replace(graph, edge_mask=masks)
+
+
+@given(st.integers(0, 10**6), widths_strategy, st.integers(1, 7), st.sampled_from([0.5, 1.0]))
+def test_graphs_that_come_a_few_at_a_time(seed: int, widths: tuple[int, ...], step: int, keep: float) -> None:
+    population = random_population(widths, 7, seed, keep=keep)
+    for layer in population.layers:
+        layer.mask[:step] = 1  # the first few have no masks
+    parts = [kan_graph(population[begin : begin + step]) for begin in range(0, 7, step)]
+    assert_same(gather(iter(parts), 7), collate(parts))
+    with pytest.raises(ShapeError, match="7 graphs came, not 8"):
+        gather(parts, 8)
+    with pytest.raises(ShapeError, match="cannot put"):
+        gather(parts, 6)
 
 
 def test_pyg_fields() -> None:

@@ -5,7 +5,17 @@ from hypothesis import strategies as st
 from torch.nn.functional import silu
 
 from wskan.errors import DataError, ShapeError
-from wskan.kan import KANSpec, Population, accuracy, activations, adapt_grid, bspline_basis, kernel, outputs
+from wskan.kan import (
+    KANSpec,
+    Population,
+    accuracy,
+    activations,
+    adapt_grid,
+    bspline_basis,
+    kernel,
+    oracle_masks,
+    outputs,
+)
 
 WIDTHS = st.sampled_from([(2, 5, 1), (7, 20, 3), (3, 33, 7, 5)])
 
@@ -100,5 +110,18 @@ def test_bad_inputs_are_named() -> None:
         accuracy(population, x, torch.zeros(3, dtype=torch.int64))
     with pytest.raises(ShapeError, match="at least two"):
         activations(population, x[:1])
+    with pytest.raises(ShapeError, match="labels"):
+        accuracy(population, x.unsqueeze(0), torch.zeros(1, dtype=torch.int64))
+    with pytest.raises(DataError, match="from 0 to 2, got 0 to 3"):
+        accuracy(population, x, torch.arange(50) % 4)
     with pytest.raises(DataError, match="finite"):
         outputs(population, x / 0)
+
+
+@pytest.mark.usefixtures("engine")
+def test_kans_that_are_not_finite_are_named() -> None:
+    population, x = kans((7, 20, 3), 3, 0), inputs(50, 7, 1)
+    population.layers[1].coef[2, 3, 1, 0] = float("nan")
+    for measure in (outputs, activations, oracle_masks, lambda k, x: accuracy(k, x, torch.zeros(50).long())):
+        with pytest.raises(DataError, match=r"1 of 3 KANs have parameters that are not finite: \[2\]"):
+            measure(population, x)

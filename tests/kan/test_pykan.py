@@ -33,6 +33,11 @@ def test_forward_equals_pykan_trained_with_adapted_grids(widths, grid, degree, d
         torch.testing.assert_close(population(x)[0], model(x).detach(), rtol=0, atol=1e-5)
 
 
+def test_what_is_no_pykan_model_is_refused() -> None:
+    with pytest.raises(DataError, match=r"Linear is no KAN of pykan.*no width"):
+        from_pykan(torch.nn.Linear(2, 2))
+
+
 def test_masked_edges(data) -> None:  # type: ignore[no-untyped-def]
     model = pykan_model([2, 5, 1], 5, 3)
     model.act_fun[0].mask.data[0, 2] = 0

@@ -3,17 +3,20 @@
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from wskan.errors import DataError
 from wskan.graph import FeatureConfig
-from wskan.models import MODELS, ModelConfig
+from wskan.models import MODELS, ModelConfig, build_model
 from wskan.tasks import (
     AccuracyPrediction,
     GraphDataset,
     PruningMask,
+    Run,
     Task,
     TrainConfig,
     evaluate,
@@ -25,7 +28,7 @@ from wskan.tasks import (
 )
 from wskan.tasks.module import TrainingModule
 from wskan.testing import FakeZoo
-from wskan.zoo import Zoo
+from wskan.zoo import SPLITS, Zoo, get_recipe
 
 QUICK = TrainConfig(epochs=2, batch_size=16, warmup_steps=2, patience=0, augment=("permutation",))
 
@@ -51,6 +54,34 @@ def test_every_model_trains_on_both_tasks(zoo: Zoo, task: Task, name: str, tmp_p
     curve = learning_curve(tmp_path / "run")
     assert {f"val_{metric}" for metric in run.record["val"]} <= set(curve[-1])
     assert {"train_kendall", "train_auc"} & set(curve[-1]) == set()
+
+
+def test_a_model_for_another_task_is_refused(zoo: Zoo) -> None:
+    model = MODELS["ws_kan"][0](small(zoo, PruningMask()))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"1 numbers for each edge, task accuracy-prediction needs 1 for each graph"):
+        evaluate(model, zoo, AccuracyPrediction())
+
+
+def test_kans_that_a_run_knows_are_no_test(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(get_recipe("digits-classifier"), train=6, val=2, test=2)
+    zoo = FakeZoo(classifiers=True, train=6, val=2, test=2)
+    run = Run(
+        folder=tmp_path, model=build_model(small(zoo, PruningMask())), task=PruningMask(), features=FeatureConfig(),
+        record={"asked": {}, "recipe": recipe.to_dict()},
+    )  # fmt: skip
+
+    def other(**changes: Any) -> Any:
+        changed = dataclasses.replace(recipe, **changes)
+        rows = {name: torch.arange(len(changed))[changed.splits() == i] for i, name in enumerate(SPLITS)}
+        columns = {"index": torch.arange(len(changed))}
+        return SimpleNamespace(recipe=changed, digest=changed.digest, folder="other", columns=columns, split=rows.get)
+
+    for allowed in (other(), other(test=9), other(train=0, val=0, seed=1), other(train=7, val=1, test=1)):
+        run.check_unseen(allowed, "test")
+    with pytest.raises(DataError, match=r"2 of the 2 test KANs of other.*another --seed"):
+        run.check_unseen(other(train=0, val=0), "test")
+    with pytest.raises(DataError, match="1 of the 3 val KANs"):
+        run.check_unseen(other(train=7, val=3), "val")
 
 
 def test_ws_kan_learns_masks_and_accuracies(tmp_path: Path) -> None:

@@ -1,15 +1,18 @@
 import dataclasses
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from wskan.errors import DataError
+from wskan.errors import DataError, ShapeError
 from wskan.graph import FeatureConfig
 from wskan.kan.edges import join_edges
 from wskan.models import WSKANConfig
-from wskan.tasks import GraphDataset, PruningMask, Run, TrainConfig, get_task, predict_split, prune, train
+from wskan.tasks import GraphDataset, PruningMask, Run, TrainConfig, get_task, open_run, predict_split, prune, train
 from wskan.testing import FakeZoo, random_population
 from wskan.zoo import Zoo
 
@@ -32,6 +35,7 @@ def run(zoo: Zoo, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_for(zoo, "pruning-mask", tmp_path_factory.mktemp("runs") / "masks")
 
 
+@pytest.mark.filterwarnings("ignore:.*constant now")
 def test_edges_left_are_those_above_the_threshold(zoo: Zoo, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     logits, _ = predict_split(run.model, GraphDataset(zoo, "test", run.task, run.features))
     assert isinstance(run.task, PruningMask)
@@ -50,6 +54,52 @@ def test_pruned_edges_stay_pruned(zoo: Zoo, run: Run) -> None:
     assert not any(bool(layer.mask.any()) for layer in prune(run, none).layers)
 
 
+@given(share=st.floats(0, 1), seed=st.integers(0, 100))
+@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.filterwarnings("ignore:.*constant now")
+def test_a_share_keeps_the_best_edges_that_exist(zoo: Zoo, run: Run, share: float, seed: int) -> None:
+    kans = zoo.population(slice(0, 4))
+    generator = torch.Generator().manual_seed(seed)
+    kans = kans.prune([torch.rand(layer.mask.shape, generator=generator) < 0.7 for layer in kans.layers])
+    exist = join_edges([layer.mask != 0 for layer in kans.layers])
+    keep = join_edges([layer.mask != 0 for layer in prune(run, kans, share=share).layers])
+    assert torch.equal(keep & exist, keep)
+    assert torch.equal(keep.sum(1), (share * exist.sum(1)).round().long())
+    logits = run.predict(kans)
+    for kept, left, score in zip(keep, exist & ~keep, logits, strict=True):
+        assert not kept.any() or not left.any() or score[kept].min() >= score[left].max()
+
+
+def test_kans_that_become_constant_are_told(zoo: Zoo, run: Run) -> None:
+    kans = zoo.population(slice(0, 3))
+    with pytest.warns(UserWarning, match=r"3 of 3 KANs lose all edges of a layer.*\[0, 1, 2\]"):
+        prune(run, kans, share=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert all(
+            torch.equal(a.mask, b.mask) for a, b in zip(prune(run, kans, share=1.0).layers, kans.layers, strict=True)
+        )
+
+
+@pytest.mark.filterwarnings("ignore:.*constant now")
+def test_any_precision_is_taken(zoo: Zoo, run: Run) -> None:
+    kans = zoo.population(slice(0, 3))
+    expected = run.predict(kans)
+    torch.testing.assert_close(run.predict(kans.to(torch.float64)), expected)
+    torch.testing.assert_close(run.predict(kans.to(torch.float16)), expected, rtol=0.05, atol=0.05)
+    assert prune(run, kans.to(torch.float16)).layers[0].coef.dtype == torch.float16
+
+
+def test_accuracies_are_predicted_in_their_own_unit(zoo: Zoo, tmp_path: Path) -> None:
+    run = run_for(zoo, "accuracy-prediction", tmp_path / "run")
+    rows = zoo.split("test")
+    predicted = run.predict(zoo.population(rows))
+    assert predicted.shape == (len(rows), 1)
+    error = (predicted.squeeze(1) - zoo.columns["accuracy"][rows]).square().mean()
+    assert float(error) == pytest.approx(run.record["test"]["mse"], rel=1e-4)
+    assert torch.equal(open_run(run.folder).predict(zoo.population(rows)), predicted)
+
+
 def test_other_runs_and_broken_kans_are_refused(zoo: Zoo, run: Run, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="accuracy-prediction"):
         prune(run_for(zoo, "accuracy-prediction", tmp_path / "run"), zoo.population(slice(None)))
@@ -60,3 +110,13 @@ def test_other_runs_and_broken_kans_are_refused(zoo: Zoo, run: Run, tmp_path: Pa
     raw = dataclasses.replace(run, features=FeatureConfig(form="raw"))
     with pytest.raises(DataError, match="mean different things"):
         prune(raw, random_population(zoo.spec.widths, 2, 0, grid=zoo.spec.grid + 1))
+    aligned = dataclasses.replace(run, record={**run.record, "aligned": True})
+    with pytest.raises(DataError, match="aligned to a reference"):
+        prune(aligned, zoo.population(slice(0, 2)))
+    for share in (-0.1, 1.5, float("nan")):
+        with pytest.raises(DataError, match="share must be in"):
+            prune(run, zoo.population(slice(0, 2)), share=share)
+    with pytest.raises(ShapeError, match="no KANs"):
+        prune(run, zoo.population(slice(0, 0)))
+    with pytest.raises(ShapeError, match=r"KANs of 2 layers have no counterpart among those of 3"):
+        prune(run, random_population((zoo.spec.widths[0], 4, zoo.spec.widths[-1]), 2, 0, grid=zoo.spec.grid))

@@ -58,6 +58,7 @@ def small(zoo: Zoo, task: Task, **config) -> WSKANConfig:  # type: ignore[no-unt
 def test_learns_and_scores(task: Task, tmp_path: Path) -> None:
     zoo, config = FakeZoo(train=300), dataclasses.replace(QUICK, epochs=20, lr=5e-3)
     run = train(zoo, task, small(zoo, task), config, tmp_path / "run", device="cpu")
+    assert not run.model.training
     if task.mode == "max":
         assert run.record["test"]["accuracy"] > 50  # of 10 classes
     else:

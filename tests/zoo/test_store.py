@@ -153,6 +153,10 @@ def damage(change: Callable[[list[Tensors]], object], folder: Path) -> Path:
         (lambda s: s[0].update({"layers.1.coef": s[0]["layers.1.coef"].float()}), "must be all of one of"),
         (lambda s: s[0].update({"layers.9.coef": s[0]["layers.1.coef"]}), "unknown tensors"),
         (lambda s: s[1]["facts.noise"].fill_(float("nan")), "column noise is not finite"),
+        (lambda s: s[1]["facts.accuracy"].fill_(2.0), r"column accuracy is not in \[0, 1\]"),
+        (lambda s: s[1]["facts.noise"].fill_(-3.0), r"column noise is not in \[0, 1\]"),
+        (lambda s: s[1]["facts.split"].fill_(9), "column split is not that of the recipe"),
+        (lambda s: s[1].update({"facts.loss": torch.zeros(4, 2)}), r"columns \['loss'\] have more than one number"),
     ],
 )
 def test_damaged_shards_are_told_when_a_zoo_is_opened(
@@ -167,6 +171,10 @@ def test_damaged_values_are_told_when_they_are_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="masks must be 0 or 1, got 4"):
         zoo.masks(slice(None))
     zoo.masks(slice(0, 4))
+    half_there = {"layers.0.mask": torch.full((4, 4, 5), 0.5, dtype=torch.float16)}
+    zoo = open_zoo(damage(lambda shards: shards[1].update(half_there), tmp_path / "edges"))
+    with pytest.raises(DataError, match="exist"):
+        zoo.population(slice(None))
     zoo = open_zoo(damage(lambda shards: shards[1]["layers.0.coef"][2].fill_(float("inf")), tmp_path / "infinite"))
     for stored in (True, False):
         with pytest.raises(DataError, match=r"\[6\] are not finite"):

@@ -38,6 +38,7 @@ class Evaluate:
             raise DataError(
                 f"{self.run_folder} was trained on aligned KANs: name the same zoo, and the folder of its alignment with --align"
             )
+        run.check_unseen(zoo, self.split)
         scores = evaluate(run.model, zoo, run.task, run.features, split=self.split)
         text = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
         Console().print(

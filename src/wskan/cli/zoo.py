@@ -24,7 +24,7 @@ class Build:
     test: int | None = None
     """Test KANs."""
     seed: int | None = None
-    """Seed that every random number derives from."""
+    """Seed that every random number derives from. Classifiers of one seed are the same in zoos of whatever counts: for fresh ones take another."""
     storage: Literal["float32", "float16"] | None = None
     """Classifiers: precision of weights on disk."""
     engine: Literal["auto", "kernel", "torch", "compile"] = "auto"
@@ -150,6 +150,10 @@ def _quality(info: dict[str, Any]) -> dict[str, str]:
         rows["permuted labels"] = f"mean {info['noise_mean']:.1%}"
     if "kept_mean" in info:
         rows["oracle"] = f"keeps {info['kept_mean']:.1%} of the edges"
+    if classifier := info["recipe"].get("classifier"):
+        rows["its rule"] = (
+            f"{classifier['score']} above {classifier['threshold']:g}, on {classifier['scored']:,} images"
+        )
     return rows
 
 
@@ -167,7 +171,7 @@ def _print_info(info: dict[str, Any], folder: Path) -> None:
         "training": f"{fit['steps']} steps of {fit['batch_size']}, lr {fit['lr']} ({fit['schedule']}), grid {'adapted' if fit['adapt_grid'] else 'fixed'}",
         **_quality(info),
         "diverged and retried": info["retried"],
-        "size": f"{info['bytes'] / 1e6:,.1f} MB",
+        "size": f"{info['bytes'] / 1e6:,.1f} MB, weights in {recipe.get('classifier', {}).get('storage', 'float32')}",
         "time": f"{info['seconds']:,.0f} s, {info['seconds_per_kan'] * 1e3:.1f} ms a KAN",
     }
     if note := info["built_with"].get("data"):

@@ -16,6 +16,7 @@ from wskan.graph import kan_graph
 from wskan.kan import Population, accuracy, edge_scores, oracle_masks
 from wskan.kan.edges import join_edges, split_edges
 from wskan.tasks import GraphDataset, PruningMask, Run, predict_split
+from wskan.zoo import Classifier
 from wskan.zoo.targets import Labels
 
 SHARES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.15, 0.3, 1.0)  # of edges kept, of the trade-off
@@ -63,9 +64,10 @@ class Patients:
         return means
 
 
-def oracle_effect(patients: Patients, threshold: float) -> dict[str, Any]:
+def oracle_effect(patients: Patients, oracle: Classifier) -> dict[str, Any]:
     """Of the oracle's scores, measured anew."""
-    return patients.effect(join_edges(edge_scores(patients.population, patients.labels.scored)), threshold)
+    scores = edge_scores(patients.population, patients.labels.scored, oracle.score)
+    return patients.effect(join_edges(scores), oracle.threshold)
 
 
 def run_effect(workspace: Workspace, plan: Plan, run: Run, labels: Labels, count: int) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def run_effect(workspace: Workspace, plan: Plan, run: Run, labels: Labels, count
     return Patients(population=zoo.population(dataset.rows), labels=labels).effect(logits, run.task.threshold)
 
 
-def seconds_a_kan(patients: Patients, run: Run, place: str, bf16: bool) -> dict[str, float]:
+def seconds_a_kan(patients: Patients, oracle: Classifier, run: Run, place: str, bf16: bool) -> dict[str, float]:
     """Of the oracle, and of a run's model, from KANs to logits: on the CPU, and where there is one on the GPU as well."""
     kans = patients.population[: min(TIMED, len(patients.population))]
 
@@ -96,7 +98,10 @@ def seconds_a_kan(patients: Patients, run: Run, place: str, bf16: bool) -> dict[
         function()  # warm
         return min(timed(function) for _ in range(3))
 
-    times = {"oracle": best(lambda: oracle_masks(kans, patients.labels.scored)), "ws_kan": predict("cpu")}
+    def ask() -> None:
+        oracle_masks(kans, patients.labels.scored, oracle.threshold, oracle.score)
+
+    times = {"oracle": best(ask), "ws_kan": predict("cpu")}
     if place == "cuda":
         times["ws_kan_cuda"] = predict("cuda")
     return {name: seconds / len(kans) for name, seconds in times.items()}

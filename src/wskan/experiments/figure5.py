@@ -32,7 +32,7 @@ from wskan.zoo.manifest import sha256
 from wskan.zoo.targets import load_labels
 
 FIGURES = {"mnist": "5", "fashion-mnist": "12", "kmnist": "13"}
-ROWS = {"original": "Original KAN", "oracle": "Oracle", "random": "Random"}
+ROWS = {"original": "Original KAN", "oracle": "Oracle", "random": "Random edges", "chance": "Random classifier"}
 LABELS = {**ROWS, **{method: METHODS[method].label for method in CLASSIFIER_METHODS}, "ws_kan_cuda": "WS-KAN, GPU"}
 GROUPS = {row: row if row in ROWS else "methods" for row in LABELS}  # the best of the methods is bold
 
@@ -51,11 +51,11 @@ def find(workspace: Workspace, request: Request) -> Findings:
 
 def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, about: Sequence[str]) -> list[Table]:
     recipe, count = zoo.recipe, request.scale.classifiers.shown
-    assert recipe.classifier is not None
+    classifier = recipe.classifier
+    assert classifier is not None
     labels = load_labels(recipe, workspace.data_root)
     rows = zoo.split("test")[:count]
     noise, patients = zoo.columns["noise"][rows], Patients(population=zoo.population(rows), labels=labels)
-    threshold = recipe.classifier.threshold
     key = {
         "zoo": [zoo.digest, zoo.checksum],
         "data": labels.note,
@@ -70,7 +70,7 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
     }
     guess = torch.rand(len(rows), recipe.spec.num_edges, generator=torch.Generator().manual_seed(0))
     effects: dict[str, list[Any]] = {
-        "oracle": [workspace.cached({**key, "who": "oracle"}, lambda: oracle_effect(patients, threshold))],
+        "oracle": [workspace.cached({**key, "who": "oracle"}, lambda: oracle_effect(patients, classifier))],
     }
     chance = {"trade_off": workspace.cached({**key, "who": "chance"}, lambda: patients.trade_off(guess))}
     for method, runs in chosen.items():
@@ -84,7 +84,7 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
     runs_of = {method: [plan.name for plan, _ in runs] for method, runs in chosen.items()}
     first = chosen["ws_kan"][0]
     bf16 = first[0].training.precision == "bf16"
-    seconds = seconds_a_kan(patients, first[1], workspace.place, bf16)
+    seconds = seconds_a_kan(patients, classifier, first[1], workspace.place, bf16)
     machine = provenance()["machine"]
     notes = [
         f"The first {len(rows)} test KANs; accuracies on all {len(labels.test_labels):,} test images, of the trade-off on {min(TRADE_OFF_IMAGES, len(labels.test_labels)):,}. One threshold for all KANs, chosen on validation; "
@@ -95,7 +95,7 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
     original = binned(noise, 100 * zoo.columns["accuracy"][rows])
     for middle, values in original.items():
         by_noise["accuracy"]["original", middle] = Cell(values=(float(values.mean()),))
-        by_noise["accuracy"]["random", middle] = Cell(values=(100 / recipe.spec.widths[-1],))
+        by_noise["accuracy"]["chance", middle] = Cell(values=(100 / recipe.spec.widths[-1],))
     number = FIGURES.get(dataset, "5")
     axis = {"kind": "lines", "axis": "permuted labels, percent", "columns": {m: BIN_LABELS[m] for m in original}}
     return [

@@ -93,13 +93,15 @@ class Table:
     decimals: int = 1
 
     def first(self, column: str, group: str | None = None) -> str | None:
-        """The best row of a column (of a group), by the mean."""
+        """The best row of a column (of a group), by the mean; None if there is none, or if all are alike."""
         found = {
             row: cell.mean
             for (row, c), cell in self.cells.items()
             if c == column and (self.groups is None or self.groups[row] == group)
         }
-        return (max if self.better == "higher" else min)(found, key=lambda row: found[row]) if found else None
+        if not found or (len(found) > 1 and len(set(found.values())) == 1):
+            return None
+        return (max if self.better == "higher" else min)(found, key=lambda row: found[row])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -1,6 +1,6 @@
 """KAN-graphs: the paper's sections 3.2 and 3.3 as tensors."""
 
-from wskan.graph.collate import collate
+from wskan.graph.collate import collate, gather
 from wskan.graph.features import FeatureConfig, kan_graph
 from wskan.graph.forms import FORMS, Form
 from wskan.graph.kan_graph import KANGraph
@@ -18,6 +18,7 @@ __all__ = [
     "edge_positions",
     "feature_statistics",
     "from_pyg",
+    "gather",
     "kan_graph",
     "node_positions",
     "num_edge_positions",

@@ -1,8 +1,8 @@
-"""KANs of different hidden widths in one batch."""
+"""Many graphs as one batch: of different hidden widths, or a few at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,36 @@ def collate(graphs: Sequence[KANGraph]) -> KANGraph:
         _masks([(g.edge_mask[i], g.edges[i]) for g in graphs], (widths[i], widths[i + 1])) for i in range(depth)
     ]
     node_mask = [_masks([(g.node_mask[i], g.nodes[i]) for g in graphs], (widths[i],)) for i in range(depth + 1)]
+    return KANGraph(edges=tuple(edges), nodes=tuple(nodes), edge_mask=tuple(edge_mask), node_mask=tuple(node_mask))
+
+
+def gather(parts: Iterable[KANGraph], size: int) -> KANGraph:
+    """``size`` graphs of the same widths, which come a few at a time: each is written once, into its place, so that beside the result only those few are in memory.
+
+    Raises:
+        ShapeError: other widths, features or numbers of graphs.
+    """
+    begin, edges, nodes = 0, list[Tensor](), list[Tensor]()
+    edge_mask: list[Tensor | None] = []
+    node_mask: list[Tensor | None] = []
+    for part in parts:
+        if begin == 0:
+            edges, nodes = ([t.new_empty(size, *t.shape[1:]) for t in tensors] for tensors in (part.edges, part.nodes))
+            edge_mask, node_mask = [None] * len(edges), [None] * len(nodes)
+        rows = slice(begin, begin := begin + len(part))
+        for whole, few in zip((*edges, *nodes), (*part.edges, *part.nodes), strict=True):
+            if whole[rows].shape != few.shape:
+                raise ShapeError(
+                    f"cannot put {tuple(few.shape)} into rows {rows.start} to {rows.stop} of {tuple(whole.shape)}"
+                )
+            whole[rows] = few
+        for masks, given, like in ((edge_mask, part.edge_mask, edges), (node_mask, part.node_mask, nodes)):
+            for index, mask in enumerate(given):
+                if mask is not None:
+                    masks[index] = _ones(like[index]) if masks[index] is None else masks[index]
+                    masks[index][rows] = mask  # type: ignore[index]
+    if begin != size:
+        raise ShapeError(f"{begin} graphs came, not {size}")
     return KANGraph(edges=tuple(edges), nodes=tuple(nodes), edge_mask=tuple(edge_mask), node_mask=tuple(node_mask))
 
 

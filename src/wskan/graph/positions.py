@@ -28,7 +28,7 @@ def node_positions(widths: Sequence[int], layers: int | None = None) -> tuple[Te
         ShapeError: there are hidden layers, or edges between them, on one side only.
     """
     first, hidden = widths[0], (len(widths) - 1 if layers is None else layers) - 1
-    places = _stretch(len(widths) - 2, hidden)
+    places = _stretch(len(widths) - 2, hidden, 1)
     return (
         torch.arange(first),
         *(torch.full((width,), first + place) for place, width in zip(places, widths[1:-1], strict=True)),
@@ -48,9 +48,9 @@ def edge_positions(widths: Sequence[int], layers: int | None = None) -> tuple[Te
     """
     layers = len(widths) - 1 if layers is None else layers
     if len(widths) == 2 or layers == 1:
-        _stretch(len(widths) - 2, layers - 1)
+        _stretch(len(widths) - 2, layers - 1, 1)
         return (torch.arange(widths[0] * widths[-1]).view(widths[0], widths[-1]),)
-    between = [widths[0] + place for place in _stretch(len(widths) - 3, layers - 2)]
+    between = [widths[0] + place for place in _stretch(len(widths) - 3, layers - 2, 2)]
     inputs = torch.arange(widths[0])[:, None].expand(-1, widths[1])
     outputs = (torch.arange(widths[-1]) + widths[0] + layers - 2).expand(widths[-2], -1)
     hidden = [torch.full(pair, place) for pair, place in zip(itertools.pairwise(widths[1:-1]), between, strict=True)]
@@ -62,10 +62,12 @@ def num_edge_positions(widths: Sequence[int]) -> int:
     return widths[0] * widths[1] if len(widths) == 2 else widths[0] + len(widths) - 3 + widths[-1]
 
 
-def _stretch(count: int, known: int) -> list[int]:
-    """Which of ``known`` things each of ``count`` stands for, by relative depth."""
+def _stretch(count: int, known: int, ends: int) -> list[int]:
+    """Which of ``known`` things each of ``count`` stands for, by relative depth; KANs have ``ends`` layers more."""
     if (count == 0) != (known == 0):
-        raise ShapeError(f"{count} hidden layers (or layers of edges between them) have no counterpart among {known}")
+        raise ShapeError(
+            f"KANs of {count + ends} layers have no counterpart among those of {known + ends}: only one of them has hidden layers, or edges between hidden layers"
+        )
     if count == 1:  # the one in the middle
         return [(known - 1) // 2]
     return [int(index * (known - 1) / (count - 1) + 0.5) for index in range(count)]

@@ -22,7 +22,7 @@ def outside_domain(population: Population, x: Tensor) -> Tensor:
 
     Raises:
         ShapeError: x has another shape.
-        DataError: x is not finite.
+        DataError: x or a KAN is not finite.
     """
     spec, x = population.spec, checked_inputs(population, x)
     rows = []
@@ -48,7 +48,7 @@ def symmetry_error(population: Population, other: Population, x: Tensor) -> Tens
 
     Raises:
         ShapeError: x has another shape, or ``other`` another number of KANs or of outputs.
-        DataError: x is not finite.
+        DataError: x or a KAN is not finite.
     """
     if len(population) != len(other) or population.spec.widths[-1] != other.spec.widths[-1]:
         raise ShapeError(f"{population} cannot be compared with {other}")

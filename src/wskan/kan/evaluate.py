@@ -40,7 +40,7 @@ def outputs(population: Population, x: Tensor) -> Tensor:
 
     Raises:
         ShapeError: x has another shape.
-        DataError: x is not finite.
+        DataError: x or a KAN is not finite.
     """
     return _outputs(population, checked_inputs(population, x))
 
@@ -66,12 +66,14 @@ def accuracy(population: Population, x: Tensor, labels: Tensor) -> Tensor:
 
     Raises:
         ShapeError: x or labels have another shape.
-        DataError: x is not finite.
+        DataError: x or a KAN is not finite, or a label is no class.
     """
-    if tuple(labels.shape) != tuple(x.shape[:1]):
-        raise ShapeError(f"labels have shape {tuple(labels.shape)}, inputs {tuple(x.shape)}")
-    x = checked_inputs(population, x)
-    step, right = max(1, NUMBERS // (len(labels) * population.spec.widths[-1])), torch.empty(len(population))
+    if x.ndim != 2 or tuple(labels.shape) != tuple(x.shape[:1]):
+        raise ShapeError(f"need inputs [N, in] and labels [N], got shapes {tuple(x.shape)} and {tuple(labels.shape)}")
+    x, classes = checked_inputs(population, x), population.spec.widths[-1]
+    if not bool(((labels >= 0) & (labels < classes)).all()):
+        raise DataError(f"labels must be from 0 to {classes - 1}, got {int(labels.min())} to {int(labels.max())}")
+    step, right = max(1, NUMBERS // (len(labels) * classes)), torch.empty(len(population))
     for begin in range(0, len(population), step):
         rows = slice(begin, begin + step)
         right[rows] = (_outputs(population[rows], x).argmax(-1).cpu() == labels.cpu()).float().mean(1)
@@ -88,7 +90,7 @@ def activations(population: Population, x: Tensor) -> list[Activations]:
 
     Raises:
         ShapeError: x has another shape.
-        DataError: x is not finite.
+        DataError: x or a KAN is not finite.
     """
     x = checked_inputs(population, x)
     if x.shape[1] < 2:
@@ -165,8 +167,9 @@ def checked_inputs(population: Population, x: Tensor) -> Tensor:
 
     Raises:
         ShapeError: x has another shape.
-        DataError: x is not finite.
+        DataError: x or a KAN is not finite: what kernels make of NaN is anybody's guess.
     """
+    population.check_finite()
     given = tuple(x.shape)
     x = (x.unsqueeze(0) if x.ndim == 2 else x).to(torch.float32)
     n_in = population.spec.widths[0]

@@ -33,7 +33,7 @@ def edge_scores(population: Population, x: Tensor, score: Score = "attribution")
 
     Raises:
         ShapeError: x has another shape.
-        DataError: x is not finite, or no such score.
+        DataError: x or a KAN is not finite, or no such score.
     """
     if score not in get_args(Score):
         raise DataError(f"no score {score!r:.100}; choose from {get_args(Score)}")
@@ -56,7 +56,7 @@ def oracle_masks(
 
     Raises:
         ShapeError: x has another shape.
-        DataError: x is not finite, or no such score.
+        DataError: x or a KAN is not finite, or no such score.
     """
     scores = edge_scores(population, x, score)
     return [(s > threshold) & (layer.mask != 0) for s, layer in zip(scores, population.layers, strict=True)]

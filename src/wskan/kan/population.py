@@ -223,6 +223,16 @@ class Population:
                 finite &= getattr(layer, name).isfinite().flatten(1).all(1)
         return finite
 
+    def check_finite(self) -> None:
+        """Refuse KANs with parameters that are not finite.
+
+        Raises:
+            DataError: naming the first of them.
+        """
+        if not bool((finite := self.is_finite()).all()):
+            bad = (~finite).nonzero().squeeze(1).tolist()
+            raise DataError(f"{len(bad)} of {len(self)} KANs have parameters that are not finite: {bad[:5]}")
+
     def __call__(self, x: Tensor) -> Tensor:
         """Evaluate every KAN (paper, eqs. 1-3).
 

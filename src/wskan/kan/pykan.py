@@ -18,9 +18,15 @@ def from_pykan(model: Any) -> Population:
         model: a ``kan.KAN`` (``MultKAN``) of pykan 0.2.8, on any device; it is copied.
 
     Raises:
-        DataError: it has what a B-spline KAN (eqs. 1-3) has not: multiplication nodes, symbolic functions in use, affine maps after neurons, or
+        DataError: it is none, or has what a B-spline KAN (eqs. 1-3) has not: multiplication nodes, symbolic functions in use, affine maps after neurons, or
             another residual activation.
     """
+    if missing := [
+        name for name in ("width", "width_in", "act_fun", "symbolic_fun", "node_scale") if not hasattr(model, name)
+    ]:
+        raise DataError(
+            f"{type(model).__module__}.{type(model).__name__} is no KAN of pykan 0.2.8: it has no {' and no '.join(missing)}"
+        )
     if any(int(count) for width in model.width if isinstance(width, list | tuple) for count in width[1:]):
         raise DataError(f"a KAN with multiplication nodes, width {model.width}, is not a B-spline KAN")
     if model.base_fun_name not in ACTIVATIONS:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from wskan.errors import DataError
-from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, collate, feature_statistics, kan_graph
+from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, feature_statistics, gather, kan_graph
 from wskan.kan import Population
 from wskan.models.edge_set import edges_exist
 from wskan.tasks.augmentation import Symmetry, augment, augment_edges
@@ -77,7 +77,7 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         self.graphs: KANGraph | None = None
         self.population: Population | None = None  # as stored; a batch is widened when it is drawn
         if not self.augment and self._graph_bytes() <= min(GRAPH_LIMIT, memory_limit // 3):
-            self.graphs = collate(list(self._all_graphs(512)))
+            self.graphs = gather(self._all_graphs(), len(self))
         elif zoo.dtype.itemsize * zoo.spec.num_parameters * len(self.rows) <= memory_limit:
             self.population = zoo.population(self.rows, stored=True).to(self.device)
 
@@ -106,9 +106,14 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
             return self.zoo.population(self.rows[index], stored=True).to(self.device).to(torch.float32)
         return self.population[index.to(self.device)].to(torch.float32)
 
-    def _all_graphs(self, size: int) -> Iterator[KANGraph]:
-        for places in torch.split(torch.arange(len(self)), size):
+    def _all_graphs(self) -> Iterator[KANGraph]:
+        for places in torch.split(torch.arange(len(self)), self._few):
             yield kan_graph(self._population(places), self.features)
+
+    @property
+    def _few(self) -> int:
+        """KANs that have no more than 2^25 numbers, nor are more than 512."""
+        return max(1, min(512, 2**25 // self.zoo.spec.num_parameters))
 
     def _graph_bytes(self) -> int:
         spec, features = self.zoo.spec, self.features
@@ -116,8 +121,8 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         return 4 * numbers * len(self)
 
     def statistics(self, batch_size: int | None = None) -> FeatureStatistics:
-        """Statistics of the features over this split, over batches of 512 graphs, or as many as have 2^25 numbers."""
-        size = batch_size or max(1, min(512, 2**25 // self.zoo.spec.num_parameters))
+        """Statistics of the features over this split, in batches of few graphs."""
+        size = batch_size or self._few
 
         def batches() -> Iterator[KANGraph]:
             for begin in range(0, len(self), size):

@@ -2,36 +2,65 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
+from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.graph import kan_graph
 from wskan.kan import Population
-from wskan.kan.edges import split_edges
-from wskan.tasks.evaluation import graphs_at_once, predict
+from wskan.kan.edges import join_edges, split_edges
 from wskan.tasks.pruning_mask import PruningMask
 from wskan.tasks.run import Run
 
 
-def prune(run: Run, population: Population) -> Population:
-    """The KANs without the edges that a run for pruning masks would leave out (paper, section 5.3), at the threshold that was chosen on its validation KANs.
+def prune(run: Run, population: Population, *, share: float | None = None) -> Population:
+    """The KANs without the edges that a run for pruning masks would leave out (paper, section 5.3). No data is needed: one forward pass of the run's model on the KAN-graphs.
 
-    No data is needed: one forward pass of the run's model on the KAN-graphs.
+    It warns of KANs that lose all edges of a layer, and with them what their inputs say.
 
     Args:
         run: of the task ``"pruning-mask"``.
         population: K KANs like those that the model was trained on; one of pykan's comes from :func:`wskan.kan.from_pykan`.
+        share: of the edges that each KAN has, how many stay, in [0, 1]: those that the model would rather keep. If not given, edges stay whose score is above the threshold
+            that was chosen on the run's validation KANs, for the highest agreement with the oracle.
 
     Raises:
-        DataError: a run of another task, KANs that are not finite, or whose features mean something else than those that the run knows.
-        ShapeError: KANs that the model cannot take.
+        DataError: a run of another task, a share that is none, or see :meth:`wskan.tasks.Run.predict`.
+        ShapeError: see there.
     """
     if not isinstance(run.task, PruningMask):
         raise DataError(f"the run in {run.folder} was trained for {run.task.name}, not for {PruningMask.name}")
-    run.check(population.spec)
-    if not bool((finite := population.is_finite()).all()):
-        raise DataError(f"KANs {(~finite).nonzero().squeeze(1).tolist()[:5]} are not finite")
-    step = graphs_at_once(population.spec)
-    parts = [population[begin : begin + step] for begin in range(0, len(population), step)]
-    logits, _ = predict(run.model, ((kan_graph(part, run.features), torch.empty(len(part))) for part in parts))
-    return population.prune(split_edges(run.task.keep(logits), population.spec.widths))
+    if share is not None and not 0 <= share <= 1:
+        raise DataError(f"share must be in [0, 1], got {share}")
+    logits = run.predict(population)
+    keep = run.task.keep(logits) if share is None else _best(logits, _exist(population).to(logits.device), share)
+    pruned = population.prune(
+        [mask.to(population.layers[0].mask.device) for mask in split_edges(keep, population.spec.widths)]
+    )
+    _warn_of_constants(population, pruned)
+    return pruned
+
+
+def _exist(population: Population) -> Tensor:
+    """``[K, E]``."""
+    return join_edges([layer.mask != 0 for layer in population.layers])
+
+
+def _best(score: Tensor, exist: Tensor, share: float) -> Tensor:
+    """The edges of each KAN that exist and score most, ``[K, E]``."""
+    order = score.masked_fill(~exist, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    rank: Tensor = order.argsort(1)
+    return rank.lt((share * exist.sum(1, keepdim=True)).round())
+
+
+def _warn_of_constants(before: Population, after: Population) -> None:
+    cut = [
+        (~new.mask.flatten(1).bool().any(1) & old.mask.flatten(1).bool().any(1)).cpu()
+        for old, new in zip(before.layers, after.layers, strict=True)
+    ]
+    if lost := torch.stack(cut).any(0).nonzero().squeeze(1).tolist():
+        warnings.warn(
+            f"{len(lost)} of {len(after)} KANs lose all edges of a layer and are constant now: {lost[:5]}; keep more of their edges, with share",
+            stacklevel=3,
+        )

@@ -8,14 +8,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-from wskan.errors import DataError
+import torch
+from torch import Tensor
+
+from wskan.errors import DataError, ShapeError
 from wskan.files import empty, write_atomically
-from wskan.graph import FeatureConfig
-from wskan.kan import KANSpec
+from wskan.graph import FeatureConfig, kan_graph
+from wskan.kan import KANSpec, Population
 from wskan.models import MetaNetwork, load_model
 from wskan.tasks.config import TrainConfig
+from wskan.tasks.evaluation import graphs_at_once, predict
 from wskan.tasks.registry import get_task
 from wskan.tasks.task import Task
+from wskan.zoo import Recipe, Zoo
 
 MAX_RECORD = 2**20
 
@@ -49,6 +54,49 @@ class Run:
             raise DataError(
                 f"{self.folder} was trained on KANs with {own}, these have {spec.to_dict()}: their features mean different things (train with form function for any)"
             )
+
+    def check_unseen(self, zoo: Zoo, split: str) -> None:
+        """Refuse to be scored on KANs that it knows: classifiers of one seed are the same KANs, index by index, in zoos of whatever counts.
+
+        Raises:
+            DataError: some of the split are among those that it was trained on, or its best epoch chosen by.
+        """
+        recipe = self.record.get("recipe")
+        own = None if recipe is None else Recipe.from_dict(recipe)
+        if own is None or zoo.digest == own.digest or own.classifier is None or zoo.recipe.classifier is None:
+            return
+        index = zoo.columns["index"][zoo.split(split)]
+        known = int((index < own.train + own.val).sum())
+        if known and (own.seed, own.dataset, own.spec) == (zoo.recipe.seed, zoo.recipe.dataset, zoo.recipe.spec):
+            raise DataError(
+                f"{known:,} of the {len(index):,} {split} KANs of {zoo.folder} are among those that {self.folder} was trained or chosen on: "
+                "classifiers of one seed are the same in every zoo; build it with another --seed"
+            )
+
+    def predict(self, population: Population) -> Tensor:
+        """What the run's task asks for, of KANs of one's own, without data: their accuracies in [0, 1], ``[K, 1]``; the logits of edges to keep, ``[K, E]``, edges in the
+        order of :func:`wskan.kan.edges.join_edges`; frequencies, ``[K, 2]``; logits of classes, ``[K, 10]``.
+
+        Args:
+            population: K KANs like those that the model was trained on; one of pykan's comes from :func:`wskan.kan.from_pykan`.
+
+        Raises:
+            DataError: KANs that are not finite, or whose features mean something else than those that the run knows; a run that knows aligned KANs only.
+            ShapeError: no KANs, or such as the model cannot take.
+        """
+        self.check(population.spec)
+        if self.record.get("aligned"):
+            raise DataError(
+                f"{self.folder} was trained on KANs that were aligned to a reference, and knows no others (`wskan evaluate --align` reads a zoo of such)"
+            )
+        if len(population) == 0:
+            raise ShapeError("no KANs to predict anything of")
+        population.check_finite()
+        device, step = next(self.model.parameters()).device, graphs_at_once(population.spec)
+        parts = (population[begin : begin + step] for begin in range(0, len(population), step))
+        graphs = (kan_graph(part.to(device).to(torch.float32), self.features) for part in parts)
+        outputs, _ = predict(self.model, ((graph, torch.empty(len(graph))) for graph in graphs))
+        return self.task.decode(outputs)
 
 
 def open_run(folder: Path | str) -> Run:

@@ -109,11 +109,12 @@ def train(
         **facts,
         "parameters": model.num_parameters,
         "aligned": zoo.aligned,
+        "recipe": zoo.recipe.to_dict(),
         "counts": {"train": len(data), **counts},
         **origin,
     }
     write_record(folder, record)
-    return Run(folder=folder, model=model.to("cpu"), task=task, features=features, record=record)
+    return Run(folder=folder, model=model.to("cpu").eval(), task=task, features=features, record=record)
 
 
 def _fit(

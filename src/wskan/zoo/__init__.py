@@ -1,10 +1,10 @@
 """Zoos: recipes (what to train), the builder (recipe -> shards) and the store (shards -> Zoo)."""
 
 from wskan.zoo.builder import build_zoo
-from wskan.zoo.recipe import Recipe
+from wskan.zoo.recipe import Classifier, Recipe
 from wskan.zoo.recipes import RECIPES, get_recipe
 from wskan.zoo.reconstruct import reconstruct
 from wskan.zoo.store import Zoo, open_zoo
 from wskan.zoo.targets import SPLITS
 
-__all__ = ["RECIPES", "SPLITS", "Recipe", "Zoo", "build_zoo", "get_recipe", "open_zoo", "reconstruct"]
+__all__ = ["RECIPES", "SPLITS", "Classifier", "Recipe", "Zoo", "build_zoo", "get_recipe", "open_zoo", "reconstruct"]

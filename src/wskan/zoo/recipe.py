@@ -58,7 +58,8 @@ class Recipe:
     """A population of implicit neural representations (paper, C.1.1), or of classifiers (C.2.1).
 
     Training and validation KANs represent images of the data set's training split, test KANs images of its test split, picked by a fixed
-    permutation: a zoo with larger counts represents the images of a smaller one and more. Classifiers all learn from all images of the training split.
+    permutation: a zoo with larger counts represents the images of a smaller one and more. Classifiers all learn from all images of the training split,
+    and those of one seed are the same, index by index, in zoos of whatever counts: what is training KANs here may be test KANs there. For fresh ones take another seed.
 
     Args:
         name: of the recipe.
@@ -116,6 +117,10 @@ class Recipe:
     def shard_rows(self, shard: int) -> range:
         """Indices of the KANs in a shard."""
         return range(shard * self.shard_size, min((shard + 1) * self.shard_size, len(self)))
+
+    def splits(self) -> Tensor:
+        """Split of each KAN, index into ``SPLITS``, ``[n]`` int64: training, validation, test."""
+        return torch.arange(3).repeat_interleave(torch.tensor((self.train, self.val, self.test)))
 
     def kan_seeds(self, rows: range, stream: int = 0) -> Tensor:
         """A seed for each KAN, a hash of (seed of the recipe, index), ``[len(rows)]`` int64: in stream 0 those they are fitted from; another stream is unrelated."""

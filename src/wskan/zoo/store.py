@@ -61,6 +61,10 @@ class Zoo:
         for name, column in self.columns.items():
             if not bool(column.isfinite().all()):
                 raise DataError(f"{folder}: column {name} is not finite; run `wskan zoo verify`")
+            if name in ("accuracy", "noise") and not bool(((column >= 0) & (column <= 1)).all()):
+                raise DataError(f"{folder}: column {name} is not in [0, 1]; run `wskan zoo verify`")
+        if not torch.equal(self.columns["split"].long(), self.recipe.splits()):
+            raise DataError(f"{folder}: column split is not that of the recipe; run `wskan zoo verify`")
 
     aligned = False  # whether hidden neurons were permuted to match those of a reference (wskan.align)
 
@@ -124,6 +128,8 @@ class Zoo:
             return self._gather(rows, lambda shard: _parameters(shard.population, layer, name), own)
 
         layers = [Layer(**{name: field(index, name) for name in FIELDS}) for index in range(self.spec.num_layers)]
+        if not all(bool(((layer.mask == 0) | (layer.mask == 1)).all()) for layer in layers):
+            raise DataError(f"{self.folder}: edges exist (mask 1) or not (0), some do neither; run `wskan zoo verify`")
         return Population(self.spec, layers)
 
     def masks(self, rows: Tensor | slice) -> list[Tensor]:
@@ -225,6 +231,8 @@ def _open_shard(spec: KANSpec, tensors: dict[str, Tensor], count: int) -> OpenSh
     if wrong := [name for name, tensor in tensors.items() if tensor.shape[:1] != (count,)]:
         raise ShapeError(f"{sorted(wrong)[:5]} are not of {count} KANs")
     facts = {name.removeprefix(FACTS): tensor for name, tensor in tensors.items() if name.startswith(FACTS)}
+    if wrong := [name for name, tensor in facts.items() if tensor.ndim != 1]:
+        raise ShapeError(f"columns {sorted(wrong)[:5]} have more than one number a KAN")
     masks = {name: tensor for name, tensor in tensors.items() if name.startswith(ORACLE)}
     shapes = {f"{ORACLE}{index}": (count, *pair) for index, pair in enumerate(itertools.pairwise(spec.widths))}
     found = {name: tuple(mask.shape) for name, mask in masks.items()}

@@ -144,8 +144,7 @@ def load_targets(recipe: Recipe, root: Path | str | None = None, *, fetch: bool 
     Raises:
         DataError: data that is missing, damaged, of another shape, or too little for the recipe.
     """
-    counts = (recipe.train, recipe.val, recipe.test)
-    split = torch.arange(3).repeat_interleave(torch.tensor(counts))
+    split = recipe.splits()
     if recipe.classifier is not None:
         return _load_labels(recipe, recipe.classifier, split, root, fetch)
     if recipe.dataset == "sine":

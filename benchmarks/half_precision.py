@@ -1,0 +1,62 @@
+"""What storing classifiers in half precision changes: their accuracies, the oracle's masks, and what trained models say of them.
+
+    python benchmarks/half_precision.py HALF SINGLE RUN [RUN ...]
+
+HALF and SINGLE are zoos of one recipe but for ``storage``, of KANs with every share of permuted labels; the runs were trained on HALF. Each is scored on both zoos' test KANs.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from common import write
+from wskan.kan.edges import join_edges
+from wskan.tasks import evaluate, open_run
+from wskan.zoo import Zoo, open_zoo
+
+
+def kans(half: Zoo, single: Zoo) -> dict[str, Any]:
+    """How far the KANs themselves, all of them, are apart."""
+    moved = (half.columns["accuracy"] - single.columns["accuracy"]).abs()
+    edges = (join_edges(half.masks(slice(None))) != join_edges(single.masks(slice(None)))).sum(1).float()
+    same = torch.tensor([_is_rounded(half, single, row) for row in range(len(half))])
+    return {
+        "kans": len(half),
+        "kans_that_are_the_others_rounded": int(same.sum()),
+        "change_of_accuracy": {"mean": float(moved.mean()), "largest": float(moved.max())},
+        "edges_of_mask_different_a_kan": {"mean": float(edges.mean()), "largest": int(edges.max())},
+        "edges": half.spec.num_edges,
+        "bytes": {"half": half.info()["bytes"], "single": single.info()["bytes"]},
+    }
+
+
+def _is_rounded(half: Zoo, single: Zoo, row: int) -> bool:
+    """Whether a stored KAN is the other, but for a power of two that went from a coefficient to the spline weight."""
+    rows = torch.tensor([row])
+    pairs = zip(half.population(rows, stored=True).layers, single.population(rows).layers, strict=True)
+    return all(
+        torch.equal(h.coef, s.coef.half()) and torch.equal(h.base_weight, s.base_weight.half()) for h, s in pairs
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("half", type=Path)
+    parser.add_argument("single", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
+    arguments = parser.parse_args()
+    zoos = {name: open_zoo(getattr(arguments, name)) for name in ("half", "single")}
+    if zoos["half"].dtype != torch.float16 or zoos["single"].dtype != torch.float32:
+        parser.error("HALF must be stored in float16, SINGLE in float32")
+    runs = {}
+    for folder in arguments.runs:
+        run = open_run(folder)
+        scores = {name: evaluate(run.model, zoo, run.task, run.features) for name, zoo in zoos.items()}
+        runs[f"{run.task.name}, {folder.name}"] = scores
+    write("half_precision", {"recipe": zoos["half"].recipe.to_dict(), **kans(**zoos), "test_scores": runs})
+
+
+if __name__ == "__main__":
+    main()
