@@ -61,9 +61,9 @@ def pykan(folder: Path | None, seed: int, threads: int) -> dict[str, float]:
         with torch.no_grad():
             model(labels.scored)
 
-    bare = timed(forward)[0]
+    bare = best(forward, 3)
     model.symbolic_enabled = True
-    default = timed(forward)[0]
+    default = best(forward, 3)
 
     def mask() -> None:
         model.attribute()
@@ -88,6 +88,11 @@ def timed(function: Any) -> tuple[float, Any]:
     begin = time.perf_counter()
     result = function()
     return time.perf_counter() - begin, result
+
+
+def best(function: Any, rounds: int) -> float:
+    """Least seconds of several rounds."""
+    return min(timed(function)[0] for _ in range(rounds))
 
 
 def ours(folder: Path | None, count: int) -> tuple[dict[str, float], dict[str, float]]:
@@ -129,8 +134,7 @@ def ws_kan(kans: Population) -> dict[str, float]:
                     model(kan_graph(few, FeatureConfig(form="raw")))
 
             with freed_memory_kept():
-                times = [timed(predict)[0] for _ in range(8)]
-            seconds[f"{size_name(hidden, layers)}, {precision}"] = min(times) / len(few)
+                seconds[f"{size_name(hidden, layers)}, {precision}"] = best(predict, 8) / len(few)
     return seconds
 
 
