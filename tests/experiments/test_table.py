@@ -58,6 +58,9 @@ def test_tables_gather_what_was_measured_apart(tmp_path: Path) -> None:
     assert set(both.notes) == {"one", "two"}
     again = make({("a", "x"): Cell(values=(9.0,))}).gather(first)
     assert again.cells["a", "x"].mean == 9, "what is measured anew counts"
+    one = make({("a", "x"): Cell(values=(1.0,))}, rows={"a": "A"}, groups={"a": "methods"})
+    other = make({("b", "x"): Cell(values=(2.0,))}, rows={"b": "B"}, groups={"b": "methods"})
+    assert "| B | **2** |" in one.gather(other).to_markdown(), "rows that were not asked for have their group, too"
     draw_tables([both], tmp_path / "bars.png")
     lines = make(
         {("a", "10"): Cell(values=(1.0,)), ("b", "20"): Cell(values=(2.0,), paper=(1.0, 0.1))}, kind="lines", log=True

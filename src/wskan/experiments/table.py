@@ -163,6 +163,7 @@ class Table:
             self,
             cells=cells,
             rows={**earlier.rows, **self.rows},
+            groups=None if self.groups is None else {**(earlier.groups or {}), **self.groups},
             columns={column: label for column, label in columns.items() if any(c == column for _, c in cells)},
             notes=list(dict.fromkeys([*self.notes, *earlier.notes])),
         )
