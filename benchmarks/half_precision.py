@@ -16,12 +16,14 @@ from wskan.kan.edges import join_edges
 from wskan.tasks import evaluate, open_run
 from wskan.zoo import Zoo, open_zoo
 
+ROWS = 64  # KANs that are compared at once
+
 
 def kans(half: Zoo, single: Zoo) -> dict[str, Any]:
     """How far the KANs themselves, all of them, are apart."""
     moved = (half.columns["accuracy"] - single.columns["accuracy"]).abs()
     edges = (join_edges(half.masks(slice(None))) != join_edges(single.masks(slice(None)))).sum(1).float()
-    same = torch.tensor([_is_rounded(half, single, row) for row in range(len(half))])
+    same = torch.cat([are_rounded(half, single, rows) for rows in torch.split(torch.arange(len(half)), ROWS)])
     return {
         "kans": len(half),
         "kans_that_are_the_others_rounded": int(same.sum()),
@@ -32,13 +34,13 @@ def kans(half: Zoo, single: Zoo) -> dict[str, Any]:
     }
 
 
-def _is_rounded(half: Zoo, single: Zoo, row: int) -> bool:
-    """Whether a stored KAN is the other, but for a power of two that went from a coefficient to the spline weight."""
-    rows = torch.tensor([row])
-    pairs = zip(half.population(rows, stored=True).layers, single.population(rows).layers, strict=True)
-    return all(
-        torch.equal(h.coef, s.coef.half()) and torch.equal(h.base_weight, s.base_weight.half()) for h, s in pairs
-    )
+def are_rounded(half: Zoo, single: Zoo, rows: torch.Tensor) -> torch.Tensor:
+    """Which stored KANs are the others, but for a power of two that went from a coefficient to the spline weight."""
+    same = torch.ones(len(rows), dtype=torch.bool)
+    for h, s in zip(half.population(rows, stored=True).layers, single.population(rows).layers, strict=True):
+        for name in ("coef", "base_weight"):
+            same &= (getattr(h, name) == getattr(s, name).half()).flatten(1).all(1)
+    return same
 
 
 def main() -> None:

@@ -206,4 +206,5 @@ def _begin(threads: int, parent: int) -> None:
 
 
 def _train(workspace: Workspace, plan: Plan) -> None:
+    """Without the run, which would come back through a pipe."""
     workspace.train(plan)

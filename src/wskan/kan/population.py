@@ -208,7 +208,8 @@ class Population:
             raise ShapeError(f"masks have shapes {[tuple(mask.shape) for mask in masks]}, these KANs need {shapes}")
         pairs = zip(self.layers, masks, strict=True)
         return Population(
-            self.spec, [dataclasses.replace(layer, mask=layer.mask * (mask != 0)) for layer, mask in pairs]
+            self.spec,
+            [dataclasses.replace(layer, mask=layer.mask * (mask != 0).to(layer.mask.device)) for layer, mask in pairs],
         )
 
     def to(self, target: torch.device | torch.dtype | str) -> Population:

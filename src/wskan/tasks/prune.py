@@ -34,33 +34,24 @@ def prune(run: Run, population: Population, *, share: float | None = None) -> Po
     if share is not None and not 0 <= share <= 1:
         raise DataError(f"share must be in [0, 1], got {share}")
     logits = run.predict(population)
-    keep = run.task.keep(logits) if share is None else _best(logits, _exist(population).to(logits.device), share)
-    pruned = population.prune(
-        [mask.to(population.layers[0].mask.device) for mask in split_edges(keep, population.spec.widths)]
-    )
-    _warn_of_constants(population, pruned)
+    keep = run.task.keep(logits) if share is None else _best(logits, population, share)
+    pruned = population.prune(split_edges(keep, population.spec.widths))
+    if lost := (_connected(population) & ~_connected(pruned)).any(1).nonzero().squeeze(1).tolist():
+        warnings.warn(
+            f"{len(lost)} of {len(pruned)} KANs lose all edges of a layer and are constant now: {lost[:5]}; keep more of their edges, with share",
+            stacklevel=2,
+        )
     return pruned
 
 
-def _exist(population: Population) -> Tensor:
-    """``[K, E]``."""
-    return join_edges([layer.mask != 0 for layer in population.layers])
-
-
-def _best(score: Tensor, exist: Tensor, share: float) -> Tensor:
+def _best(score: Tensor, population: Population, share: float) -> Tensor:
     """The edges of each KAN that exist and score most, ``[K, E]``."""
+    exist = join_edges([layer.mask != 0 for layer in population.layers]).to(score.device)
     order = score.masked_fill(~exist, -torch.inf).argsort(dim=1, descending=True, stable=True)
     rank: Tensor = order.argsort(1)
     return rank.lt((share * exist.sum(1, keepdim=True)).round())
 
 
-def _warn_of_constants(before: Population, after: Population) -> None:
-    cut = [
-        (~new.mask.flatten(1).bool().any(1) & old.mask.flatten(1).bool().any(1)).cpu()
-        for old, new in zip(before.layers, after.layers, strict=True)
-    ]
-    if lost := torch.stack(cut).any(0).nonzero().squeeze(1).tolist():
-        warnings.warn(
-            f"{len(lost)} of {len(after)} KANs lose all edges of a layer and are constant now: {lost[:5]}; keep more of their edges, with share",
-            stacklevel=3,
-        )
+def _connected(population: Population) -> Tensor:
+    """Which layers have any edge, ``[K, L]``."""
+    return torch.stack([(layer.mask != 0).flatten(1).any(1) for layer in population.layers], 1)

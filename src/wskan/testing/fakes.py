@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wskan.kan import FitConfig, KANSpec, Layer, Population
-from wskan.zoo import SPLITS, Recipe, Zoo
+from wskan.zoo import Recipe, Zoo
 from wskan.zoo.manifest import Manifest
 
 
@@ -121,7 +121,7 @@ class FakeZoo(Zoo):
         index, zeros = torch.arange(size), torch.zeros(size)
         self.columns = {
             "index": index,
-            "split": torch.arange(len(SPLITS)).repeat_interleave(torch.tensor([train, val, test])),
+            "split": recipe.splits(),
             "seed": index,
             "attempts": torch.zeros_like(index),
             "loss": zeros.double(),
