@@ -10,12 +10,13 @@ import pytest
 from wskan.cli import main
 from wskan.cli import quickstart as quickstart_module
 from wskan.cli.train import Train
-from wskan.cli.zoo import _print_info
-from wskan.kan import FitConfig, KANSpec
+from wskan.cli.zoo import Build, _print_info
+from wskan.kan import FitConfig, KANSpec, Score
 from wskan.models import MODELS
 from wskan.tasks.augmentation import Symmetry
 from wskan.testing import FakeZoo
-from wskan.zoo import Recipe, recipes
+from wskan.zoo import Classifier, Recipe, recipes
+from wskan.zoo.recipe import Storage
 
 TINY = Recipe(
     name="tiny", dataset="digits", spec=KANSpec(widths=(2, 4, 1), grid=3), fit=FitConfig(steps=30, batch_size=32), train=40, val=12, test=12, shard_size=32
@@ -93,6 +94,21 @@ def test_classifiers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         record = json.loads((tmp_path / task / "run.json").read_text())
         assert "20 test KANs" in told
         assert all(f"{metric} {record['test'][metric]:.4g}" in " ".join(told.split()) for metric in metrics)
+
+
+def test_what_the_oracle_of_a_zoo_asks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    built: list[Recipe] = []
+    monkeypatch.setattr(
+        "wskan.zoo.build_zoo", lambda recipe, *_, **__: built.append(recipe) or FakeZoo(classifiers=True)
+    )
+    main(["zoo", "build", "digits-classifier", "zoo", "--score", "activation", "--threshold", "0.05"])
+    assert built[0].classifier == Classifier(score="activation", threshold=0.05)
+    with pytest.raises(SystemExit):
+        main(["zoo", "build", "tiny", "zoo", "--score", "activation", "--storage", "float16"])
+    assert "--storage and --score are for zoos of classifiers" in capsys.readouterr().err
+    hints = typing.get_type_hints(Build)
+    assert hints["score"] == Score | None
+    assert hints["storage"] == Storage | None
 
 
 def test_every_model_and_symmetry_can_be_chosen() -> None:

@@ -27,6 +27,10 @@ class Build:
     """Seed that every random number derives from. Classifiers of one seed are the same in zoos of whatever counts: for fresh ones take another."""
     storage: Literal["float32", "float16"] | None = None
     """Classifiers: precision of weights on disk."""
+    score: Literal["attribution", "activation"] | None = None
+    """Classifiers: what the oracle says an edge is worth, pykan's attribution or the mean |activation| of its older releases."""
+    threshold: float | None = None
+    """Classifiers: the oracle keeps edges that score more (default: 0.01)."""
     engine: Literal["auto", "kernel", "torch", "compile"] = "auto"
     """What trains: the C++ kernel, PyTorch, or PyTorch under torch.compile."""
     device: str | None = None
@@ -44,12 +48,11 @@ class Build:
             name: value for name in ("train", "val", "test", "seed") if (value := getattr(self, name)) is not None
         }
         recipe = dataclasses.replace(get_recipe(self.recipe), **changes)
-        if self.storage:
+        changes = {n: value for n in ("storage", "score", "threshold") if (value := getattr(self, n)) is not None}
+        if changes:
             if recipe.classifier is None:
-                raise DataError(f"--storage is for zoos of classifiers, {recipe.name} is none")
-            recipe = dataclasses.replace(
-                recipe, classifier=dataclasses.replace(recipe.classifier, storage=self.storage)
-            )
+                raise DataError(f"--{' and --'.join(changes)} are for zoos of classifiers, {recipe.name} is none")
+            recipe = dataclasses.replace(recipe, classifier=dataclasses.replace(recipe.classifier, **changes))
         zoo = build_zoo(
             recipe,
             self.folder,
