@@ -1,26 +1,39 @@
 """Why methods stand in another order than in the paper: the same runs with one thing changed.
 
     python benchmarks/order.py [cifar10] --work reproduce [--data DIR] [--jobs 2]
-    python benchmarks/order.py accuracy --work reproduce [--data DIR] [--jobs 2]
+    python benchmarks/order.py accuracy --work reproduce [--data DIR] [--jobs 2] [--report]
 
 ``cifar10`` is of tables 1 and 6, one seed: ``results/order.json``. ``accuracy`` is of table 3 on MNIST, where DeepSets comes close to WS-KAN and the perceptrons far from the paper's: ``results/order_accuracy.json``. Zoos, splits and everything
-else are those of ``wskan reproduce ... --scale cpu``. Nothing is chosen by these runs. What a model scores on its training KANs in the last epoch, with dropout, tells whether it fits them. Run again, it goes on.
+else are those of ``wskan reproduce ... --scale cpu``. Nothing is chosen by these runs. What a model scores on its training KANs in the last epoch, with dropout, tells whether it fits them; of accuracies, which share of the squared error on validation
+a few KANs make, and how large their coefficients are, tells whether outliers decide, and a bootstrap over test KANs
+whether these can tell two methods apart. Run again, it goes on; the result file gathers what was run elsewhere.
 """
 
 import argparse
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
-from common import write
+import numpy as np
+import torch
+from scipy.stats import bootstrap
+from torch import Tensor
+
+from common import RESULTS, write
 from wskan.experiments import get_scale
+from wskan.experiments.methods import RAW
 from wskan.experiments.plan import Plan
 from wskan.experiments.scale import Scale
 from wskan.experiments.workspace import Workspace
-from wskan.tasks import Run
+from wskan.graph import kan_graph
+from wskan.provenance import provenance
+from wskan.tasks import GraphDataset, Run, predict_split
 from wskan.tasks.run import learning_curve
+from wskan.zoo import Zoo
 
 SCALE = get_scale("cpu")
+WORST = 5  # KANs of 200
 
 
 def changed(epochs: int = 40, dropout: float = 0.2) -> Scale:
@@ -31,9 +44,11 @@ def plan(method: str, scale: Scale = SCALE, samples: int | None = None) -> Plan:
     return Plan(scale=scale, dataset="cifar10", method=method, rate=SCALE.rates[0], seed=0, samples=samples)
 
 
-def classifier(method: str, seed: int, samples: int | None = None, rate: float | None = None) -> Plan:
+def classifier(
+    method: str, seed: int, samples: int | None = None, rate: float | None = None, dataset: str = "mnist"
+) -> Plan:
     search = SCALE.classifiers.accuracy
-    return Plan(scale=SCALE, dataset="mnist", method=method, rate=rate or search.rates[0], seed=seed, samples=samples, problem="accuracy", hidden=search.hidden[0], num_layers=search.num_layers[0])  # fmt: skip
+    return Plan(scale=SCALE, dataset=dataset, method=method, rate=rate or search.rates[0], seed=seed, samples=samples, problem="accuracy", hidden=search.hidden[0], num_layers=search.num_layers[0])  # fmt: skip
 
 
 CIFAR10 = {
@@ -51,20 +66,70 @@ ACCURACY = {
     },
     **{
         f"{m}, rate {rate:g}, seed 0": classifier(m, 0, rate=rate)
-        for m in ("mlp", "mlp_aug", "mlp_align", "dmc", "deepsets", "ws_kan")
+        for m in ("mlp", "mlp_aug", "mlp_align")
         for rate in (5e-4, 1e-4)
     },
-    **{f"{m}, seed {seed}": classifier(m, seed) for m in ("function", "function_knots") for seed in range(3)},
+    **{f"{m}, seed {seed}": classifier(m, seed) for m in ("deepsets", "ws_kan", "function") for seed in range(3)},
+    **{f"{m}, seed 0": classifier(m, 0) for m in ("mlp", "dmc")},
 }
 GROUPS = {"cifar10": ("order", CIFAR10), "accuracy": ("order_accuracy", ACCURACY)}
 
 
-def described(plan: Plan, run: Run) -> dict[str, Any]:
+def largest_features(zoo: Zoo) -> dict[str, Any]:
+    """The largest |number| of eq. 5 in each validation KAN, and in each of its layers the median one of an edge."""
+    graph = kan_graph(zoo.population(zoo.split("val")), RAW)
+    largest = torch.stack([edges.abs().amax((1, 2, 3)) for edges in graph.edges]).amax(0)
+    medians = [float(edges.abs().median()) for edges in graph.edges]
+    return {"largest": largest.tolist(), "median_a_layer": medians, "record": provenance()}
+
+
+def predictions(zoo: Zoo, run: Run, split: str) -> tuple[Tensor, Tensor]:
+    """Predicted accuracies and true ones, ``[n]``."""
+    output, target = predict_split(run.model, GraphDataset(zoo, split, run.task, run.features))
+    return run.task.decode(output).flatten(), target.flatten()
+
+
+def difference(workspace: Workspace, dataset: str, methods: tuple[str, str]) -> dict[str, Any]:
+    """Test mean squared error of the first method less that of the second, mean over finished seeds, with the interval that holds 95 % of it when test KANs are drawn again (paired bootstrap). Empty without runs of both."""
+    errors, seeds = [], []
+    for method in methods:
+        plans = [plan for seed in range(3) if workspace.is_finished(plan := classifier(method, seed, dataset=dataset))]
+        if not plans:
+            return {}
+        pairs = [predictions(workspace.zoo_of(plan), workspace.open(plan), "test") for plan in plans]
+        errors.append(torch.stack([(p - t).square() for p, t in pairs]).mean(0))
+        seeds.append(len(plans))
+    gap = errors[0] - errors[1]
+    interval = bootstrap((gap.numpy(),), np.mean, method="percentile", rng=0).confidence_interval
+    return {
+        "mse": float(gap.mean()),
+        "low": float(interval.low),
+        "high": float(interval.high),
+        "seeds": seeds,
+        "record": provenance(),
+    }
+
+
+def outliers(zoo: Zoo, run: Run) -> dict[str, Any]:
+    """Which validation KANs make the squared error."""
+    predicted, accuracy = predictions(zoo, run, "val")
+    error = (predicted - accuracy).square()
+    order = error.argsort(descending=True)[:WORST]
+    return {
+        "share_of_error": float(error[order].sum() / error.sum()),
+        "kans": order.tolist(),
+        "predicted": predicted[order].tolist(),
+        "accuracy": accuracy[order].tolist(),
+    }
+
+
+def described(plan: Plan, run: Run, zoo: Zoo) -> dict[str, Any]:
     record, metric = run.record, run.task.monitor
     fitted = [row[f"train_{metric}"] for row in learning_curve(run.folder) if f"train_{metric}" in row]
     return {
         **{f"{split}_{name}": record[split][name] for split in ("val", "test") for name in run.task.metrics()},
         f"train_{metric}_last_epoch": fitted[-1],
+        **({"worst": outliers(zoo, run)} if plan.problem == "accuracy" else {}),
         "seconds": record["train_seconds"],
         "run": plan.name,
         "record": record,
@@ -77,6 +142,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("reproduce"))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--report", action="store_true", help="train nothing, describe the runs that are there")
     arguments = parser.parse_args()
     workspace = Workspace(folder=arguments.work, data_root=arguments.data, jobs=arguments.jobs)
 
@@ -84,8 +150,25 @@ def main() -> None:
         print(plan, run.record["val"], f"{run.record['train_seconds']:.0f} s", flush=True)
 
     name, plans = GROUPS[arguments.group]
-    workspace.train_all(list(plans.values()), report)
-    write(name, {what: described(plan, workspace.open(plan)) for what, plan in plans.items()})
+    if not arguments.report:
+        workspace.train_all(list(plans.values()), report)
+    finished = {what: plan for what, plan in plans.items() if workspace.is_finished(plan)}
+    found = {what: described(plan, workspace.open(plan), workspace.zoo_of(plan)) for what, plan in finished.items()}
+    if arguments.group == "accuracy":
+        for dataset in SCALE.classifiers.datasets:
+            if workspace.is_finished(reader := classifier("ws_kan", 0, dataset=dataset)):
+                found[f"validation KANs, {dataset}"] = largest_features(workspace.zoo_of(reader))
+            for method in ("ws_kan", "function"):
+                if gap := difference(workspace, dataset, (method, "deepsets")):
+                    found[f"{method} less deepsets, {dataset}"] = gap
+    write(name, gathered(name) | found)
+
+
+def gathered(name: str) -> dict[str, Any]:
+    """What runs elsewhere have shown, each with a record of its own."""
+    path = RESULTS / f"{name}.json"
+    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return {key: value for key, value in kept.items() if key not in provenance()}
 
 
 if __name__ == "__main__":
