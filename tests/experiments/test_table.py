@@ -1,11 +1,14 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from wskan.errors import DataError
 from wskan.experiments import EXPERIMENTS, METHODS, Cell, Table
 from wskan.experiments.draw import draw_tables
+from wskan.experiments.experiment import Findings
+from wskan.experiments.reproduce import _gather
 from wskan.experiments.table import paper_cell
 
 
@@ -67,6 +70,23 @@ def test_tables_gather_what_was_measured_apart(tmp_path: Path) -> None:
     )
     draw_tables([lines, both], tmp_path / "lines.png")
     assert all((tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in ("bars", "lines"))
+
+
+def test_the_lowest_of_bars_on_a_logarithmic_axis_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr("wskan.experiments.draw.save_figure", lambda figure, path: drawn.append(figure))
+    cells = {("a", "x"): Cell(values=(0.03,), paper=(7.0, 0.0)), ("b", "x"): Cell(values=(0.011,)), ("a", "y"): Cell(values=(0.0,))}  # fmt: skip
+    draw_tables([make(cells, log=True)], tmp_path / "bars.png")
+    assert drawn[0].axes[0].get_ylim()[0] == pytest.approx(1e-3)
+
+
+def test_what_was_gathered_before_comes_first() -> None:
+    def tables(**titles: float) -> tuple[Table, ...]:
+        return tuple(make({("a", "x"): Cell(values=(value,))}, title=title) for title, value in titles.items())
+
+    earlier = {"tables": [table.to_dict() for table in tables(first=1.0, second=2.0)]}
+    found = _gather(Findings(tables=tables(third=3.0, second=4.0)), earlier).tables
+    assert [(t.title, t.cells["a", "x"].mean) for t in found] == [("first", 1.0), ("second", 4.0), ("third", 3.0)]
 
 
 def test_cells_gather_seeds_of_the_same_settings() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,16 @@ def _draw_on(axis: Any, table: Table, colors: Mapping[str, Any]) -> None:
     axis.set_title(table.title, fontsize=10)
     if table.log:
         axis.set_yscale("log")
+        if table.kind == "bars":  # which would begin at the lowest of them
+            axis.set_ylim(bottom=10.0 ** math.floor(math.log10(_lowest(table) / 2)))
     elif axis.get_ylim()[0] > 0:
         axis.set_ylim(bottom=0)
+
+
+def _lowest(table: Table) -> float:
+    """The smallest figure above zero."""
+    figures = [figure for c in table.cells.values() for figure in (c.mean, *(c.paper or ())[:1]) if figure > 0]
+    return min(figures, default=1.0)
 
 
 def _bars(axis: Any, table: Table, colors: Mapping[str, Any]) -> None:

@@ -120,10 +120,11 @@ def _gather(found: Findings, earlier: Mapping[str, Any]) -> Findings:
     """With what was found before on other data sets, with other seeds and by other methods."""
     before = [Table.from_dict(data) for data in earlier.get("tables") or [earlier.get("table", {})]]
     tables = {table.title: table for table in before}
-    gathered = [table.gather(tables.pop(table.title)) if table.title in tables else table for table in found.tables]
+    for table in found.tables:
+        tables[table.title] = table.gather(tables[table.title]) if table.title in tables else table
     return dataclasses.replace(
         found,
-        tables=(*gathered, *tables.values()),
+        tables=tuple(tables.values()),
         runs={**earlier.get("runs", {}), **found.runs},
         data={**earlier.get("data", {}), **found.data},
     )
