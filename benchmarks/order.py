@@ -80,39 +80,39 @@ def largest_features(zoo: Zoo) -> dict[str, Any]:
     graph = kan_graph(zoo.population(zoo.split("val")), RAW)
     largest = torch.stack([edges.abs().amax((1, 2, 3)) for edges in graph.edges]).amax(0)
     medians = [float(edges.abs().median()) for edges in graph.edges]
-    return {"largest": largest.tolist(), "median_a_layer": medians, "record": provenance()}
+    return {"largest": largest.tolist(), "median_a_layer": medians}
 
 
-def predictions(zoo: Zoo, run: Run, split: str) -> tuple[Tensor, Tensor]:
-    """Predicted accuracies and true ones, ``[n]``."""
-    output, target = predict_split(run.model, GraphDataset(zoo, split, run.task, run.features))
+def predictions(workspace: Workspace, plan: Plan, split: str) -> tuple[Tensor, Tensor]:
+    """Predicted accuracies of a finished run and true ones, ``[n]``."""
+    run = workspace.open(plan)
+    dataset = GraphDataset(workspace.zoo_of(plan), split, run.task, run.features)
+    output, target = predict_split(run.model, dataset)
     return run.task.decode(output).flatten(), target.flatten()
 
 
-def difference(workspace: Workspace, dataset: str, methods: tuple[str, str]) -> dict[str, Any]:
-    """Test mean squared error of the first method less that of the second, mean over finished seeds, with the interval that holds 95 % of it when test KANs are drawn again (paired bootstrap). Empty without runs of both."""
-    errors, seeds = [], []
-    for method in methods:
-        plans = [plan for seed in range(3) if workspace.is_finished(plan := classifier(method, seed, dataset=dataset))]
-        if not plans:
-            return {}
-        pairs = [predictions(workspace.zoo_of(plan), workspace.open(plan), "test") for plan in plans]
-        errors.append(torch.stack([(p - t).square() for p, t in pairs]).mean(0))
-        seeds.append(len(plans))
-    gap = errors[0] - errors[1]
+def squared_errors(workspace: Workspace, dataset: str, method: str) -> list[Tensor]:
+    """Of each test KAN, ``[n]``, for each seed that is finished."""
+    plans = [classifier(method, seed, dataset=dataset) for seed in range(3)]
+    pairs = [predictions(workspace, plan, "test") for plan in plans if workspace.is_finished(plan)]
+    return [(predicted - accuracy).square() for predicted, accuracy in pairs]
+
+
+def difference(first: list[Tensor], second: list[Tensor]) -> dict[str, Any]:
+    """Mean squared error of one method less that of another, mean over seeds, with the interval that holds 95 % of it when test KANs are drawn again (paired bootstrap)."""
+    gap = torch.stack(first).mean(0) - torch.stack(second).mean(0)
     interval = bootstrap((gap.numpy(),), np.mean, method="percentile", rng=0).confidence_interval
     return {
         "mse": float(gap.mean()),
         "low": float(interval.low),
         "high": float(interval.high),
-        "seeds": seeds,
-        "record": provenance(),
+        "seeds": [len(first), len(second)],
     }
 
 
-def outliers(zoo: Zoo, run: Run) -> dict[str, Any]:
+def outliers(workspace: Workspace, plan: Plan) -> dict[str, Any]:
     """Which validation KANs make the squared error."""
-    predicted, accuracy = predictions(zoo, run, "val")
+    predicted, accuracy = predictions(workspace, plan, "val")
     error = (predicted - accuracy).square()
     order = error.argsort(descending=True)[:WORST]
     return {
@@ -123,17 +123,38 @@ def outliers(zoo: Zoo, run: Run) -> dict[str, Any]:
     }
 
 
-def described(plan: Plan, run: Run, zoo: Zoo) -> dict[str, Any]:
+def described(workspace: Workspace, plan: Plan) -> dict[str, Any]:
+    run = workspace.open(plan)
     record, metric = run.record, run.task.monitor
     fitted = [row[f"train_{metric}"] for row in learning_curve(run.folder) if f"train_{metric}" in row]
     return {
         **{f"{split}_{name}": record[split][name] for split in ("val", "test") for name in run.task.metrics()},
         f"train_{metric}_last_epoch": fitted[-1],
-        **({"worst": outliers(zoo, run)} if plan.problem == "accuracy" else {}),
+        **({"worst": outliers(workspace, plan)} if plan.problem == "accuracy" else {}),
         "seconds": record["train_seconds"],
         "run": plan.name,
         "record": record,
     }
+
+
+def compared(workspace: Workspace) -> dict[str, dict[str, Any]]:
+    """What the finished runs of each data set of table 3 show together."""
+    found: dict[str, dict[str, Any]] = {}
+    for dataset in SCALE.classifiers.datasets:
+        if workspace.is_finished(reader := classifier("ws_kan", 0, dataset=dataset)):
+            found[f"validation KANs, {dataset}"] = largest_features(workspace.zoo_of(reader))
+        errors = {m: squared_errors(workspace, dataset, m) for m in ("deepsets", "ws_kan", "function")}
+        for method in ("ws_kan", "function"):
+            if errors[method] and errors["deepsets"]:
+                found[f"{method} less deepsets, {dataset}"] = difference(errors[method], errors["deepsets"])
+    return found
+
+
+def gathered(name: str, origin: dict[str, Any]) -> dict[str, Any]:
+    """What runs elsewhere have shown, each with a record of its own."""
+    path = RESULTS / f"{name}.json"
+    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return {key: value for key, value in kept.items() if key not in origin}
 
 
 def main() -> None:
@@ -152,23 +173,11 @@ def main() -> None:
     name, plans = GROUPS[arguments.group]
     if not arguments.report:
         workspace.train_all(list(plans.values()), report)
-    finished = {what: plan for what, plan in plans.items() if workspace.is_finished(plan)}
-    found = {what: described(plan, workspace.open(plan), workspace.zoo_of(plan)) for what, plan in finished.items()}
+    found = {what: described(workspace, plan) for what, plan in plans.items() if workspace.is_finished(plan)}
+    origin = provenance()
     if arguments.group == "accuracy":
-        for dataset in SCALE.classifiers.datasets:
-            if workspace.is_finished(reader := classifier("ws_kan", 0, dataset=dataset)):
-                found[f"validation KANs, {dataset}"] = largest_features(workspace.zoo_of(reader))
-            for method in ("ws_kan", "function"):
-                if gap := difference(workspace, dataset, (method, "deepsets")):
-                    found[f"{method} less deepsets, {dataset}"] = gap
-    write(name, gathered(name) | found)
-
-
-def gathered(name: str) -> dict[str, Any]:
-    """What runs elsewhere have shown, each with a record of its own."""
-    path = RESULTS / f"{name}.json"
-    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return {key: value for key, value in kept.items() if key not in provenance()}
+        found |= {what: {**shown, "record": origin} for what, shown in compared(workspace).items()}
+    write(name, gathered(name, origin) | found)
 
 
 if __name__ == "__main__":
