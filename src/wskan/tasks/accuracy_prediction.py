@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor
 from torchmetrics import MetricCollection
 
-from wskan.errors import DataError
 from wskan.tasks.regression import Kendall, Regression
-from wskan.zoo import Zoo
 
 
 class AccuracyPrediction(Regression):
@@ -15,14 +12,6 @@ class AccuracyPrediction(Regression):
 
     name, columns, out_dim = "accuracy-prediction", ("accuracy",), 1
     center, spread = 0.5, 12**-0.5  # of a uniform number in [0, 1]
-
-    def targets(self, zoo: Zoo, rows: Tensor | slice = slice(None)) -> Tensor:
-        accuracy = super().targets(zoo, rows)
-        if not bool(((accuracy >= 0) & (accuracy <= 1)).all()):
-            raise DataError(
-                f"{zoo.folder}: accuracies must be in [0, 1], got {float(accuracy.min()):g} to {float(accuracy.max()):g}"
-            )
-        return accuracy
 
     def metrics(self) -> MetricCollection:
         return MetricCollection([super().metrics(), MetricCollection({"kendall": Kendall()})])
