@@ -74,7 +74,7 @@ class Run:
             )
 
     def predict(self, population: Population) -> Tensor:
-        """What the run's task asks for, of KANs of one's own, without data: their accuracies in [0, 1], ``[K, 1]``; the logits of edges to keep, ``[K, E]``, edges in the
+        """What the run's task asks for, of KANs of one's own, without data: their accuracies as fractions, ``[K, 1]``, which are not cut to [0, 1]; the logits of edges to keep, ``[K, E]``, edges in the
         order of :func:`wskan.kan.edges.join_edges`; frequencies, ``[K, 2]``; logits of classes, ``[K, 10]``.
 
         Args:
