@@ -1,5 +1,7 @@
 """Against pykan 0.2.8 itself."""
 
+import warnings
+
 import pytest
 import torch
 
@@ -46,6 +48,32 @@ def test_masked_edges(data) -> None:  # type: ignore[no-untyped-def]
     torch.testing.assert_close(
         population(data["train_input"])[0], model(data["train_input"]).detach(), rtol=0, atol=1e-5
     )
+
+
+def test_inputs_that_were_pruned(data) -> None:  # type: ignore[no-untyped-def]
+    """``prune_input`` gives a model of other inputs, with the module of its activation where ``KAN()`` takes the name."""
+    x = data["train_input"]
+    for active in ([0, 1], [1, 0], [1]):
+        model = pykan_model([2, 5, 1], 5, 3).prune_input(active_inputs=active)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            population = from_pykan(model)
+        assert [("model.input_id" in str(one.message)) for one in told] == ([] if active == [0, 1] else [True])
+        torch.testing.assert_close(population(x[:, model.input_id])[0], model(x).detach(), rtol=0, atol=1e-5)
+
+
+def test_masks_go_back_into_pykans_model(data) -> None:  # type: ignore[no-untyped-def]
+    """As the documentation of ``from_pykan`` says."""
+    model, x = pykan_model([2, 5, 1], 5, 3), data["train_input"]
+    pruned = from_pykan(model)
+    pruned = pruned.prune(
+        [torch.rand(layer.mask.shape, generator=torch.Generator().manual_seed(0)) < 0.5 for layer in pruned.layers]
+    )
+    before = model(x).detach()
+    for act, layer in zip(model.act_fun, pruned.layers, strict=True):
+        act.mask.data.copy_(layer.mask[0])
+    torch.testing.assert_close(model(x).detach(), pruned(x)[0], rtol=0, atol=1e-5)
+    assert not torch.allclose(model(x), before, atol=1e-3)
 
 
 def test_initialisation_draws_pykans_numbers() -> None:

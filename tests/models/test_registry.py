@@ -20,7 +20,8 @@ def saved(tmp_path: Path) -> Path:
 def test_the_hub_mixin_loads_it_too(saved: Path) -> None:
     ours, theirs = load_model(saved), WSKAN.from_pretrained(saved)
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
-    assert "wskan" in (saved / "README.md").read_text()
+    card = (saved / "README.md").read_text()
+    assert "widths like [2, 4, 1],\nwith 9 features an edge, and answers with 3 numbers for each graph" in card
 
 
 @pytest.mark.parametrize(

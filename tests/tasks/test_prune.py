@@ -72,13 +72,32 @@ def test_a_share_keeps_the_best_edges_that_exist(zoo: Zoo, run: Run, share: floa
 
 def test_kans_that_become_constant_are_told(zoo: Zoo, run: Run) -> None:
     kans = zoo.population(slice(0, 3))
-    with pytest.warns(UserWarning, match=r"3 of 3 KANs lose all edges of a layer.*\[0, 1, 2\]"):
+    with pytest.warns(
+        UserWarning,
+        match=r"3 of 3 KANs have outputs that are constant now, 1\.0 of 1 on average: KANs \[0, 1, 2\]; keep",
+    ):
         prune(run, kans, share=0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert all(
             torch.equal(a.mask, b.mask) for a, b in zip(prune(run, kans, share=1.0).layers, kans.layers, strict=True)
         )
+
+
+def test_outputs_that_no_path_leads_to_are_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer may keep edges, but of neurons that no input reaches: outputs that say the same of every input are counted."""
+    kans = random_population((3, 5, 5, 4), 4, 0)
+    x = torch.rand(50, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    score = torch.rand(4, kans.spec.num_edges, generator=torch.Generator().manual_seed(1))
+    monkeypatch.setattr(Run, "predict", lambda self, population: score)
+    with pytest.warns(UserWarning, match="constant now") as told:
+        pruned = prune(run, kans, share=0.3)
+    assert all((layer.mask != 0).flatten(1).any(1).all() for layer in pruned.layers)  # every layer has edges left
+    constant = pruned(x).std(1) == 0
+    bad = constant.any(1).nonzero().squeeze(1).tolist()
+    mean = int(constant.sum()) / len(bad)
+    assert f"{len(bad)} of 4 KANs have outputs that are constant now, {mean:.1f} of" in str(told[0].message)
+    assert f"KANs {bad};" in str(told[0].message)
 
 
 @pytest.mark.filterwarnings("ignore:.*constant now")
@@ -107,6 +126,13 @@ def test_other_runs_and_broken_kans_are_refused(zoo: Zoo, run: Run, tmp_path: Pa
     broken.layers[0].coef[1] = float("nan")
     with pytest.raises(DataError, match=r"\[1\]"):
         prune(run, broken)
+    broken.layers[0].coef[1] = 1e30
+    with pytest.raises(DataError, match=r"no finite answer for KANs \[1\]"):
+        run.predict(broken)
+    with pytest.raises(DataError, match=r"got Linear; wskan\.kan\.from_pykan"):
+        prune(run, torch.nn.Linear(2, 2))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="is no folder"):
+        open_run(tmp_path / "mistyped")
     raw = dataclasses.replace(run, features=FeatureConfig(form="raw"))
     with pytest.raises(DataError, match="mean different things"):
         prune(raw, random_population(zoo.spec.widths, 2, 0, grid=zoo.spec.grid + 1))
@@ -118,5 +144,7 @@ def test_other_runs_and_broken_kans_are_refused(zoo: Zoo, run: Run, tmp_path: Pa
             prune(run, zoo.population(slice(0, 2)), share=share)
     with pytest.raises(ShapeError, match="no KANs"):
         prune(run, zoo.population(slice(0, 0)))
-    with pytest.raises(ShapeError, match=r"KANs of 2 layers have no counterpart among those of 3"):
+    with pytest.raises(
+        ShapeError, match=r"a model for KANs of 3 layers knows no positions.*train one on KANs of 2 layers"
+    ):
         prune(run, random_population((zoo.spec.widths[0], 4, zoo.spec.widths[-1]), 2, 0, grid=zoo.spec.grid))

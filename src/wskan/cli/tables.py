@@ -7,23 +7,16 @@ from typing import Any
 
 
 def print_scores(records: Mapping[str, Mapping[str, Any]], title: str | None = None) -> None:
-    """One row a model: parameters, validation and test metrics, training time."""
+    """Validation and test metrics, parameters and training time, one column a model: narrow enough for any terminal."""
     from rich.console import Console
     from rich.table import Table
 
     metrics = [name for name in next(iter(records.values()))["test"] if name != "loss"]
-    table = Table(title=title)
-    for column in (
-        "model",
-        "parameters",
-        *(f"{split} {name}" for name in metrics for split in ("val", "test")),
-        "epochs",
-        "seconds",
-    ):
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for name, record in records.items():
-        scores = [f"{record[split][metric]:.4g}" for metric in metrics for split in ("val", "test")]
-        table.add_row(
-            name, f"{record['parameters']:,}", *scores, str(record["epochs"]), f"{record['train_seconds']:,.0f}"
-        )
+    table = Table("", title=title)
+    for name in records:
+        table.add_column(name, justify="right")
+    for split, metric in ((split, metric) for metric in metrics for split in ("val", "test")):
+        table.add_row(f"{split} {metric}", *(f"{record[split][metric]:.4g}" for record in records.values()))
+    for name, key in (("parameters", "parameters"), ("epochs", "epochs"), ("seconds", "train_seconds")):
+        table.add_row(name, *(f"{record[key]:,.0f}" for record in records.values()))
     Console().print(table)

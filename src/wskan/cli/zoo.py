@@ -155,7 +155,7 @@ def _quality(info: dict[str, Any]) -> dict[str, str]:
         rows["oracle"] = f"keeps {info['kept_mean']:.1%} of the edges"
     if classifier := info["recipe"].get("classifier"):
         rows["its rule"] = (
-            f"{classifier['score']} above {classifier['threshold']:g}, on {classifier['scored']:,} images"
+            f"{classifier['score']} above {classifier['threshold']:g}, on {classifier['scored']:,} training images, or all if there are fewer"
         )
     return rows
 

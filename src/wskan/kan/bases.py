@@ -33,7 +33,9 @@ class BSplines(Basis):
 
     def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
         """As pykan 0.2.8: minimum-norm coefficients that interpolate noise in [-noise_scale/2G, noise_scale/2G] at the inner knots."""
-        noise = (torch.rand(self.grid + 1, n_in, n_out, generator=generator) - 0.5) * (noise_scale / self.grid)
+        noise = (torch.rand(self.grid + 1, n_in, n_out, generator=generator, dtype=torch.float32) - 0.5) * (
+            noise_scale / self.grid
+        )
         return (self._interpolate @ noise.flatten(1)).T.view(n_in, n_out, -1)
 
     def initial_fan(self, n_in: int) -> float:
@@ -59,7 +61,7 @@ class BSplines(Basis):
         return extend_knots(inner, self.degree)
 
     def constant(self) -> Tensor:
-        return torch.ones(self.size)
+        return torch.ones(self.size, dtype=torch.float32)
 
     def level(self, coef: Tensor) -> Tensor:
         return coef.mean(-1, keepdim=True)
@@ -102,7 +104,7 @@ class RadialBasis(Basis):
 
     def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
         """As FastKAN: normal of standard deviation ``noise_scale``, its ``spline_weight_init_scale`` (it truncates at 20 deviations)."""
-        return torch.randn(n_in, n_out, self.size, generator=generator) * noise_scale
+        return torch.randn(n_in, n_out, self.size, generator=generator, dtype=torch.float32) * noise_scale
 
     def mirror(self, coef: Tensor) -> Tensor:
         return coef.flip(-1)
@@ -122,7 +124,7 @@ class _ConstantFirst(_OnInterval):
     """Of which the first function is 1."""
 
     def constant(self) -> Tensor:
-        return torch.eye(self.size)[0]
+        return torch.eye(self.size, dtype=torch.float32)[0]
 
     def level(self, coef: Tensor) -> Tensor:
         return coef[..., :1]
@@ -162,7 +164,11 @@ class Chebyshev(_ConstantFirst):
 
     def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
         """As ChebyKAN: normal of standard deviation noise_scale / (in (k + 1))."""
-        return noise_scale * torch.randn(n_in, n_out, self.size, generator=generator) / (n_in * self.size)
+        return (
+            noise_scale
+            * torch.randn(n_in, n_out, self.size, generator=generator, dtype=torch.float32)
+            / (n_in * self.size)
+        )
 
     def mirror(self, coef: Tensor) -> Tensor:
         return coef * (1 - 2 * (torch.arange(self.size, device=coef.device) % 2))
@@ -198,7 +204,11 @@ class Fourier(_ConstantFirst):
 
     def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
         """As FourierKAN: normal of standard deviation noise_scale / sqrt(in G), the constant 0."""
-        coef = noise_scale * torch.randn(n_in, n_out, self.size, generator=generator) / math.sqrt(n_in * self.grid)
+        coef = (
+            noise_scale
+            * torch.randn(n_in, n_out, self.size, generator=generator, dtype=torch.float32)
+            / math.sqrt(n_in * self.grid)
+        )
         coef[..., 0] = 0
         return coef
 
@@ -246,7 +256,7 @@ class Wavelets(_OnInterval):
         """Uniform in +-noise_scale/sqrt(in), as Wav-KAN's one weight an edge, over the root of their number."""
         return (
             noise_scale
-            * (torch.rand(n_in, n_out, self.size, generator=generator) * 2 - 1)
+            * (torch.rand(n_in, n_out, self.size, generator=generator, dtype=torch.float32) * 2 - 1)
             / math.sqrt(n_in * self.size)
         )
 

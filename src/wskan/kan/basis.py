@@ -85,7 +85,7 @@ class Basis(abc.ABC):
 
     def knots(self) -> Tensor:
         """Of a neuron whose grid is uniform on the domain, ``[T]``."""
-        return self.extend(torch.linspace(self.domain[0], self.domain[1], self.grid + 1))
+        return self.extend(torch.linspace(self.domain[0], self.domain[1], self.grid + 1, dtype=torch.float32))
 
     # Symmetries -------------------------------------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ def accuracy(population: Population, x: Tensor, labels: Tensor) -> Tensor:
     x, classes = checked_inputs(population, x), population.spec.widths[-1]
     if not bool(((labels >= 0) & (labels < classes)).all()):
         raise DataError(f"labels must be from 0 to {classes - 1}, got {int(labels.min())} to {int(labels.max())}")
-    step, right = max(1, NUMBERS // (len(labels) * classes)), torch.empty(len(population))
+    step, right = max(1, NUMBERS // (len(labels) * classes)), torch.empty(len(population), dtype=torch.float32)
     for begin in range(0, len(population), step):
         rows = slice(begin, begin + step)
         right[rows] = (_outputs(population[rows], x).argmax(-1).cpu() == labels.cpu()).float().mean(1)

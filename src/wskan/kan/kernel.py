@@ -115,7 +115,7 @@ def fit(
 def evaluate(population: Population, inputs: Tensor) -> Tensor:
     """Outputs ``[K, N, out]`` on ``[1 or K, N, in]``."""
     inputs = _here(inputs)
-    outputs = torch.empty(len(population), inputs.shape[1], population.spec.widths[-1])
+    outputs = torch.empty(len(population), inputs.shape[1], population.spec.widths[-1], dtype=torch.float32)
     _evaluate(population, inputs, outputs=outputs.data_ptr())
     return outputs
 
@@ -124,8 +124,8 @@ def activations(population: Population, inputs: Tensor) -> tuple[list[Tensor], l
     """Of each layer, the deviation ``[K, in, out]`` and the mean absolute value ``[K, in, out]`` of edges over samples, and the deviation ``[K, out]`` of neurons."""
     inputs = _here(inputs)
     shapes = [tuple(layer.mask.shape) for layer in population.layers]
-    edge_std, edge_mean = ([torch.empty(shape) for shape in shapes] for _ in range(2))
-    node_std = [torch.empty(shape[0], shape[2]) for shape in shapes]
+    edge_std, edge_mean = ([torch.empty(shape, dtype=torch.float32) for shape in shapes] for _ in range(2))
+    node_std = [torch.empty(shape[0], shape[2], dtype=torch.float32) for shape in shapes]
     _evaluate(population, inputs, edge_std=_array(edge_std), edge_mean=_array(edge_mean), node_std=_array(node_std))
     return edge_std, edge_mean, node_std
 

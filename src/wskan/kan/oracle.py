@@ -56,7 +56,9 @@ def oracle_masks(
 
     Raises:
         ShapeError: x has another shape.
-        DataError: x or a KAN is not finite, or no such score.
+        DataError: x or a KAN is not finite, no such score, or a threshold that is negative or no number.
     """
+    if not threshold >= 0:
+        raise DataError(f"threshold must be at least 0, got {threshold}")
     scores = edge_scores(population, x, score)
     return [(s > threshold) & (layer.mask != 0) for s, layer in zip(scores, population.layers, strict=True)]

@@ -109,8 +109,8 @@ class Population:
             for generator in generators:  # pykan draws the noise first, then the base weights, layer by layer;
                 # one KAN at a time: same bits in any company
                 coef.append(functions.initial(n_in, n_out, generator, scale))
-                base.append(torch.rand(n_in, n_out, generator=generator) * 2 - 1)
-            ones = torch.ones(len(generators), n_in, n_out)
+                base.append(torch.rand(n_in, n_out, generator=generator, dtype=torch.float32) * 2 - 1)
+            ones = torch.ones(len(generators), n_in, n_out, dtype=torch.float32)
             layers.append(
                 Layer(
                     base_weight=torch.stack(base) / n_in**0.5,
@@ -241,7 +241,7 @@ class Population:
             x: ``[B, in]`` or ``[1, B, in]`` for all KANs alike, or ``[K, B, in]``.
 
         Returns:
-            ``[K, B, out]``.
+            ``[K, B, out]``, computed in the precision of the KANs.
 
         Raises:
             ShapeError: x has another shape.
@@ -252,7 +252,7 @@ class Population:
             raise ShapeError(
                 f"x has shape {shape}, need [B, {self.spec.widths[0]}] or [{len(self)}, B, {self.spec.widths[0]}]"
             )
-        x = x.expand(len(self), -1, -1)
+        x = x.to(self.layers[0].coef.dtype).expand(len(self), -1, -1)
         for layer in self.layers:
             x = layer(x, self.spec)
         return x

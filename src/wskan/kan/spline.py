@@ -14,7 +14,7 @@ from torch import Tensor
 
 def uniform_knots(grid: int, degree: int, domain: tuple[float, float]) -> Tensor:
     """Uniform knots t_{-k}, ..., t_{G+k} (appendix B): G intervals on the domain and k more beyond each end. ``[G+2k+1]``."""
-    inner = torch.linspace(domain[0], domain[1], grid + 1)
+    inner = torch.linspace(domain[0], domain[1], grid + 1, dtype=torch.float32)
     return extend_knots(inner, degree)
 
 

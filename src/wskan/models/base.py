@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
+from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -172,11 +172,28 @@ class Standardize(nn.Module):
         return dataclasses.replace(graph, edges=tuple(edges), nodes=tuple(nodes))
 
 
+CARD = """---
+{{ card_data }}
+---
+
+# {{ config.model }}
+
+A model of `wskan` ([paper](https://arxiv.org/abs/2602.16316)). It reads the weights of Kolmogorov-Arnold networks, here of widths like {{ config.widths | list }},
+with {{ config.edge_dim }} features an edge, and answers with {{ config.out_dim }} number{{ "" if config.out_dim == 1 else "s" }} for each {{ config.readout }}. `config.json` says how it is built; what it was trained on, and how well it
+does, is in `run.json` of the folder of its run.
+
+    from wskan.models import load_model
+
+    model = load_model("FOLDER")  # takes wskan.graph.kan_graph(kans)
+"""
+
+
 class MetaNetwork(
     nn.Module,
     PyTorchModelHubMixin,
     library_name="wskan",
     tags=["kolmogorov-arnold-networks", "weight-space-learning"],
+    model_card_template=CARD,
 ):
     """Base of all models: takes a :class:`wskan.graph.KANGraph` of raw features.
 
@@ -190,6 +207,10 @@ class MetaNetwork(
         super().__init__()
         self.config = config
         self.standardize = Standardize(config.edge_dim, config.node_dim, config.bias_dim)
+
+    def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
+        """What the folder's ``README.md`` says."""
+        return super().generate_model_card(*args, config=self.config.to_dict(), **kwargs)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Called by ``save_pretrained``; safetensors' own writer would leave files behind when it is killed."""

@@ -33,5 +33,5 @@ class Waves:
 
 def sine_waves(count: int, seed: int) -> Waves:
     """``count`` waves with frequencies uniform in [0.5, 10]^2; the first waves of a longer sequence are those of a shorter one."""
-    uniform = torch.rand(count, 2, generator=torch.Generator().manual_seed(seed))
+    uniform = torch.rand(count, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float32)
     return Waves(LOWEST + (HIGHEST - LOWEST) * uniform)

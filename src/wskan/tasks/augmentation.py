@@ -39,12 +39,12 @@ def augment(population: Population, symmetries: Sequence[Symmetry], seed: int) -
         population = population.permute(_permutation(population.spec.widths, len(population), seed))
     if "scale" in symmetries:
         generator = _generator(seed, "scale")
-        draws = [torch.rand(layer.mask.shape, generator=generator) for layer in population.layers]
+        draws = [torch.rand(layer.mask.shape, generator=generator, dtype=torch.float32) for layer in population.layers]
         population = scale_edges(population, [SCALE ** (2 * u - 1) for u in draws])
     if "sign" in symmetries:
         generator, hidden = _generator(seed, "sign"), population.spec.widths[1:-1]
         population = negate_neurons(
-            population, [torch.rand(len(population), n, generator=generator) < 0.5 for n in hidden]
+            population, [torch.rand(len(population), n, generator=generator, dtype=torch.float32) < 0.5 for n in hidden]
         )
     if "noise" in symmetries:
         population = _add_noise(population, _generator(seed, "noise"))
@@ -91,7 +91,7 @@ def _add_noise(population: Population, generator: torch.Generator) -> Population
     for layer in population.layers:
         fields = vars(layer)
         for name in ("base_weight", "spline_weight", "coef"):
-            noise = torch.randn(fields[name].shape, generator=generator).to(fields[name])
+            noise = torch.randn(fields[name].shape, generator=generator, dtype=torch.float32).to(fields[name])
             fields = {**fields, name: fields[name] * (1 + NOISE * noise)}
         layers.append(Layer(**fields))
     return Population(population.spec, layers)

@@ -17,7 +17,7 @@ from wskan.tasks.run import Run
 def prune(run: Run, population: Population, *, share: float | None = None) -> Population:
     """The KANs without the edges that a run for pruning masks would leave out (paper, section 5.3). No data is needed: one forward pass of the run's model on the KAN-graphs.
 
-    It warns of KANs that lose all edges of a layer, and with them what their inputs say.
+    It warns of KANs with outputs that no path of edges joins to an input any more: these say the same of every input.
 
     Args:
         run: of the task ``"pruning-mask"``.
@@ -30,15 +30,18 @@ def prune(run: Run, population: Population, *, share: float | None = None) -> Po
         ShapeError: see there.
     """
     if not isinstance(run.task, PruningMask):
-        raise DataError(f"the run in {run.folder} was trained for {run.task.name}, not for {PruningMask.name}")
+        raise DataError(
+            f"the run in {run.folder} was trained for {run.task.name}, not for {PruningMask.name} (`wskan train --task {PruningMask.name}`)"
+        )
     if share is not None and not 0 <= share <= 1:
         raise DataError(f"share must be in [0, 1], got {share}")
     logits = run.predict(population)
     keep = run.task.keep(logits) if share is None else _best(logits, population, share)
     pruned = population.prune(split_edges(keep, population.spec.widths))
-    if lost := (_connected(population) & ~_connected(pruned)).any(1).nonzero().squeeze(1).tolist():
+    cut = _reached(population) & ~_reached(pruned)  # [K, out]
+    if lost := cut.any(1).nonzero().squeeze(1).tolist():
         warnings.warn(
-            f"{len(lost)} of {len(pruned)} KANs lose all edges of a layer and are constant now: {lost[:5]}; keep more of their edges, with share",
+            f"{len(lost)} of {len(pruned)} KANs have outputs that are constant now, {int(cut.sum()) / len(lost):.1f} of {cut.shape[1]} on average: KANs {lost[:5]}{' ...' if len(lost) > 5 else ''}; keep more of their edges, with share",
             stacklevel=2,
         )
     return pruned
@@ -52,6 +55,10 @@ def _best(score: Tensor, population: Population, share: float) -> Tensor:
     return rank.lt((share * exist.sum(1, keepdim=True)).round())
 
 
-def _connected(population: Population) -> Tensor:
-    """Which layers have any edge, ``[K, L]``."""
-    return torch.stack([(layer.mask != 0).flatten(1).any(1) for layer in population.layers], 1)
+def _reached(population: Population) -> Tensor:
+    """Which outputs a path of edges leads to from an input, ``[K, out]``."""
+    exists = [layer.mask != 0 for layer in population.layers]
+    reached = torch.ones_like(exists[0][:, :, 0])
+    for edges in exists:
+        reached = (reached.unsqueeze(-1) & edges).any(1)
+    return reached

@@ -84,6 +84,10 @@ class Run:
             DataError: KANs that are not finite, or whose features mean something else than those that the run knows; a run that knows aligned KANs only.
             ShapeError: no KANs, or such as the model cannot take.
         """
+        if not isinstance(population, Population):
+            raise DataError(
+                f"need a wskan.kan.Population, got {type(population).__name__}; wskan.kan.from_pykan makes one of a model of pykan"
+            )
         self.check(population.spec)
         if self.record.get("aligned"):
             raise DataError(
@@ -96,6 +100,10 @@ class Run:
         parts = (population[begin : begin + step] for begin in range(0, len(population), step))
         graphs = (kan_graph(part.to(device).to(torch.float32), self.features) for part in parts)
         outputs, _ = predict(self.model, ((graph, torch.empty(len(graph))) for graph in graphs))
+        if broken := (~outputs.isfinite().flatten(1).all(1)).nonzero().squeeze(1).tolist():
+            raise DataError(
+                f"the model of {self.folder} gives no finite answer for KANs {broken[:5]}: their parameters are far larger than those that it was trained on"
+            )
         return self.task.decode(outputs)
 
 
@@ -107,6 +115,8 @@ def open_run(folder: Path | str) -> Run:
     """
     folder = Path(folder)
     record = read_record(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder; name that of a training run")
     if record is None or not record.get("finished"):
         raise DataError(f"{folder} holds no finished training run; start or continue one with `wskan train`")
     return Run(

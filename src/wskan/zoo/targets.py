@@ -45,7 +45,7 @@ class Signals:
         """Values ``[len(rows), P, out]`` of some signals."""
         rows = torch.as_tensor(rows)
         train, test = self._signals
-        values = torch.empty(len(rows), len(self.inputs), self.shape[2])
+        values = torch.empty(len(rows), len(self.inputs), self.shape[2], dtype=torch.float32)
         is_test = self.split[rows] == SPLITS.index("test")
         values[~is_test] = train.targets(self.source[rows][~is_test])
         values[is_test] = test.targets(self.source[rows][is_test])
