@@ -53,7 +53,10 @@ def test_the_page_of_a_kan_of_your_own(tmp_path: Path, monkeypatch: pytest.Monke
         train(zoo, task, config, TrainConfig(epochs=1, batch_size=8), folder, device="cpu")
     seen: dict[str, Any] = {}
     exec(page(1), seen)
-    kept = [torch.equal(act.mask, layer.mask[0]) for act, layer in zip(seen["model"].act_fun, seen["pruned"].layers, strict=True)]
+    kept = [
+        torch.equal(act.mask, layer.mask[0])
+        for act, layer in zip(seen["model"].act_fun, seen["pruned"].layers, strict=True)
+    ]
     assert kept == [True, True, True]
     other = dataclasses.replace(few, spec=KANSpec(widths=(64, 32, 10), grid=5, degree=3))
     assert len(build_zoo(other, "mine")) == 32

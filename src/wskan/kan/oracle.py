@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -56,9 +57,9 @@ def oracle_masks(
 
     Raises:
         ShapeError: x has another shape.
-        DataError: x or a KAN is not finite, no such score, or a threshold that is negative or no number.
+        DataError: x or a KAN is not finite, no such score, or a threshold that is no number.
     """
-    if not threshold >= 0:
-        raise DataError(f"threshold must be at least 0, got {threshold}")
+    if math.isnan(threshold):
+        raise DataError("threshold is no number: no edge would be above it")
     scores = edge_scores(population, x, score)
     return [(s > threshold) & (layer.mask != 0) for s, layer in zip(scores, population.layers, strict=True)]
