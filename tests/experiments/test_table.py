@@ -161,3 +161,17 @@ def test_the_papers_figures() -> None:
         "parametrisations",
         "expressivity",
     }
+
+
+def test_what_bars_from_zero_would_hide_are_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr("wskan.experiments.draw.save_figure", lambda figure, path: drawn.append(figure))
+    near = {("a", "x"): Cell(values=(99.5,), paper=(99.7, 0.0)), ("b", "x"): Cell(values=(97.2,))}
+    far = {**near, ("b", "y"): Cell(values=(20.0,))}
+    draw_tables([make(near), make(far), make(near, log=True)], tmp_path / "bars.png")
+    points, bars, logarithmic = drawn[0].axes
+    assert points.get_ylim()[0] > 90
+    assert not points.patches
+    assert bars.get_ylim()[0] == 0
+    assert len(bars.patches) == 3
+    assert len(logarithmic.patches) == 2

@@ -49,14 +49,24 @@ def _draw_on(axis: Any, table: Table, colors: Mapping[str, Any]) -> None:
         axis.set_yscale("log")
         if table.kind == "bars":  # which would begin at the lowest of them
             axis.set_ylim(bottom=10.0 ** math.floor(math.log10(_lowest(table) / 2)))
-    elif axis.get_ylim()[0] > 0:
+    elif axis.get_ylim()[0] > 0 and not (table.kind == "bars" and _alike(table)):
         axis.set_ylim(bottom=0)
+
+
+def _figures(table: Table) -> list[float]:
+    """Ours and the paper's."""
+    return [figure for cell in table.cells.values() for figure in (cell.mean, *(cell.paper or ())[:1])]
 
 
 def _lowest(table: Table) -> float:
     """The smallest figure above zero."""
-    figures = [figure for c in table.cells.values() for figure in (c.mean, *(c.paper or ())[:1]) if figure > 0]
-    return min(figures, default=1.0)
+    return min((figure for figure in _figures(table) if figure > 0), default=1.0)
+
+
+def _alike(table: Table) -> bool:
+    """Whether bars from zero would all look the same: points then, on an axis that begins near the lowest."""
+    figures = _figures(table)
+    return not table.log and min(figures) > 0.75 * max(figures)
 
 
 def _bars(axis: Any, table: Table, colors: Mapping[str, Any]) -> None:
@@ -73,7 +83,11 @@ def _bars(axis: Any, table: Table, colors: Mapping[str, Any]) -> None:
         if not places:
             continue
         x, cells = zip(*places, strict=True)
-        axis.bar(x, [c.mean for c in cells], width * 0.9, yerr=[c.std for c in cells], color=colors[label], label=label)
+        y, spread, color = [c.mean for c in cells], [c.std for c in cells], colors[label]
+        if _alike(table):
+            axis.errorbar(x, y, spread, fmt="o", capsize=3, color=color, label=label)
+        else:
+            axis.bar(x, y, width * 0.9, yerr=spread, color=color, label=label)
         known = [(at, cell.paper[0]) for at, cell in places if cell.paper]
         if known:
             axis.scatter(*zip(*known, strict=True), marker="_", s=2600 * width / len(table.columns), color="black", label=None if paper_shown else "paper")  # fmt: skip
