@@ -34,6 +34,12 @@ from wskan.zoo import Zoo
 
 SCALE = get_scale("cpu")
 WORST = 5  # KANs of 200
+PAIRS = (
+    ("ws_kan", "deepsets"),
+    ("function", "deepsets"),
+    ("no_pe", "ws_kan"),
+    ("no_bidir", "ws_kan"),
+)  # whose errors are compared, of tables 3 and 7
 
 
 def changed(epochs: int = 40, dropout: float = 0.2) -> Scale:
@@ -138,15 +144,15 @@ def described(workspace: Workspace, plan: Plan) -> dict[str, Any]:
 
 
 def compared(workspace: Workspace) -> dict[str, dict[str, Any]]:
-    """What the finished runs of each data set of table 3 show together."""
+    """What the finished runs of each data set of tables 3 and 7 show together."""
     found: dict[str, dict[str, Any]] = {}
     for dataset in SCALE.classifiers.datasets:
         if workspace.is_finished(reader := classifier("ws_kan", 0, dataset=dataset)):
             found[f"validation KANs, {dataset}"] = largest_features(workspace.zoo_of(reader))
-        errors = {m: squared_errors(workspace, dataset, m) for m in ("deepsets", "ws_kan", "function")}
-        for method in ("ws_kan", "function"):
-            if errors[method] and errors["deepsets"]:
-                found[f"{method} less deepsets, {dataset}"] = difference(errors[method], errors["deepsets"])
+        errors = {m: squared_errors(workspace, dataset, m) for pair in PAIRS for m in pair}
+        for first, second in PAIRS:
+            if errors[first] and errors[second]:
+                found[f"{first} less {second}, {dataset}"] = difference(errors[first], errors[second])
     return found
 
 
