@@ -16,4 +16,4 @@ class ShapeError(WSKANError, ValueError):
 
 
 class DivergedError(WSKANError, RuntimeError):
-    """KANs that still diverge after every retry with a new seed."""
+    """KANs that still diverge after every retry with a new seed, or a model whose training ended in NaN."""

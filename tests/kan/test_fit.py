@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -30,6 +32,30 @@ def test_learns(engine: Engine, adapt: bool) -> None:
     )
     assert result.population.uniform_grid is not adapt
     assert result.attempts.tolist() == [0] * 4
+
+
+@needs_kernel
+def test_an_interrupt_ends_the_kernel_before_its_memory_is_freed() -> None:
+    """In a process of its own, which it used to take down; a second interrupt changes nothing."""
+    script = """
+import os, signal, threading, time, torch
+from wskan.kan import FitConfig, KANSpec, fit_population
+spec, x = KANSpec(widths=(2, 32, 32, 1), grid=10), torch.rand(4096, 2)
+y = torch.rand(400, 4096, 1)
+fit = lambda size, steps: fit_population(spec, x, y[:size], torch.arange(size), FitConfig(steps=steps, batch_size=1024))
+fit(1, 1)
+main = threading.main_thread().ident
+for delay in (0.5, 0.6):
+    threading.Timer(delay, signal.pthread_kill, (main, signal.SIGINT)).start()
+try:
+    fit(400, 200)
+    print("too fast")
+except KeyboardInterrupt:
+    time.sleep(1)
+    print("interrupted", fit(1, 1).loss.isfinite().all())
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert (run.returncode, run.stdout) == (0, "interrupted tensor(True)\n"), run.stderr
 
 
 @pytest.mark.parametrize("widths", [(2, 8, 1), (1, 20, 3), (3, 33, 7, 5)])

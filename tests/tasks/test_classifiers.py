@@ -78,6 +78,9 @@ def test_kans_that_a_run_knows_are_no_test(tmp_path: Path) -> None:
 
     for allowed in (other(), other(test=9), other(train=0, val=0, seed=1), other(train=7, val=1, test=1)):
         run.check_unseen(allowed, "test")
+    aligned = other()
+    aligned.digest = run.record["asked"]["zoo"] = "aligned"
+    run.check_unseen(aligned, "val")
     with pytest.raises(DataError, match=r"2 of the 2 test KANs of other.*another --seed"):
         run.check_unseen(other(train=0, val=0), "test")
     with pytest.raises(DataError, match="1 of the 3 val KANs"):

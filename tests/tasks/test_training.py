@@ -9,7 +9,7 @@ import lightning as L
 import pytest
 import torch
 
-from wskan.errors import DataError
+from wskan.errors import DataError, DivergedError, ShapeError
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import FitConfig
 from wskan.models import FlatMLPConfig, WSKANConfig
@@ -130,12 +130,29 @@ def test_what_cannot_be_trained_is_refused_at_once(zoo: Zoo, tmp_path: Path) -> 
         train(FakeZoo(test=0), task, small(zoo, task), QUICK, tmp_path / "run")
     with pytest.raises(DataError, match="at least 1"):
         train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", train_limit=0, device="cpu")
+    for wrong in ({"out_dim": 20}, {"readout": "edge"}):
+        with pytest.raises(DataError, match="inr-classification needs 10 for each graph"):
+            train(zoo, task, small(zoo, task, **wrong), QUICK, tmp_path / "run", device="cpu")
+    for wrong in ({"edge_dim": 3}, {"widths": (3, 4, 1)}):
+        with pytest.raises(ShapeError):
+            train(zoo, task, small(zoo, task, **wrong), QUICK, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists(), "the right call may take the folder"
     if not torch.cuda.is_available():
         with pytest.raises(DataError, match="CUDA"):
             train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cuda")
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match="file"):
         train(zoo, task, small(zoo, task), QUICK, tmp_path / "file" / "run", device="cpu")
+
+
+def test_training_that_diverges_is_told(zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = INRClassification()
+    monkeypatch.setattr(INRClassification, "loss", lambda self, output, target: output.sum() * float("nan"))
+    for _ in range(2):
+        with pytest.raises(DivergedError, match="lower the learning rate"):
+            train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cpu")
+    with pytest.raises(DataError, match="no finished training run"):
+        open_run(tmp_path / "run")
 
 
 def test_same_seed_same_result(zoo: Zoo, tmp_path: Path) -> None:
@@ -262,6 +279,9 @@ def test_shuffled_batches_have_one_shape_and_an_order_of_each_epoch(zoo: Zoo) ->
         loader.sampler.set_epoch(epoch)
         orders.append([place for draw in loader.sampler for place in draw.places])
     assert orders[0] == orders[2] != orders[1]
+    loader.sampler.set_epoch(0)
+    again = [[place for draw in loader.sampler for place in draw.places] for _ in range(2)]
+    assert again == orders[:2], "a loop of one's own sees another order each time, too"
     assert sorted(torch.cat([y for _, y in graph_loader(data, 16)]).tolist()) == sorted(data.targets.tolist())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
 from collections.abc import Callable, Sequence
@@ -177,20 +178,28 @@ def _run(name: str, problem: ctypes.Structure, population: Population, progress:
     done, stop = ctypes.c_int64(0), ctypes.c_int32(0)
     threads = min(torch.get_num_threads(), size)
     result: list[int] = []
+    ended = threading.Event()
 
     def work() -> None:
-        result.append(getattr(library, name)(ctypes.byref(problem), ctypes.c_int64(size), threads, ctypes.byref(done), ctypes.byref(stop)))  # fmt: skip
+        try:
+            result.append(getattr(library, name)(ctypes.byref(problem), ctypes.c_int64(size), threads, ctypes.byref(done), ctypes.byref(stop)))  # fmt: skip
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=work, name=name)
-    thread.start()
+    threading.Thread(target=work, name=name).start()
     try:
-        while thread.is_alive():
-            thread.join(0.1)
+        while not ended.wait(0.1):
             if progress is not None:
                 progress(done.value)
     finally:
         stop.value = 1
-        thread.join()
+        while (
+            not ended.is_set()
+        ):  # it writes into tensors that must live; a `join` that was interrupted once returns at once
+            with contextlib.suppress(KeyboardInterrupt):
+                ended.wait()
+    if progress is not None:
+        progress(done.value)
     if result[0]:
         raise MemoryError(f"out of memory for {size} KANs {population.spec}")
 

@@ -10,6 +10,7 @@ from wskan.tasks.inr_classification import INRClassification
 from wskan.tasks.prune import prune
 from wskan.tasks.pruning_mask import PruningMask
 from wskan.tasks.registry import TASKS, get_task
+from wskan.tasks.regression import Regression
 from wskan.tasks.run import Run, learning_curve, open_run, read_record
 from wskan.tasks.task import Task
 from wskan.tasks.training import Device, train
@@ -22,6 +23,7 @@ __all__ = [
     "GraphDataset",
     "INRClassification",
     "PruningMask",
+    "Regression",
     "Run",
     "Symmetry",
     "Task",

@@ -144,14 +144,14 @@ def graph_loader(
 class Batches(Sampler[Draw | list[int]]):
     """Places of each batch, and when shuffled its seed: functions of (seed, epoch), so that a run that goes on sees what it would have seen.
 
-    Lightning calls :meth:`set_epoch`.
+    Each pass moves on to the next epoch; Lightning calls :meth:`set_epoch` before.
     """
 
     def __init__(self, size: int, batch_size: int, shuffle_seed: int | None) -> None:
         self.size, self.batch_size, self.shuffle_seed, self.epoch = size, batch_size, shuffle_seed, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order."""
+        """Choose the order of the next pass."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -162,6 +162,7 @@ class Batches(Sampler[Draw | list[int]]):
             yield from self._cut(torch.arange(self.size))
             return
         generator = torch.Generator().manual_seed((self.shuffle_seed << 20) + self.epoch)
+        self.epoch += 1
         batches = self._cut(torch.randperm(self.size, generator=generator))
         seeds = torch.randint(2**63 - 1, (len(self),), generator=generator)
         yield from map(Draw, batches, seeds.tolist())

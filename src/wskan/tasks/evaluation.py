@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from wskan.errors import DataError
 from wskan.graph import FeatureConfig, KANGraph
 from wskan.kan import KANSpec
 from wskan.memory import freed_memory_kept
@@ -79,9 +78,6 @@ def evaluate(
         DataError: the zoo lacks what the task needs, or the model was made for another task.
         ShapeError: its graphs do not fit the model.
     """
-    if (model.config.readout, model.config.out_dim) != (task.readout, task.out_dim):
-        raise DataError(
-            f"the model predicts {model.config.out_dim} numbers for each {model.config.readout}, task {task.name} needs {task.out_dim} for each {task.readout}"
-        )
+    task.check_model(model.config)
     dataset = GraphDataset(zoo, split, task, features or FeatureConfig(), device=device)
     return score(task, *predict_split(model, dataset, batch_size))

@@ -27,5 +27,7 @@ def get_task(name: str, zoo: Zoo | None = None) -> Task:
                 return task()
         raise DataError(f"no task fits the columns {sorted(zoo.columns)} of {zoo.folder}")
     if name not in TASKS:
-        raise DataError(f"no task {name!r:.100}; there are {', '.join(TASKS)}")
+        raise DataError(
+            f"no task {name!r:.100}; there are {', '.join(TASKS)} (one of your own: wskan.tasks.TASKS[name] = its class)"
+        )
     return TASKS[name]()

@@ -63,7 +63,9 @@ class Run:
         """
         recipe = self.record.get("recipe")
         own = None if recipe is None else Recipe.from_dict(recipe)
-        if own is None or zoo.digest == own.digest or own.classifier is None or zoo.recipe.classifier is None:
+        if own is None or own.classifier is None or zoo.recipe.classifier is None:
+            return
+        if zoo.digest in (own.digest, self.record["asked"].get("zoo")):  # its own, as it is or aligned
             return
         index = zoo.columns["index"][zoo.split(split)]
         known = int((index < own.train + own.val).sum())
@@ -136,8 +138,8 @@ def _task(folder: Path, record: dict[str, Any]) -> Task:
         raise DataError(f"{folder}: malformed calibration {calibration!r:.200} of {task.name} ({error})") from error
 
 
-def begin_run(folder: Path, asked: dict[str, Any]) -> Run | None:
-    """Note what is asked for; the run if it is finished already.
+def finished_run(folder: Path, asked: dict[str, Any]) -> Run | None:
+    """The run that was asked for, if it is finished already.
 
     Raises:
         DataError: the folder holds another run, or something else.
@@ -146,7 +148,6 @@ def begin_run(folder: Path, asked: dict[str, Any]) -> Run | None:
     if record is None:
         if not empty(folder):
             raise DataError(f"{folder} is not empty and holds no training run; choose another folder")
-        write_record(folder, {"finished": False, "asked": asked})
         return None
     recorded = dict(record["asked"])
     if isinstance(

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from wskan.errors import DataError
+from wskan.models import ModelConfig
 from wskan.zoo import Zoo
 
 ABSENT = -1  # target of an edge that the KAN does not have; neither loss nor metrics count it
@@ -72,4 +73,15 @@ class Task(abc.ABC):
         if missing := set(self.columns) - set(zoo.columns):
             raise DataError(
                 f"task {self.name} needs columns {sorted(missing)}; the zoo in {zoo.folder} has {sorted(zoo.columns)}"
+            )
+
+    def check_model(self, config: ModelConfig) -> None:
+        """Refuse a model that answers in another shape.
+
+        Raises:
+            DataError: such a model.
+        """
+        if (config.readout, config.out_dim) != (self.readout, self.out_dim):
+            raise DataError(
+                f"the model predicts {config.out_dim} numbers for each {config.readout}, task {self.name} needs {self.out_dim} for each {self.readout}"
             )

@@ -17,7 +17,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, Logger
 
-from wskan.errors import DataError
+from wskan.errors import DataError, DivergedError
 from wskan.graph import FeatureConfig
 from wskan.memory import freed_memory_kept
 from wskan.models import MetaNetwork, ModelConfig, build_model, save_model
@@ -25,9 +25,9 @@ from wskan.provenance import provenance
 from wskan.tasks.augmentation import check_symmetries
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.data import GraphDataset, graph_loader
-from wskan.tasks.evaluation import evaluate, predict_split, score
+from wskan.tasks.evaluation import evaluate, predict, predict_split, score
 from wskan.tasks.module import Clock, MovableCheckpoint, ProgressBar, TrainingModule
-from wskan.tasks.run import Run, begin_run, write_record
+from wskan.tasks.run import Run, finished_run, read_record, write_record
 from wskan.tasks.task import Task
 from wskan.zoo import SPLITS, Zoo
 
@@ -64,10 +64,13 @@ def train(
         tensorboard: write TensorBoard logs as well (needs the extra ``track``).
 
     Raises:
-        DataError: the folder holds another run, the zoo does not fit the task, the features or the augmentation, or the disk is full.
+        DataError: the folder holds another run, the zoo does not fit the task, the features or the augmentation, the model was made for another task, or the disk is full.
+        DivergedError: training ended in NaN.
+        ShapeError: the graphs of the zoo do not fit the model.
     """
     folder, features = Path(folder), features or FeatureConfig()
     task.check(zoo)
+    task.check_model(model_config)
     features.check(zoo.spec)
     check_symmetries(config.augment, zoo.spec)
     if empty := [split for split in SPLITS if len(zoo.split(split)) == 0]:
@@ -85,7 +88,7 @@ def train(
         "zoo": zoo.digest,
         "train_limit": train_limit,
     }
-    if finished := begin_run(folder, asked):
+    if finished := finished_run(folder, asked):
         return finished
     origin = provenance()
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -94,9 +97,16 @@ def train(
     model = build_model(model_config)
     model.standardize.set(data.statistics())
     val = GraphDataset(zoo, "val", task, features, device=place)
+    predict(model.to(place), [data[[0]]])  # what does not fit is told before the folder is taken
+    if read_record(folder) is None:
+        write_record(folder, {"finished": False, "asked": asked})
     facts = _fit(model, task, config, folder, data, val, place, progress, tensorboard)
     gc.collect()  # Lightning's cycles hold the data sets, gigabytes that Python does not see
     output, target = predict_split(model, val)
+    if not bool(output.isfinite().all()):
+        raise DivergedError(
+            f"training in {folder} diverged: its best epoch's answers are not finite; delete the folder and lower the learning rate ({config.lr:g})"
+        )
     task = task.calibrated(task.decode(output), target)
     scores = {"val": score(task, output, target), "test": evaluate(model, zoo, task, features, device=place)}
     save_model(model, folder / "model")

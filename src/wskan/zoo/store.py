@@ -45,8 +45,8 @@ class Zoo:
         folder: where it lies.
         manifest: its recipe and shards.
         columns: facts about each KAN, ``[n]`` each: ``index``, ``split`` (index into ``SPLITS``), ``seed``, ``attempts``, ``loss``. Where KANs represent
-            signals: ``source`` (image), ``psnr`` (dB), and ``label``, or ``freq_0`` and ``freq_1``. Where they are classifiers: ``accuracy`` on test
-            images and ``noise``, the share of training labels that were permuted, both in [0, 1].
+            signals: ``source`` (which image of its file: that of the training images, for test KANs that of the test images), ``psnr`` (dB), and ``label``, or ``freq_0`` and ``freq_1``.
+            Where they are classifiers: ``accuracy`` on test images and ``noise``, the share of training labels that were permuted, both in [0, 1].
     """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
