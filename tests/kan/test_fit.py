@@ -41,14 +41,14 @@ def test_an_interrupt_ends_the_kernel_before_its_memory_is_freed() -> None:
 import os, signal, threading, time, torch
 from wskan.kan import FitConfig, KANSpec, fit_population
 spec, x = KANSpec(widths=(2, 32, 32, 1), grid=10), torch.rand(4096, 2)
-y = torch.rand(400, 4096, 1)
+y = torch.rand(40, 4096, 1)
 fit = lambda size, steps: fit_population(spec, x, y[:size], torch.arange(size), FitConfig(steps=steps, batch_size=1024))
 fit(1, 1)
 main = threading.main_thread().ident
 for delay in (0.5, 0.6):
     threading.Timer(delay, signal.pthread_kill, (main, signal.SIGINT)).start()
 try:
-    fit(400, 200)
+    fit(40, 2000)  # a KAN takes longer than the second interrupt
     print("too fast")
 except KeyboardInterrupt:
     time.sleep(1)
