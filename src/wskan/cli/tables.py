@@ -15,8 +15,9 @@ def print_scores(records: Mapping[str, Mapping[str, Any]], title: str | None = N
     table = Table("", title=title)
     for name in records:
         table.add_column(name, justify="right")
-    for split, metric in ((split, metric) for metric in metrics for split in ("val", "test")):
-        table.add_row(f"{split} {metric}", *(f"{record[split][metric]:.4g}" for record in records.values()))
+    for metric in metrics:
+        for split in ("val", "test"):
+            table.add_row(f"{split} {metric}", *(f"{record[split][metric]:.4g}" for record in records.values()))
     for name, key in (("parameters", "parameters"), ("epochs", "epochs"), ("seconds", "train_seconds")):
         table.add_row(name, *(f"{record[key]:,.0f}" for record in records.values()))
     Console().print(table)

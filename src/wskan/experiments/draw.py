@@ -49,7 +49,7 @@ def _draw_on(axis: Any, table: Table, colors: Mapping[str, Any]) -> None:
         axis.set_yscale("log")
         if table.kind == "bars":  # which would begin at the lowest of them
             axis.set_ylim(bottom=10.0 ** math.floor(math.log10(_lowest(table) / 2)))
-    elif axis.get_ylim()[0] > 0 and not (table.kind == "bars" and _alike(table)):
+    elif axis.get_ylim()[0] > 0 and not _alike(table):
         axis.set_ylim(bottom=0)
 
 
@@ -64,16 +64,16 @@ def _lowest(table: Table) -> float:
 
 
 def _alike(table: Table) -> bool:
-    """Whether bars from zero would all look the same: points then, on an axis that begins near the lowest."""
+    """Whether it is one of bars that would all look the same from zero: points then, on an axis that begins near the lowest."""
     figures = _figures(table)
-    return not table.log and min(figures) > 0.75 * max(figures)
+    return table.kind == "bars" and not table.log and min(figures) > 0.75 * max(figures)
 
 
 def _bars(axis: Any, table: Table, colors: Mapping[str, Any]) -> None:
     """In each column those rows that it has, side by side around its middle."""
     present = [[row for row in table.rows if (row, column) in table.cells] for column in table.columns]
     width = 0.8 / max(map(len, present))
-    paper_shown = False
+    points, paper_shown = _alike(table), False
     for row, label in table.rows.items():
         places = [
             (i + width * (rows.index(row) - (len(rows) - 1) / 2), table.cells[row, column])
@@ -84,7 +84,7 @@ def _bars(axis: Any, table: Table, colors: Mapping[str, Any]) -> None:
             continue
         x, cells = zip(*places, strict=True)
         y, spread, color = [c.mean for c in cells], [c.std for c in cells], colors[label]
-        if _alike(table):
+        if points:
             axis.errorbar(x, y, spread, fmt="o", capsize=3, color=color, label=label)
         else:
             axis.bar(x, y, width * 0.9, yerr=spread, color=color, label=label)

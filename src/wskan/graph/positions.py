@@ -66,7 +66,7 @@ def _stretch(count: int, known: int, ends: int) -> list[int]:
     """Which of ``known`` things each of ``count`` stands for, by relative depth; KANs have ``ends`` layers more."""
     if (count == 0) != (known == 0):
         raise ShapeError(
-            f"a model for KANs of {known + ends} layers knows no positions for {'edges between hidden layers' if ends == 2 else 'hidden neurons'} where KANs of {count + ends} layers have {'none' if count == 0 else 'some'}; train one on KANs of {count + ends} layers"
+            f"a model for KANs of {known + ends} layers knows no positions of KANs of {count + ends} layers: only one of them has hidden layers, or edges between hidden layers; train one on KANs of {count + ends} layers"
         )
     if count == 1:  # the one in the middle
         return [(known - 1) // 2]

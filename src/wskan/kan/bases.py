@@ -104,7 +104,7 @@ class RadialBasis(Basis):
 
     def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
         """As FastKAN: normal of standard deviation ``noise_scale``, its ``spline_weight_init_scale`` (it truncates at 20 deviations)."""
-        return torch.randn(n_in, n_out, self.size, generator=generator, dtype=torch.float32) * noise_scale
+        return self._normal(n_in, n_out, generator) * noise_scale
 
     def mirror(self, coef: Tensor) -> Tensor:
         return coef.flip(-1)
@@ -164,11 +164,7 @@ class Chebyshev(_ConstantFirst):
 
     def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
         """As ChebyKAN: normal of standard deviation noise_scale / (in (k + 1))."""
-        return (
-            noise_scale
-            * torch.randn(n_in, n_out, self.size, generator=generator, dtype=torch.float32)
-            / (n_in * self.size)
-        )
+        return noise_scale * self._normal(n_in, n_out, generator) / (n_in * self.size)
 
     def mirror(self, coef: Tensor) -> Tensor:
         return coef * (1 - 2 * (torch.arange(self.size, device=coef.device) % 2))
@@ -204,11 +200,7 @@ class Fourier(_ConstantFirst):
 
     def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
         """As FourierKAN: normal of standard deviation noise_scale / sqrt(in G), the constant 0."""
-        coef = (
-            noise_scale
-            * torch.randn(n_in, n_out, self.size, generator=generator, dtype=torch.float32)
-            / math.sqrt(n_in * self.grid)
-        )
+        coef = noise_scale * self._normal(n_in, n_out, generator) / math.sqrt(n_in * self.grid)
         coef[..., 0] = 0
         return coef
 

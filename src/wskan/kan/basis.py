@@ -9,6 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from wskan.kan.spline import uniform_knots
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Basis(abc.ABC):
@@ -51,6 +53,10 @@ class Basis(abc.ABC):
     def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
         """Coefficients ``[in, out, C]`` of a fresh layer, as random as they are large: proportional to ``noise_scale``."""
 
+    def _normal(self, n_in: int, n_out: int, generator: torch.Generator) -> Tensor:
+        """Standard normal numbers ``[in, out, C]``, in single precision whatever the default is."""
+        return torch.randn(n_in, n_out, self.size, generator=generator, dtype=torch.float32)
+
     def initial_fan(self, n_in: int) -> float:
         """One over the spline weights of a fresh layer."""
         return 1.0
@@ -85,7 +91,7 @@ class Basis(abc.ABC):
 
     def knots(self) -> Tensor:
         """Of a neuron whose grid is uniform on the domain, ``[T]``."""
-        return self.extend(torch.linspace(self.domain[0], self.domain[1], self.grid + 1, dtype=torch.float32))
+        return self.extend(uniform_knots(self.grid, 0, self.domain))
 
     # Symmetries -------------------------------------------------------------------------------------------------------
 

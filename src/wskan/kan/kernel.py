@@ -188,18 +188,17 @@ def _run(name: str, problem: ctypes.Structure, population: Population, progress:
 
     threading.Thread(target=work, name=name).start()
     try:
-        while not ended.wait(0.1):
+        over = False
+        while not over:
+            over = ended.wait(0.1)
             if progress is not None:
                 progress(done.value)
     finally:
         stop.value = 1
-        while (
-            not ended.is_set()
-        ):  # it writes into tensors that must live; a `join` that was interrupted once returns at once
+        # It writes into tensors that must live till then. No `join`: one that was interrupted makes the next return at once.
+        while not ended.is_set():
             with contextlib.suppress(KeyboardInterrupt):
                 ended.wait()
-    if progress is not None:
-        progress(done.value)
     if result[0]:
         raise MemoryError(f"out of memory for {size} KANs {population.spec}")
 

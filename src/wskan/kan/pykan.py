@@ -11,10 +11,8 @@ from wskan.errors import DataError
 from wskan.kan.population import Layer, Population
 from wskan.kan.spec import ACTIVATIONS, KANSpec
 
-MODULES = {
-    torch.nn.SiLU: "silu",
-    torch.nn.Identity: "identity",
-}  # ``prune_input`` gives the module where ``KAN()`` takes the name
+# ``prune_input`` hands on the module where ``KAN()`` takes the name.
+MODULES = {torch.nn.SiLU: "silu", torch.nn.Identity: "identity"}
 
 
 def from_pykan(model: Any) -> Population:

@@ -116,9 +116,9 @@ def open_run(folder: Path | str) -> Run:
         DataError: it is missing, unfinished or damaged.
     """
     folder = Path(folder)
-    record = read_record(folder)
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder; name that of a training run")
+    record = read_record(folder)
     if record is None or not record.get("finished"):
         raise DataError(f"{folder} holds no finished training run; start or continue one with `wskan train`")
     return Run(
