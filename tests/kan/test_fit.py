@@ -40,6 +40,7 @@ def test_an_interrupt_ends_the_kernel_before_its_memory_is_freed() -> None:
     script = """
 import os, signal, threading, time, torch
 from wskan.kan import FitConfig, KANSpec, fit_population
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background does not have
 spec, x = KANSpec(widths=(2, 32, 32, 1), grid=10), torch.rand(4096, 2)
 y = torch.rand(40, 4096, 1)
 fit = lambda size, steps: fit_population(spec, x, y[:size], torch.arange(size), FitConfig(steps=steps, batch_size=1024))
