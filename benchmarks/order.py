@@ -62,18 +62,18 @@ CIFAR10 = {
     **{f"{m}, half of the KANs": plan(m, samples=1_750) for m in ("dmc", "deepsets", "mlp_align")},
 }
 ACCURACY = {
+    **{f"{m}, seed {seed}": classifier(m, seed) for seed in range(3) for m in ("ws_kan", "function", "deepsets")},
     **{
         f"{m}, half of the KANs, seed {seed}": classifier(m, seed, 500)
-        for m in ("ws_kan", "deepsets")
         for seed in range(3)
+        for m in ("ws_kan", "deepsets")
     },
+    **{f"{m}, seed 0": classifier(m, 0) for m in ("mlp", "dmc")},
     **{
         f"{m}, rate {rate:g}, seed 0": classifier(m, 0, rate=rate)
         for m in ("mlp", "mlp_aug", "mlp_align")
         for rate in (5e-4, 1e-4)
     },
-    **{f"{m}, seed {seed}": classifier(m, seed) for m in ("deepsets", "ws_kan", "function") for seed in range(3)},
-    **{f"{m}, seed 0": classifier(m, 0) for m in ("mlp", "dmc")},
 }
 GROUPS = {"cifar10": ("order", CIFAR10), "accuracy": ("order_accuracy", ACCURACY)}
 
