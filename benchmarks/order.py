@@ -170,8 +170,8 @@ def main() -> None:
     arguments = parser.parse_args()
     workspace = Workspace(folder=arguments.work, data_root=arguments.data, jobs=arguments.jobs)
 
-    def report(plan: Plan, run: Run) -> None:
-        print(plan, run.record["val"], f"{run.record['train_seconds']:.0f} s", flush=True)
+    def report(plan: Plan, run: Run | None) -> None:
+        print(plan, run.record["val"] if run else "diverged", flush=True)
 
     name, plans = GROUPS[arguments.group]
     if not arguments.report:

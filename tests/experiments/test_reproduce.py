@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from wskan.errors import DataError
+from wskan.errors import DataError, DivergedError
 from wskan.experiments import EXPERIMENTS, METHODS, SCALES, Plan, Request, Workspace, estimate, get_scale, reproduce
 from wskan.experiments.cost import duration
 from wskan.experiments.experiment import Findings, best_choice
 from wskan.experiments.reproduce import protocol
+from wskan.models import ModelConfig
+from wskan.tasks import INRClassification, Run, Task, TrainConfig, train
+from wskan.zoo import Zoo
 
 SMOKE = dataclasses.replace(SCALES["smoke"], rates=(1e-3,), seeds=(0,))
 
@@ -75,10 +78,13 @@ def test_runs_in_processes_and_gathering(
     other = dataclasses.replace(SMOKE, name="smoke", wide_test=17)
     assert set(show("table6", request_of(other, seeds=(5,)), workspace, tmp_path).tables[0].columns) == {"digits"}
     assert "replaced" in capsys.readouterr().out
-    path.write_text("[]")
-    with pytest.raises(DataError, match="move it away"):
-        show("table6", request, workspace, tmp_path)
-    assert path.read_text() == "[]"
+    known = json.loads(path.read_text())
+    for broken in ([], known | {"tables": [{}]}, known | {"tables": 1}, known | {"runs": 1}):
+        path.write_text(json.dumps(broken))
+        with pytest.raises(DataError, match="move it away"):
+            show("table6", request_of(other, seeds=(6,)), workspace, tmp_path)
+        assert json.loads(path.read_text()) == broken
+    assert "seed 6: " not in capsys.readouterr().out, "nothing is trained before that is told"
 
 
 def test_methods_one_at_a_time(workspace: Workspace, tmp_path: Path) -> None:
@@ -107,8 +113,34 @@ def test_the_rate_is_chosen_on_validation_alone() -> None:
         for seed in (0, 1)
     ]
     runs = dict(zip(plans, [run(50, 99), run(60, 99), run(90, 1), run(30, 2)], strict=True))
-    chosen = best_choice(SimpleNamespace(open=runs.__getitem__), plans)  # type: ignore[arg-type]
+    chosen = best_choice(SimpleNamespace(open=runs.__getitem__, diverged=lambda plan: False), plans)  # type: ignore[arg-type]
     assert [plan.rate for plan, _ in chosen] == [0.2, 0.2]
+
+
+def test_a_learning_rate_that_diverges_is_left_out(
+    workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stops no other run, is not tried again, and the table says so."""
+
+    def trained(zoo: Zoo, task: Task, model: ModelConfig, config: TrainConfig, folder: Path, **options: Any) -> Run:
+        with monkeypatch.context() as patch:
+            if config.lr == 0.5:
+                patch.setattr(INRClassification, "loss", lambda self, output, target: output.sum() * float("nan"))
+            return train(zoo, task, model, config, folder, **options)
+
+    monkeypatch.setattr("wskan.experiments.workspace.train", trained)
+    scale, methods = dataclasses.replace(SMOKE, rates=(1e-3, 0.5), hidden=15), ("no_pe",)
+    table = show("table6", request_of(scale, methods=methods), workspace, tmp_path).tables[0]
+    assert table.cells["no_pe", "digits"].facts["rate"] == 1e-3
+    text = (tmp_path / "table6" / "smoke.md").read_text()
+    assert "- WS-KAN, no PE on digits, rate 0.5, seed 0: training diverged" in text
+    assert "rate 0.5, seed 0: training diverged; " in capsys.readouterr().out
+    show("table6", request_of(scale, methods=methods), workspace, tmp_path)
+    assert "0 models to train" in capsys.readouterr().out
+    alone = dataclasses.replace(scale, rates=(0.5,))
+    with pytest.raises(DivergedError, match="leave its method out"):
+        show("table6", request_of(alone, methods=methods), workspace, tmp_path)
+    assert (tmp_path / "table6" / "smoke.md").read_text() == text
 
 
 def test_a_run_is_named_after_all_that_it_depends_on() -> None:

@@ -136,6 +136,10 @@ def test_runs_of_earlier_versions_open_and_malformed_ones_do_not(zoo: Zoo, tmp_p
     )
     with pytest.raises(DataError, match="malformed calibration"):
         open_run(tmp_path)
+    for bad in ({"val": 1}, {"test": {}}, {"parameters": None}, {"train_seconds": "long"}):
+        path.write_text(json.dumps(record | bad))
+        with pytest.raises(DataError, match=r"run\.json lacks"):
+            open_run(tmp_path)
 
 
 def test_an_interrupted_run_ends_with_the_same_threshold(

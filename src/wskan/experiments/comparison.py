@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from wskan.experiments.classifier_scale import Problem
-from wskan.experiments.experiment import Experiment, Findings, Request, measured, run_records
+from wskan.experiments.experiment import Experiment, Findings, Request, measured, run_records, survivors
 from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan
 from wskan.experiments.scale import Scale
@@ -66,14 +66,15 @@ def comparison(
         return [plan for found in cells_of(request).values() for plan in found]
 
     def find(workspace: Workspace, request: Request) -> Findings:
-        said = notes(workspace, request)
+        said, cells = notes(workspace, request), cells_of(request)
+        learned = {at: runs for at, runs in cells.items() if survivors(workspace, runs)}
 
         def table(metric: Metric) -> Table:
-            cells = {
+            figures = {
                 (method, dataset): measured(
                     workspace, runs, paper_cell(metric.paper, method, dataset), metric.name, metric.factor
                 )
-                for (method, dataset), runs in cells_of(request).items()
+                for (method, dataset), runs in (learned or cells).items()
             }
             return Table(
                 title=metric.title,
@@ -81,7 +82,7 @@ def comparison(
                 better=metric.better,
                 rows=labels,
                 columns={dataset: dataset for dataset in request.datasets},
-                cells=cells,
+                cells=figures,
                 notes=said,
                 decimals=metric.decimals,
             )

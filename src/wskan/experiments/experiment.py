@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wskan.errors import DataError
+from wskan.errors import DataError, DivergedError
 from wskan.experiments.classifier_scale import Problem
 from wskan.experiments.draw import draw_tables
 from wskan.experiments.plan import Plan
@@ -154,11 +154,25 @@ class Experiment:
         return scale.classifiers.datasets if self.classifiers else scale.datasets
 
 
+def survivors(workspace: Workspace, plans: Sequence[Plan]) -> list[Plan]:
+    """Those of hyperparameters with which training diverged with no seed."""
+    diverged = {_choice(plan) for plan in plans if workspace.diverged(plan)}
+    return [plan for plan in plans if _choice(plan) not in diverged]
+
+
 def best_choice(workspace: Workspace, plans: Sequence[Plan]) -> list[tuple[Plan, Run]]:
-    """The runs of the hyperparameters with the best mean score on the validation split. Test scores are not looked at."""
+    """The runs of the hyperparameters with the best mean score on the validation split, of those that never diverged. Test scores are not looked at.
+
+    Raises:
+        DivergedError: none of them.
+    """
     by_choice: dict[tuple[Any, ...], list[tuple[Plan, Run]]] = {}
-    for plan in plans:
-        by_choice.setdefault((plan.rate, plan.hidden, plan.num_layers), []).append((plan, workspace.open(plan)))
+    for plan in survivors(workspace, plans):
+        by_choice.setdefault(_choice(plan), []).append((plan, workspace.open(plan)))
+    if not by_choice:
+        raise DivergedError(
+            f"training diverged with all hyperparameters of {plans[0]}; leave its method out (--methods)"
+        )
     task = plans[0].task
 
     def score(choice: tuple[Any, ...]) -> float:
@@ -166,6 +180,11 @@ def best_choice(workspace: Workspace, plans: Sequence[Plan]) -> list[tuple[Plan,
         return value if task.mode == "max" else -value
 
     return by_choice[max(by_choice, key=score)]
+
+
+def _choice(plan: Plan) -> tuple[Any, ...]:
+    """Of hyperparameters."""
+    return plan.rate, plan.hidden, plan.num_layers
 
 
 def measured(
@@ -211,5 +230,5 @@ def evaluated(
 
 
 def run_records(workspace: Workspace, plans: Sequence[Plan]) -> dict[str, Any]:
-    """What was asked of each run and what came out, for the result file."""
-    return {plan.name: workspace.open(plan).record for plan in plans}
+    """What was asked of each run and what came out, for the result file; nothing of those that diverged."""
+    return {plan.name: workspace.open(plan).record for plan in plans if not workspace.diverged(plan)}

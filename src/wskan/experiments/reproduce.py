@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,10 @@ def reproduce(
     progress = _Progress(console, cost)
     longest_first = sorted(plans, key=lambda plan: -cost.runs.get(plan, 0))  # or one would be left to a single core
     workspace.train_all(longest_first, progress, experiment.recipes(request))
-    found = experiment.find(workspace, request)
+    found = _with_notes(
+        experiment.find(workspace, request),
+        [f"{plan}: training diverged, its hyperparameters are left out." for plan in plans if workspace.diverged(plan)],
+    )
     if earlier:
         found = _gather(found, earlier)
     used = {run for table in found.tables for cell in table.cells.values() for run in cell.facts.get("runs", ())}
@@ -99,34 +102,43 @@ def protocol(experiment: Experiment, request: Request, workspace: Workspace, mac
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _earlier(path: Path, name: str, console: Console) -> dict[str, Any] | None:
+def _earlier(path: Path, name: str, console: Console) -> Findings | None:
     """What is already known of this experiment, if it was measured in the same way."""
     if not path.exists():
         return None
     try:
         data = json.loads(path.read_text())
-        found = data["protocol"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        if (found := data["protocol"]) != name:
+            console.print(
+                f"{path} was measured with other settings (protocol {found}, now {name}): it will be replaced"
+            )
+            return None
+        tables = data.get("tables") or [data["table"]]
+        return Findings(
+            tables=tuple(map(Table.from_dict, tables)), runs=dict(data.get("runs", {})), data=dict(data.get("data", {}))
+        )
+    except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{path}: not a result of wskan reproduce ({error}); move it away, or choose another --out"
         ) from error
-    if found != name:
-        console.print(f"{path} was measured with other settings (protocol {found}, now {name}): it will be replaced")
-        return None
-    return dict(data)
 
 
-def _gather(found: Findings, earlier: Mapping[str, Any]) -> Findings:
+def _with_notes(found: Findings, notes: Sequence[str]) -> Findings:
+    """With more notes under each table."""
+    tables = tuple(dataclasses.replace(table, notes=[*table.notes, *notes]) for table in found.tables)
+    return dataclasses.replace(found, tables=tables)
+
+
+def _gather(found: Findings, earlier: Findings) -> Findings:
     """With what was found before on other data sets, with other seeds and by other methods."""
-    before = [Table.from_dict(data) for data in earlier.get("tables") or [earlier.get("table", {})]]
-    tables = {table.title: table for table in before}
+    tables = {table.title: table for table in earlier.tables}
     for table in found.tables:
         tables[table.title] = table.gather(tables[table.title]) if table.title in tables else table
     return dataclasses.replace(
         found,
         tables=tuple(tables.values()),
-        runs={**earlier.get("runs", {}), **found.runs},
-        data={**earlier.get("data", {}), **found.data},
+        runs={**earlier.runs, **found.runs},
+        data={**earlier.data, **found.data},
     )
 
 
@@ -138,16 +150,20 @@ class _Progress:
         zoos = cost.jobs * cost.kan_seconds  # on as many cores; done before the first run ends
         self.all, self.begin = zoos + sum(cost.runs.values()), time.perf_counter()
 
-    def __call__(self, plan: Plan, run: Run) -> None:
+    def __call__(self, plan: Plan, run: Run | None) -> None:
         self.left.pop(plan, None)
-        metric, left = run.task.monitor, sum(self.left.values())
+        left = sum(self.left.values())
         elapsed, done = time.perf_counter() - self.begin, self.all - left
         remaining = elapsed * left / done if done else left / self.jobs
-        score = f"{metric} {run.record['val'][metric]:.4g} on validation"
         number = f"{self.total - len(self.left)}/{self.total}"
-        self.console.print(
-            f"{number} {plan}: {score}, {run.record['train_seconds']:,.0f} s; {duration(remaining)} left"
-        )
+        self.console.print(f"{number} {plan}: {_outcome(run)}; {duration(remaining)} left")
+
+
+def _outcome(run: Run | None) -> str:
+    if run is None:
+        return "training diverged"
+    metric = run.task.monitor
+    return f"{metric} {run.record['val'][metric]:.4g} on validation, {run.record['train_seconds']:,.0f} s"
 
 
 def _rich(table: Table) -> object:

@@ -20,12 +20,14 @@ import torch
 from filelock import FileLock, Timeout
 
 from wskan.align import AlignedZoo, align_zoo
-from wskan.errors import DataError
+from wskan.errors import DataError, DivergedError
 from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan, alignment
 from wskan.files import write_atomically
 from wskan.tasks import Device, Run, open_run, read_record, train
 from wskan.zoo import Recipe, Zoo, build_zoo
+
+Report = Callable[[Plan, Run | None], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,8 +77,15 @@ class Workspace:
 
     def is_finished(self, plan: Plan) -> bool:
         """Whether a run is there already."""
+        return self._recorded(plan, "finished")
+
+    def diverged(self, plan: Plan) -> bool:
+        """Whether its training ended in NaN, as it would again."""
+        return self._recorded(plan, "diverged")
+
+    def _recorded(self, plan: Plan, fact: str) -> bool:
         record = read_record(self.run_folder(plan))
-        return record is not None and bool(record.get("finished"))
+        return record is not None and bool(record.get(fact))
 
     def open(self, plan: Plan) -> Run:
         """A finished run.
@@ -124,17 +133,15 @@ class Workspace:
         return self.folder / "measured" / f"{name}.json"
 
     def missing(self, plans: Sequence[Plan]) -> list[Plan]:
-        """Those that are not finished, each once."""
-        return [plan for plan in dict.fromkeys(plans) if not self.is_finished(plan)]
+        """Those that neither are finished nor have diverged, each once."""
+        return [plan for plan in dict.fromkeys(plans) if not (self.is_finished(plan) or self.diverged(plan))]
 
-    def train_all(
-        self, plans: Sequence[Plan], report: Callable[[Plan, Run], None], recipes: Sequence[Recipe] = ()
-    ) -> None:
+    def train_all(self, plans: Sequence[Plan], report: Report, recipes: Sequence[Recipe] = ()) -> None:
         """Make everything that some runs need, then the runs that are missing.
 
         Args:
             plans: what to train.
-            report: called after each.
+            report: called after each, without a run if it diverged.
             recipes: zoos that are needed beside those of the runs.
 
         Raises:
@@ -145,14 +152,15 @@ class Workspace:
                 self.zoo(recipe, progress=True)
             self._train_all(self.missing(plans), report)
 
-    def _train_all(self, missing: Sequence[Plan], report: Callable[[Plan, Run], None]) -> None:
+    def _train_all(self, missing: Sequence[Plan], report: Report) -> None:
         for recipe in {plan.recipe.digest: plan.recipe for plan in missing}.values():
             self.zoo(recipe, progress=True)
         for recipe in {p.recipe.digest: p.recipe for p in missing if METHODS[p.method].aligned}.values():
             self.aligned(recipe, progress=True)
         if self.jobs == 1 or len(missing) < 2:
             for plan in missing:
-                report(plan, self.train(plan, progress=True))
+                _train(self, plan, progress=True)
+                report(plan, self._result(plan))
         else:
             self._train_in_processes(missing, report)
 
@@ -168,7 +176,7 @@ class Workspace:
                 f"another experiment works in {self.folder}; wait for it, or choose another --work"
             ) from error
 
-    def _train_in_processes(self, plans: Sequence[Plan], report: Callable[[Plan, Run], None]) -> None:
+    def _train_in_processes(self, plans: Sequence[Plan], report: Report) -> None:
         pool = ProcessPoolExecutor(
             self.jobs, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(self.threads, os.getpid())
         )
@@ -178,7 +186,7 @@ class Workspace:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     plan = running.pop(future)
                     future.result()
-                    report(plan, self.open(plan))
+                    report(plan, self._result(plan))
         except BrokenProcessPool as error:
             raise DataError(
                 f"a training process was killed, perhaps for want of memory: try --jobs {self.jobs - 1}; "
@@ -186,6 +194,9 @@ class Workspace:
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _result(self, plan: Plan) -> Run | None:
+        return None if self.diverged(plan) else self.open(plan)
 
 
 def cores() -> int:
@@ -205,6 +216,7 @@ def _begin(threads: int, parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _train(workspace: Workspace, plan: Plan) -> None:
-    """Without the run, which would come back through a pipe."""
-    workspace.train(plan)
+def _train(workspace: Workspace, plan: Plan, progress: bool = False) -> None:
+    """Without the run, which would come back through a pipe. One that diverges says so in its record, and stops no other."""
+    with contextlib.suppress(DivergedError):
+        workspace.train(plan, progress=progress)

@@ -121,10 +121,12 @@ def open_run(folder: Path | str) -> Run:
     record = read_record(folder)
     if record is None or not record.get("finished"):
         raise DataError(f"{folder} holds no finished training run; start or continue one with `wskan train`")
+    task = _task(folder, record)
+    _check_figures(folder, record, task)
     return Run(
         folder=folder,
         model=load_model(folder / "model"),
-        task=_task(folder, record),
+        task=task,
         features=FeatureConfig.from_dict(record["asked"].get("features", {})),
         record=record,
     )
@@ -136,6 +138,16 @@ def _task(folder: Path, record: dict[str, Any]) -> Task:
         return dataclasses.replace(task, **calibration)
     except (TypeError, DataError) as error:
         raise DataError(f"{folder}: malformed calibration {calibration!r:.200} of {task.name} ({error})") from error
+
+
+def _check_figures(folder: Path, record: dict[str, Any], task: Task) -> None:
+    """What tables and pictures take from the record."""
+    scores = [record[split] if isinstance(record.get(split), dict) else {} for split in ("val", "test")]
+    figures = [record.get("parameters"), record.get("train_seconds"), *(score.get(task.monitor) for score in scores)]
+    if not all(isinstance(figure, int | float) for figure in figures):
+        raise DataError(
+            f"{folder / 'run.json'} lacks parameters, train_seconds or the {task.monitor} of val or test: was it edited? Train in another folder"
+        )
 
 
 def finished_run(folder: Path, asked: dict[str, Any]) -> Run | None:

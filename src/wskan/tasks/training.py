@@ -104,6 +104,7 @@ def train(
     gc.collect()  # Lightning's cycles hold the data sets, gigabytes that Python does not see
     output, target = predict_split(model, val)
     if not bool(output.isfinite().all()):
+        write_record(folder, {"finished": False, "diverged": True, "asked": asked})
         raise DivergedError(
             f"training in {folder} diverged: its best epoch's answers are not finite; delete the folder and lower the learning rate ({config.lr:g})"
         )
