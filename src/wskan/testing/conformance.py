@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wskan.graph import FeatureConfig, KANGraph, collate, feature_statistics, kan_graph
-from wskan.models import MetaNetwork, load_model, save_model
+from wskan.models import MetaNetwork, Standardize, load_model, save_model
 from wskan.tasks.output import flat
 from wskan.testing.equivariance import assert_equivariant, equivariance_error, random_permutation
 from wskan.testing.fakes import random_population
@@ -107,6 +107,15 @@ class ModelConformance:
                 nodes[index][:, 0, 0] += 1
                 changed = flat(model(dataclasses.replace(graph, nodes=tuple(nodes))))
                 assert (plain - changed).abs().max() > 1e-4 * plain.abs().max(), f"it ignores biases of layer {index}"
+
+    def test_features_are_standardized(self) -> None:
+        """By the statistics of the training split that the model keeps: as if its graphs had come standardized."""
+        graph = self.graph()
+        for readout in self.readouts:
+            model = self.model(readout, graph)
+            plain, standard = flat(model(graph)), model.standardize(graph)
+            model.standardize = Standardize(graph.edge_dim, graph.node_dim)
+            torch.testing.assert_close(flat(model(standard)), plain, rtol=1e-4, atol=1e-4)
 
     def test_a_batch_is_its_graphs_one_by_one(self) -> None:
         graph = self.graph()
