@@ -8,6 +8,14 @@
 
 namespace {
 
+constexpr int kPanel = 32, kRows = 12;  // columns and rows whose sums stay in registers: 24 of 32 vectors with AVX-512
+
+}  // namespace
+
+#include "tiles.h"
+
+namespace {
+
 #if defined(__AVX512BF16__)
 constexpr bool kHasBFloat16 = true;
 #else
@@ -47,8 +55,6 @@ inline v16 multiply_add(v16 sum, Pair a, const Pair* b) {
 }
 #endif
 
-constexpr int kPanel = 32, kRows = 12;  // columns and rows whose sums stay in registers: 24 of 32 vectors with AVX-512
-
 // The cell of rows 2p and 2p + 1 (or of row p alone) of one column.
 inline float column_cell(const float* from, int ld, int p, int, int c) { return from[int64_t(p) * ld + c]; }
 inline Pair column_cell(const bfloat16* from, int ld, int p, int rows, int c) {
@@ -71,6 +77,23 @@ inline const Pair* interleave(const bfloat16* from, int rows, int n, int& ld, Pa
     for (int c = 0; c < n; ++c) to[int64_t(p) * n + c] = column_cell(from, ld, p, rows, c);
   ld = n;
   return to;
+}
+
+// The transpose of a matrix [rows, n], with its cells along the rows: [n, cells(rows)].
+inline void transpose(const bfloat16* from, int rows, int n, int ld, Pair* to) {
+  const int wide = cells<bfloat16>(rows);
+  for (int p = 0; p < wide; ++p) {
+    int c = 0;
+#if defined(__AVX512BF16__)
+    const auto half = [&](int row, int column) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + int64_t(row) * ld + column))); };
+    const __m512i places = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), _mm512_set1_epi32(wide));
+    for (; c + 16 <= n; c += 16) {
+      const __m512i high = 2 * p + 1 < rows ? _mm512_slli_epi32(half(2 * p + 1, c), 16) : _mm512_setzero_si512();
+      _mm512_i32scatter_epi32(to + int64_t(c) * wide + p, places, _mm512_or_si512(half(2 * p, c), high), 4);
+    }
+#endif
+    for (; c < n; ++c) to[int64_t(c) * wide + p] = column_cell(from, ld, p, rows, c);
+  }
 }
 
 // A matrix with its cells along the rows: itself, or copied to `to` if a row has an odd number of bfloat16.
@@ -114,9 +137,19 @@ inline void panel(int m, int k, const C* a, int lda, const C* b, int ldb, float*
   for (; i < m; ++i) block<1, V, transposed>(k, a + int64_t(i) * step, lda, b, ldb, c + int64_t(i) * ldc, ldc, accumulate);
 }
 
-// C[m, n] = or += A[m, k] B[k, n] for n a multiple of 16; k, lda and ldb in cells. `ldb` is 0 if B is packed.
+// The rows that tiles can do.
+inline int in_tiles(int, int, int, const float*, int, const float*, int, float*, int, bool) { return 0; }
+inline int in_tiles(int m, int n, int k, const Pair* a, int lda, const Pair* b, int ldb, float* c, int ldc, bool accumulate) {
+  return product_in_tiles(m, n, k, a, lda, b, ldb, c, ldc, accumulate);
+}
+
+// C[m, n] = or += A[m, k] B[k, n] for n a multiple of 16; k, lda and ldb in cells. `ldb` is 0 if B is packed. With `transposed`, A is stored as [k, m].
 template <bool transposed, class C>
 inline void product(int m, int n, int k, const C* a, int lda, const C* b, int ldb, float* c, int ldc, bool accumulate) {
+  if (!transposed) {
+    const int done = in_tiles(m, n, k, a, lda, b, ldb, c, ldc, accumulate);
+    a += int64_t(done) * lda, c += int64_t(done) * ldc, m -= done;
+  }
   for (int j = 0; j < n; j += kPanel) {
     const int width = std::min(kPanel, n - j);
     const C* from = ldb ? b + j : b + int64_t(j) * k;
@@ -124,6 +157,22 @@ inline void product(int m, int n, int k, const C* a, int lda, const C* b, int ld
       panel<kPanel / 16, transposed>(m, k, a, lda, from, ldb ? ldb : width, c + j, ldc, accumulate);
     else
       panel<1, transposed>(m, k, a, lda, from, ldb ? ldb : width, c + j, ldc, accumulate);
+  }
+}
+
+// C[na, nb] += A^T B for A [rows, na] and B [rows, nb] of distances lda and ldb; `to_a` and `to_b` have room for their cells.
+inline void product_of_columns(int rows, const float* a, int lda, int na, const float* b, int ldb, int nb, float* c, float*, float*) {
+  product<true>(na, nb, rows, a, lda, b, ldb, c, nb, true);
+}
+inline void product_of_columns(int rows, const bfloat16* a, int lda, int na, const bfloat16* b, int ldb, int nb, float* c, Pair* to_a, Pair* to_b) {
+  const int k = cells<bfloat16>(rows);
+  const Pair* pairs = interleave(b, rows, nb, ldb, to_b);
+  if (has_tiles()) {
+    transpose(a, rows, na, lda, to_a);
+    product<false>(na, nb, k, to_a, k, pairs, ldb, c, nb, true);
+  } else {
+    const Pair* x = interleave(a, rows, na, lda, to_a);
+    product<true>(na, nb, k, x, lda, pairs, ldb, c, nb, true);
   }
 }
 

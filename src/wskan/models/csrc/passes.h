@@ -156,20 +156,14 @@ void backward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t 
         }
       }
     }
-    int lda = b.f, ldb = s.wide;
-    const Cell<T>* x = interleave(row<T>(b.x, first, b.f), rows, b.f, lda, s.a.data());
-    const Cell<T>* d = interleave(s.slopes.data(), rows, b.wide, ldb, s.b.data());
-    product<true>(b.f, b.wide, cells<T>(rows), x, lda, d, ldb, s.d_first_t, b.wide, true);
+    product_of_columns(rows, row<T>(b.x, first, b.f), b.f, b.f, s.slopes.data(), s.wide, b.wide, s.d_first_t, s.a.data(), s.b.data());
     if (through) {
-      lda = s.narrow, ldb = h;
-      const Cell<T>* a = interleave(s.activations.data(), rows, h, lda, s.a.data());
-      const Cell<T>* t = interleave(through, rows, h, ldb, s.b.data());
-      product<true>(h, h, cells<T>(rows), a, lda, t, ldb, s.d_second_t, h, true);
+      product_of_columns(rows, s.activations.data(), s.narrow, h, through, h, h, s.d_second_t, s.a.data(), s.b.data());
       for (int r = 0; r < rows; ++r) add(static_cast<float*>(s.d_bias), through + int64_t(r) * h, h);
     }
     if (!b.d_x) continue;
-    lda = s.wide;
-    d = rows_of_cells(s.slopes.data(), rows, b.wide, lda, s.b.data());
+    int lda = s.wide;
+    const Cell<T>* d = rows_of_cells(s.slopes.data(), rows, b.wide, lda, s.b.data());
     product<false>(rows, b.f, cells<T>(b.wide), d, lda, weights.first.data(), 0, s.result, s.narrow, false);
     T* d_x = static_cast<T*>(b.d_x) + first * b.f;
     for (int r = 0; r < rows; ++r)

@@ -204,7 +204,7 @@ void perceptron_backward(const Perceptron& b, const PerceptronWeights<T>& weight
         store(s.d_bias + c, load(s.d_bias + c) + d);
       }
     }
-    int lda = s.wide, ldb = s.wide;
+    int lda = s.wide;
     const Cell<T>* a = rows_of_cells(s.through.data(), rows, b.out, lda, s.a.data());
     product<false>(rows, b.h, cells<T>(b.out), a, lda, weights.second.data(), 0, s.result, s.wide, false);
     for (int r = 0; r < rows; ++r) {
@@ -219,13 +219,9 @@ void perceptron_backward(const Perceptron& b, const PerceptronWeights<T>& weight
         if (nodes.d_target) store(nodes.d_target + c, load(nodes.d_target + c) + slope);
       }
     }
-    const Cell<T>* activations = interleave(s.activations.data(), rows, b.h, lda = s.wide, s.a.data());
-    const Cell<T>* through = interleave(s.through.data(), rows, b.out, ldb = s.wide, s.b.data());
-    product<true>(b.h, b.out, cells<T>(rows), activations, lda, through, ldb, s.d_second_t, b.out, true);
-    const Cell<T>* x = interleave(s.normal.data(), rows, b.f, lda = s.wide, s.a.data());
-    const Cell<T>* d = interleave(s.slopes.data(), rows, b.h, ldb = s.wide, s.b.data());
-    product<true>(b.f, b.h, cells<T>(rows), x, lda, d, ldb, s.d_first_t, b.h, true);
-    d = rows_of_cells(s.slopes.data(), rows, b.h, lda = s.wide, s.b.data());
+    product_of_columns(rows, s.activations.data(), s.wide, b.h, s.through.data(), s.wide, b.out, s.d_second_t, s.a.data(), s.b.data());
+    product_of_columns(rows, s.normal.data(), s.wide, b.f, s.slopes.data(), s.wide, b.h, s.d_first_t, s.a.data(), s.b.data());
+    const Cell<T>* d = rows_of_cells(s.slopes.data(), rows, b.h, lda = s.wide, s.b.data());
     product<false>(rows, b.f, cells<T>(b.h), d, lda, weights.first.data(), 0, s.result, s.wide, false);
     for (int r = 0; r < rows; ++r) {
       const T* residual = b.residual ? row<T>(b.d_y, first + r, b.f) : nullptr;
