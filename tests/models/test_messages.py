@@ -6,6 +6,7 @@ from hypothesis import given
 from wskan.errors import ShapeError
 from wskan.models import message_kernel, messages
 from wskan.models.messages import Half, edge_activations, edge_messages
+from wskan.native import load_library
 
 needs_compiler = pytest.mark.skipif(isinstance(message_kernel._library(), str), reason="no C++ compiler")
 
@@ -28,19 +29,20 @@ def test_the_kernel_equals_plain_formulas(seed: int, masked: bool, backward: boo
     st.integers(0, 10**6),
     st.booleans(),
     st.sampled_from([(1, 17), (2, 17), (7, 13), (1, 1)]),
+    st.sampled_from([16, 32, 48, 80]),
     st.sampled_from([None, 3, 4, 33]),
     st.sampled_from([1, 3, 8]),
     st.sampled_from([torch.float32, torch.bfloat16]),
 )
 def test_the_kernel_on_features_and_in_bfloat16(
-    seed: int, masked: bool, block: tuple[int, int], f: int | None, threads: int, dtype: torch.dtype
+    seed: int, masked: bool, block: tuple[int, int], h: int, f: int | None, threads: int, dtype: torch.dtype
 ) -> None:
     """Against the plain formula in double precision: on edge states (f is None) or on f features in their place, with strided halves of nodes, odd numbers of
     edges and features, and more threads than graphs."""
     if dtype == torch.bfloat16 and not message_kernel._library().wskan_messages_bfloat16():
         pytest.skip("no bfloat16 here")
     generator = torch.Generator().manual_seed(seed)
-    size, (n, m), h = 3, block, 32
+    size, (n, m) = 3, block
 
     def draw(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=generator).to(dtype).double()
@@ -78,6 +80,16 @@ def test_the_kernel_on_features_and_in_bfloat16(
     bound = 1e-5 if dtype == torch.float32 else 0.03
     for exact, found in zip(*results, strict=True):
         assert (exact - found).norm() <= bound * exact.norm() + 1e-6
+
+
+@needs_compiler
+def test_bfloat16_without_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same where a processor multiplies pairs, but no tiles."""
+    library = load_library(message_kernel.SOURCE, "-fopenmp", "-mno-amx-bf16")
+    if isinstance(library, str) or not library.wskan_messages_bfloat16():
+        pytest.skip("no such processor")
+    monkeypatch.setattr(message_kernel, "_library", lambda: library)
+    test_the_kernel_on_features_and_in_bfloat16()
 
 
 @needs_compiler

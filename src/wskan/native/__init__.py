@@ -66,9 +66,10 @@ def _compile(source: Path, flags: tuple[str, ...], path: Path) -> None:
         raise FileNotFoundError(f"{cpp_extension.get_cxx_compiler()} not found")
     path.parent.mkdir(parents=True, exist_ok=True)
     native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
+    name = path.stem.replace("-", "_")  # PyTorch counts versions of what one process builds twice under one name
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         cpp_extension.load(
-            name=f"wskan_{source.stem}",
+            name=name,
             sources=[str(source)],
             extra_cflags=[*FLAGS, *flags, native],
             extra_ldflags=list(flags),
@@ -76,4 +77,4 @@ def _compile(source: Path, flags: tuple[str, ...], path: Path) -> None:
             build_directory=folder,
             is_python_module=False,
         )
-        os.replace(Path(folder) / f"wskan_{source.stem}.so", path)
+        os.replace(Path(folder) / f"{name}.so", path)
