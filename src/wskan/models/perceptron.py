@@ -78,8 +78,8 @@ def norm_mean(x: Tensor, norm: LayerNorm, exist: Tensor | None) -> Tensor:
 
 def mean_over_edges(x: Tensor, exist: Tensor | None) -> Tensor:
     """``[B, E, h]`` to ``[B, h]``, over existing edges only; zero where there are none."""
-    if exist is None:
-        return x.mean(1)
+    if exist is None:  # a product takes a seventh of the time of a mean in bfloat16
+        return (x.new_ones(len(x), 1, x.shape[1]) @ x).squeeze(1) / x.shape[1]
     total = (exist.to(x.dtype).unsqueeze(1) @ x).squeeze(1)
     return total / exist.sum(1, keepdim=True).clamp_min(1)
 
