@@ -5,8 +5,8 @@
 
 ``cifar10`` is of tables 1 and 6, one seed: ``results/order.json``. ``accuracy`` is of table 3 on MNIST, where DeepSets comes close to WS-KAN and the perceptrons far from the paper's: ``results/order_accuracy.json``. Zoos, splits and everything
 else are those of ``wskan reproduce ... --scale cpu``. Nothing is chosen by these runs. What a model scores on its training KANs in the last epoch, with dropout, tells whether it fits them; of accuracies, which share of the squared error on validation
-a few KANs make, and how large their coefficients are, tells whether outliers decide, and a bootstrap over test KANs
-whether these can tell two methods apart. Run again, it goes on; the result file gathers what was run elsewhere.
+a few KANs make, and how large their coefficients are, tells whether outliers decide, and a bootstrap over test KANs, all of them and by fifths of their largest coefficient,
+whether these can tell two methods apart, and where. Run again, it goes on; the result file gathers what was run elsewhere.
 """
 
 import argparse
@@ -36,7 +36,14 @@ from wskan.zoo import Zoo
 SCALE = get_scale("cpu")
 WORST = 5  # KANs of 200
 # Whose errors are compared, of tables 3 and 7.
-PAIRS = (("ws_kan", "deepsets"), ("function", "deepsets"), ("no_pe", "ws_kan"), ("no_bidir", "ws_kan"))
+PAIRS = (
+    ("ws_kan", "deepsets"),
+    ("function", "deepsets"),
+    ("function", "ws_kan"),
+    ("no_pe", "ws_kan"),
+    ("no_bidir", "ws_kan"),
+)
+FIFTHS = 5
 
 
 def changed(epochs: int = 40, dropout: float = 0.2) -> Scale:
@@ -78,9 +85,9 @@ ACCURACY = {
 GROUPS = {"cifar10": ("order", CIFAR10), "accuracy": ("order_accuracy", ACCURACY)}
 
 
-def largest_features(zoo: Zoo) -> dict[str, Any]:
-    """The largest |number| of eq. 5 in each validation KAN, and in each of its layers the median one of an edge."""
-    graph = kan_graph(zoo.population(zoo.split("val")), RAW)
+def largest_features(zoo: Zoo, split: str) -> dict[str, Any]:
+    """The largest |number| of eq. 5 in each KAN of a split, and in each of its layers the median one of an edge."""
+    graph = kan_graph(zoo.population(zoo.split(split)), RAW)
     largest = torch.stack([edges.abs().amax((1, 2, 3)) for edges in graph.edges]).amax(0)
     medians = [float(edges.abs().median()) for edges in graph.edges]
     return {"largest": largest.tolist(), "median_a_layer": medians}
@@ -101,16 +108,17 @@ def squared_errors(workspace: Workspace, dataset: str, method: str) -> list[Tens
     return [(predicted - accuracy).square() for predicted, accuracy in pairs]
 
 
-def difference(first: list[Tensor], second: list[Tensor]) -> dict[str, Any]:
-    """Mean squared error of one method less that of another, mean over seeds, with the interval that holds 95 % of it when test KANs are drawn again (paired bootstrap)."""
+def difference(first: list[Tensor], second: list[Tensor], size: Tensor) -> dict[str, Any]:
+    """Mean squared error of one method less that of another, mean over seeds: of all test KANs, and of five equal groups of them by the size of their largest number, ``[n]``, smallest first."""
     gap = torch.stack(first).mean(0) - torch.stack(second).mean(0)
+    fifths = [interval_of(gap[rows]) for rows in size.argsort().chunk(FIFTHS)]
+    return {**interval_of(gap), "fifths_by_largest_number": fifths, "seeds": [len(first), len(second)]}
+
+
+def interval_of(gap: Tensor) -> dict[str, float]:
+    """The mean, and the interval that holds 95 % of it when KANs are drawn again (paired bootstrap)."""
     interval = bootstrap((gap.numpy(),), np.mean, method="percentile", rng=0).confidence_interval
-    return {
-        "mse": float(gap.mean()),
-        "low": float(interval.low),
-        "high": float(interval.high),
-        "seeds": [len(first), len(second)],
-    }
+    return {"mse": float(gap.mean()), "low": float(interval.low), "high": float(interval.high)}
 
 
 def outliers(workspace: Workspace, plan: Plan) -> dict[str, Any]:
@@ -144,12 +152,23 @@ def compared(workspace: Workspace) -> dict[str, dict[str, Any]]:
     """What the finished runs of each data set of tables 3 and 7 show together."""
     found: dict[str, dict[str, Any]] = {}
     for dataset in SCALE.classifiers.datasets:
-        if workspace.is_finished(reader := classifier("ws_kan", 0, dataset=dataset)):
-            found[f"validation KANs, {dataset}"] = largest_features(workspace.zoo_of(reader))
         errors = {m: squared_errors(workspace, dataset, m) for m in set(itertools.chain(*PAIRS))}
+        if not errors["ws_kan"]:
+            continue
+        zoo = workspace.zoo_of(classifier("ws_kan", 0, dataset=dataset))
+        numbers = {split: largest_features(zoo, split) for split in ("val", "test")}
+        found[f"validation KANs, {dataset}"], size = numbers["val"], torch.tensor(numbers["test"]["largest"])
+        found[f"test KANs, {dataset}"] = {
+            "largest_number_by_fifth": [float(part.max()) for part in size.sort().values.chunk(FIFTHS)],
+            "mse_by_fifth": {
+                m: [float(torch.stack(e).mean(0)[rows].mean()) for rows in size.argsort().chunk(FIFTHS)]
+                for m, e in errors.items()
+                if e
+            },
+        }
         for first, second in PAIRS:
             if errors[first] and errors[second]:
-                found[f"{first} less {second}, {dataset}"] = difference(errors[first], errors[second])
+                found[f"{first} less {second}, {dataset}"] = difference(errors[first], errors[second], size)
     return found
 
 
