@@ -84,7 +84,7 @@ def test_what_was_gathered_before_comes_first() -> None:
     def tables(**titles: float) -> tuple[Table, ...]:
         return tuple(make({("a", "x"): Cell(values=(value,))}, title=title) for title, value in titles.items())
 
-    earlier = {"tables": [table.to_dict() for table in tables(first=1.0, second=2.0)]}
+    earlier = Findings(tables=tables(first=1.0, second=2.0))
     found = _gather(Findings(tables=tables(third=3.0, second=4.0)), earlier).tables
     assert [(t.title, t.cells["a", "x"].mean) for t in found] == [("first", 1.0), ("second", 4.0), ("third", 3.0)]
 

@@ -56,10 +56,11 @@ def reproduce(
     progress = _Progress(console, cost)
     longest_first = sorted(plans, key=lambda plan: -cost.runs.get(plan, 0))  # or one would be left to a single core
     workspace.train_all(longest_first, progress, experiment.recipes(request))
-    found = _with_notes(
-        experiment.find(workspace, request),
-        [f"{plan}: training diverged, its hyperparameters are left out." for plan in plans if workspace.diverged(plan)],
-    )
+    found = experiment.find(workspace, request)
+    if diverged := [plan for plan in plans if workspace.diverged(plan)]:
+        found = _with_notes(
+            found, [f"{plan}: training diverged, its hyperparameters are left out." for plan in diverged]
+        )
     if earlier:
         found = _gather(found, earlier)
     used = {run for table in found.tables for cell in table.cells.values() for run in cell.facts.get("runs", ())}
