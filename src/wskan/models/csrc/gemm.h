@@ -4,15 +4,8 @@
 // row-major matrix of pairs along its rows; pairs along its columns are made by `interleave`.
 #pragma once
 
-#include "vector.h"
-
-namespace {
-
-constexpr int kPanel = 32, kRows = 12;  // columns and rows whose sums stay in registers: 24 of 32 vectors with AVX-512
-
-}  // namespace
-
 #include "tiles.h"
+#include "vector.h"
 
 namespace {
 
@@ -21,6 +14,8 @@ constexpr bool kHasBFloat16 = true;
 #else
 constexpr bool kHasBFloat16 = false;
 #endif
+
+constexpr int kRows = 12;  // whose sums stay in registers, kPanel columns wide: 24 of 32 vectors with AVX-512
 
 typedef uint16_t bfloat16;
 typedef uint32_t Pair;

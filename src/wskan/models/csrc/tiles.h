@@ -3,6 +3,10 @@
 
 #include "vector.h"
 
+namespace {
+constexpr int kPanel = 32;  // columns of a product that are done together, and of a packed matrix
+}
+
 #if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
