@@ -159,6 +159,7 @@ inline void product(int m, int n, int k, const C* a, int lda, const C* b, int ld
 inline void product_of_columns(int rows, const float* a, int lda, int na, const float* b, int ldb, int nb, float* c, float*, float*) {
   product<true>(na, nb, rows, a, lda, b, ldb, c, nb, true);
 }
+#if defined(__AVX512BF16__)
 inline void product_of_columns(int rows, const bfloat16* a, int lda, int na, const bfloat16* b, int ldb, int nb, float* c, Pair* to_a, Pair* to_b) {
   const int k = cells<bfloat16>(rows);
   const Pair* pairs = interleave(b, rows, nb, ldb, to_b);
@@ -170,5 +171,6 @@ inline void product_of_columns(int rows, const bfloat16* a, int lda, int na, con
     product<true>(na, nb, k, x, lda, pairs, ldb, c, nb, true);
   }
 }
+#endif
 
 }  // namespace
