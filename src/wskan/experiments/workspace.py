@@ -83,9 +83,9 @@ class Workspace:
         """Whether its training ended in NaN, as it would again."""
         return self._recorded(plan, "diverged")
 
-    def _recorded(self, plan: Plan, fact: str) -> bool:
+    def _recorded(self, plan: Plan, *facts: str) -> bool:
         record = read_record(self.run_folder(plan))
-        return record is not None and bool(record.get(fact))
+        return record is not None and any(record.get(fact) for fact in facts)
 
     def open(self, plan: Plan) -> Run:
         """A finished run.
@@ -134,7 +134,7 @@ class Workspace:
 
     def missing(self, plans: Sequence[Plan]) -> list[Plan]:
         """Those that neither are finished nor have diverged, each once."""
-        return [plan for plan in dict.fromkeys(plans) if not (self.is_finished(plan) or self.diverged(plan))]
+        return [plan for plan in dict.fromkeys(plans) if not self._recorded(plan, "finished", "diverged")]
 
     def train_all(self, plans: Sequence[Plan], report: Report, recipes: Sequence[Recipe] = ()) -> None:
         """Make everything that some runs need, then the runs that are missing.

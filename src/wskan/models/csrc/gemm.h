@@ -4,6 +4,8 @@
 // row-major matrix of pairs along its rows; pairs along its columns are made by `interleave`.
 #pragma once
 
+#include <type_traits>
+
 #include "tiles.h"
 #include "vector.h"
 
@@ -132,17 +134,11 @@ inline void panel(int m, int k, const C* a, int lda, const C* b, int ldb, float*
   for (; i < m; ++i) block<1, V, transposed>(k, a + int64_t(i) * step, lda, b, ldb, c + int64_t(i) * ldc, ldc, accumulate);
 }
 
-// The rows that tiles can do.
-inline int in_tiles(int, int, int, const float*, int, const float*, int, float*, int, bool) { return 0; }
-inline int in_tiles(int m, int n, int k, const Pair* a, int lda, const Pair* b, int ldb, float* c, int ldc, bool accumulate) {
-  return product_in_tiles(m, n, k, a, lda, b, ldb, c, ldc, accumulate);
-}
-
 // C[m, n] = or += A[m, k] B[k, n] for n a multiple of 16; k, lda and ldb in cells. `ldb` is 0 if B is packed. With `transposed`, A is stored as [k, m].
 template <bool transposed, class C>
 inline void product(int m, int n, int k, const C* a, int lda, const C* b, int ldb, float* c, int ldc, bool accumulate) {
-  if (!transposed) {
-    const int done = in_tiles(m, n, k, a, lda, b, ldb, c, ldc, accumulate);
+  if constexpr (!transposed && std::is_same_v<C, Pair>) {
+    const int done = product_in_tiles(m, n, k, a, lda, b, ldb, c, ldc, accumulate);
     a += int64_t(done) * lda, c += int64_t(done) * ldc, m -= done;
   }
   for (int j = 0; j < n; j += kPanel) {
