@@ -11,39 +11,21 @@ whether these can tell two methods apart, and where. Run again, it goes on; the 
 
 import argparse
 import dataclasses
-import itertools
 import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from scipy.stats import bootstrap
-from torch import Tensor
-
 from common import RESULTS, write
+from errors import compared, outliers
 from wskan.experiments import get_scale
-from wskan.experiments.methods import RAW
 from wskan.experiments.plan import Plan
 from wskan.experiments.scale import Scale
 from wskan.experiments.workspace import Workspace
-from wskan.graph import kan_graph
 from wskan.provenance import provenance
-from wskan.tasks import GraphDataset, Run, predict_split
+from wskan.tasks import Run
 from wskan.tasks.run import learning_curve
-from wskan.zoo import Zoo
 
 SCALE = get_scale("cpu")
-WORST = 5  # KANs of 200
-# Whose errors are compared, of tables 3 and 7.
-PAIRS = (
-    ("ws_kan", "deepsets"),
-    ("function", "deepsets"),
-    ("function", "ws_kan"),
-    ("no_pe", "ws_kan"),
-    ("no_bidir", "ws_kan"),
-)
-FIFTHS = 5
 
 
 def changed(epochs: int = 40, dropout: float = 0.2) -> Scale:
@@ -85,55 +67,6 @@ ACCURACY = {
 GROUPS = {"cifar10": ("order", CIFAR10), "accuracy": ("order_accuracy", ACCURACY)}
 
 
-def largest_features(zoo: Zoo, split: str) -> dict[str, Any]:
-    """The largest |number| of eq. 5 in each KAN of a split, and in each of its layers the median one of an edge."""
-    graph = kan_graph(zoo.population(zoo.split(split)), RAW)
-    largest = torch.stack([edges.abs().amax((1, 2, 3)) for edges in graph.edges]).amax(0)
-    medians = [float(edges.abs().median()) for edges in graph.edges]
-    return {"largest": largest.tolist(), "median_a_layer": medians}
-
-
-def predictions(workspace: Workspace, plan: Plan, split: str) -> tuple[Tensor, Tensor]:
-    """Predicted accuracies of a finished run and true ones, ``[n]``."""
-    run = workspace.open(plan)
-    dataset = GraphDataset(workspace.zoo_of(plan), split, run.task, run.features)
-    output, target = predict_split(run.model, dataset)
-    return run.task.decode(output).flatten(), target.flatten()
-
-
-def squared_errors(workspace: Workspace, dataset: str, method: str) -> list[Tensor]:
-    """Of each test KAN, ``[n]``, for each seed that is finished."""
-    plans = [classifier(method, seed, dataset=dataset) for seed in range(3)]
-    pairs = [predictions(workspace, plan, "test") for plan in plans if workspace.is_finished(plan)]
-    return [(predicted - accuracy).square() for predicted, accuracy in pairs]
-
-
-def difference(first: list[Tensor], second: list[Tensor], size: Tensor) -> dict[str, Any]:
-    """Mean squared error of one method less that of another, mean over seeds: of all test KANs, and of five equal groups of them by the size of their largest number, ``[n]``, smallest first."""
-    gap = torch.stack(first).mean(0) - torch.stack(second).mean(0)
-    fifths = [interval_of(gap[rows]) for rows in size.argsort().chunk(FIFTHS)]
-    return {**interval_of(gap), "fifths_by_largest_number": fifths, "seeds": [len(first), len(second)]}
-
-
-def interval_of(gap: Tensor) -> dict[str, float]:
-    """The mean, and the interval that holds 95 % of it when KANs are drawn again (paired bootstrap)."""
-    interval = bootstrap((gap.numpy(),), np.mean, method="percentile", rng=0).confidence_interval
-    return {"mse": float(gap.mean()), "low": float(interval.low), "high": float(interval.high)}
-
-
-def outliers(workspace: Workspace, plan: Plan) -> dict[str, Any]:
-    """Which validation KANs make the squared error."""
-    predicted, accuracy = predictions(workspace, plan, "val")
-    error = (predicted - accuracy).square()
-    order = error.argsort(descending=True)[:WORST]
-    return {
-        "share_of_error": float(error[order].sum() / error.sum()),
-        "kans": order.tolist(),
-        "predicted": predicted[order].tolist(),
-        "accuracy": accuracy[order].tolist(),
-    }
-
-
 def described(workspace: Workspace, plan: Plan) -> dict[str, Any]:
     run = workspace.open(plan)
     record, metric = run.record, run.task.monitor
@@ -146,30 +79,6 @@ def described(workspace: Workspace, plan: Plan) -> dict[str, Any]:
         "run": plan.name,
         "record": record,
     }
-
-
-def compared(workspace: Workspace) -> dict[str, dict[str, Any]]:
-    """What the finished runs of each data set of tables 3 and 7 show together."""
-    found: dict[str, dict[str, Any]] = {}
-    for dataset in SCALE.classifiers.datasets:
-        errors = {m: squared_errors(workspace, dataset, m) for m in set(itertools.chain(*PAIRS))}
-        if not errors["ws_kan"]:
-            continue
-        zoo = workspace.zoo_of(classifier("ws_kan", 0, dataset=dataset))
-        numbers = {split: largest_features(zoo, split) for split in ("val", "test")}
-        found[f"validation KANs, {dataset}"], size = numbers["val"], torch.tensor(numbers["test"]["largest"])
-        found[f"test KANs, {dataset}"] = {
-            "largest_number_by_fifth": [float(part.max()) for part in size.sort().values.chunk(FIFTHS)],
-            "mse_by_fifth": {
-                m: [float(torch.stack(e).mean(0)[rows].mean()) for rows in size.argsort().chunk(FIFTHS)]
-                for m, e in errors.items()
-                if e
-            },
-        }
-        for first, second in PAIRS:
-            if errors[first] and errors[second]:
-                found[f"{first} less {second}, {dataset}"] = difference(errors[first], errors[second], size)
-    return found
 
 
 def gathered(name: str, origin: dict[str, Any]) -> dict[str, Any]:
@@ -198,7 +107,9 @@ def main() -> None:
     found = {what: described(workspace, plan) for what, plan in plans.items() if workspace.is_finished(plan)}
     origin = provenance()
     if arguments.group == "accuracy":
-        found |= {what: {**shown, "record": origin} for what, shown in compared(workspace).items()}
+        for dataset in SCALE.classifiers.datasets:
+            shown = compared(workspace, dataset, lambda method, seed, d=dataset: classifier(method, seed, dataset=d))
+            found |= {what: {**values, "record": origin} for what, values in shown.items()}
     write(name, gathered(name, origin) | found)
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -181,12 +182,17 @@ class Workspace:
             self.jobs, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(self.threads, os.getpid())
         )
         try:
-            running = {pool.submit(_train, self, plan): plan for plan in plans}
+            with _ctrl_c_ignored():  # by the workers, for good: it would hit them while they start, too
+                running = {pool.submit(_train, self, plan): plan for plan in plans}
             while running:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     plan = running.pop(future)
                     future.result()
                     report(plan, self._result(plan))
+        except KeyboardInterrupt:
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
         except BrokenProcessPool as error:
             raise DataError(
                 f"a training process was killed, perhaps for want of memory: try --jobs {self.jobs - 1}; "
@@ -202,6 +208,19 @@ class Workspace:
 def cores() -> int:
     """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """By this process, and by all that it starts meanwhile: they inherit it."""
+    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _begin(threads: int, parent: int) -> None:

@@ -1,0 +1,119 @@
+"""Where methods err: predicted accuracies of classifiers (tables 3 and 7), compared KAN by KAN. Part of ``order.py accuracy``."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import bootstrap
+from torch import Tensor
+
+from wskan.experiments.methods import RAW
+from wskan.experiments.plan import Plan
+from wskan.experiments.workspace import Workspace
+from wskan.files import sha256
+from wskan.graph import kan_graph
+from wskan.tasks import GraphDataset, predict_split
+from wskan.zoo import Zoo
+
+WORST = 5  # KANs of 200
+# Whose errors are compared.
+PAIRS = (
+    ("ws_kan", "deepsets"),
+    ("function", "deepsets"),
+    ("function", "ws_kan"),
+    ("no_pe", "ws_kan"),
+    ("no_bidir", "ws_kan"),
+)
+FIFTHS = 5
+SEEDS = range(3)
+
+
+def squared_errors(workspace: Workspace, plan: Plan, split: str) -> Tensor:
+    """Of each KAN of a split, ``[n]``, by a finished run."""
+    predicted, accuracy = predictions(workspace, plan, split)
+    return (predicted - accuracy).square()
+
+
+def predictions(workspace: Workspace, plan: Plan, split: str) -> tuple[Tensor, Tensor]:
+    """Predicted accuracies of a finished run and true ones, ``[n]``; kept in the workspace, as they take half a minute."""
+    run = workspace.open(plan)
+
+    def compute() -> list[list[float]]:
+        dataset = GraphDataset(workspace.zoo_of(plan), split, run.task, run.features)
+        output, target = predict_split(run.model, dataset)
+        return [run.task.decode(output).flatten().tolist(), target.flatten().tolist()]
+
+    model = sha256(run.folder / "model" / "model.safetensors")
+    predicted, accuracy = workspace.cached({"accuracies": plan.name, "model": model, "split": split}, compute)
+    return torch.tensor(predicted), torch.tensor(accuracy)
+
+
+def outliers(workspace: Workspace, plan: Plan) -> dict[str, Any]:
+    """Which validation KANs make the squared error."""
+    predicted, accuracy = predictions(workspace, plan, "val")
+    error = (predicted - accuracy).square()
+    order = error.argsort(descending=True)[:WORST]
+    return {
+        "share_of_error": float(error[order].sum() / error.sum()),
+        "kans": order.tolist(),
+        "predicted": predicted[order].tolist(),
+        "accuracy": accuracy[order].tolist(),
+    }
+
+
+def compared(workspace: Workspace, dataset: str, plan_of: Callable[[str, int], Plan]) -> dict[str, dict[str, Any]]:
+    """What the finished runs of a data set show together: errors on test KANs, all of them and by fifths of the largest number in a KAN; nothing without WS-KAN's.
+
+    Args:
+        workspace: with the runs.
+        dataset: its name.
+        plan_of: the run of a method and a seed.
+    """
+    finished = {m: [p for seed in SEEDS if workspace.is_finished(p := plan_of(m, seed))] for m in methods()}
+    if not finished["ws_kan"]:
+        return {}
+    errors = {m: _mean_over_seeds(workspace, plans) for m, plans in finished.items() if plans}
+    zoo = workspace.zoo_of(finished["ws_kan"][0])
+    size = torch.tensor((numbers := largest_features(zoo, "test"))["largest"])
+    fifths = size.argsort().chunk(FIFTHS)  # smallest first
+    return {
+        f"validation KANs, {dataset}": largest_features(zoo, "val"),
+        f"test KANs, {dataset}": {
+            "median_a_layer": numbers["median_a_layer"],
+            "largest_number_by_fifth": [float(size[rows].max()) for rows in fifths],
+            "mse_by_fifth": {m: [float(error[rows].mean()) for rows in fifths] for m, error in errors.items()},
+        },
+        **{
+            f"{first} less {second}, {dataset}": {
+                **interval_of(gap := errors[first] - errors[second]),
+                "fifths_by_largest_number": [interval_of(gap[rows]) for rows in fifths],
+                "seeds": [len(finished[first]), len(finished[second])],
+            }
+            for first, second in PAIRS
+            if first in errors and second in errors
+        },
+    }
+
+
+def methods() -> list[str]:
+    """Of which errors are compared, each once."""
+    return list(dict.fromkeys(method for pair in PAIRS for method in pair))
+
+
+def _mean_over_seeds(workspace: Workspace, plans: list[Plan]) -> Tensor:
+    return torch.stack([squared_errors(workspace, plan, "test") for plan in plans]).mean(0)  # [n]
+
+
+def interval_of(gap: Tensor) -> dict[str, float]:
+    """The mean of differences of squared errors ``[n]``, and the interval that holds 95 % of it when KANs are drawn again (paired bootstrap)."""
+    interval = bootstrap((gap.numpy(),), np.mean, method="percentile", rng=0).confidence_interval
+    return {"mse": float(gap.mean()), "low": float(interval.low), "high": float(interval.high)}
+
+
+def largest_features(zoo: Zoo, split: str) -> dict[str, Any]:
+    """The largest |number| of eq. 5 in each KAN of a split, and in each of its layers the median one of an edge."""
+    graph = kan_graph(zoo.population(zoo.split(split)), RAW)
+    largest = torch.stack([edges.abs().amax((1, 2, 3)) for edges in graph.edges]).amax(0)
+    medians = [float(edges.abs().median()) for edges in graph.edges]
+    return {"largest": largest.tolist(), "median_a_layer": medians}
