@@ -143,15 +143,16 @@ def test_dropout_is_the_same_in_the_backward_pass_and_follows_the_seed() -> None
 
 
 @needs_kernel
-@given(cases, st.booleans())
-def test_mean_of_normalised_states(case: Case, masked: bool) -> None:
+@given(cases, st.booleans(), st.sampled_from(["mean", "rest", "both"]))
+def test_mean_of_normalised_states(case: Case, masked: bool, used: str) -> None:
     exist = torch.rand(case.x.shape[0], case.x.shape[1] * case.x.shape[2]) < 0.5 if masked else None
 
     def run() -> list[Tensor]:
         x = case.x.detach().flatten(1, 2).requires_grad_()
         case.norm.zero_grad()
-        mean = norm_mean(x, case.norm, exist)
-        (mean * torch.linspace(-1, 1, mean.numel()).view_as(mean)).sum().backward()
+        mean, rest = norm_mean(x, case.norm, exist)
+        terms = {"mean": mean * torch.linspace(-1, 1, mean.numel()).view_as(mean), "rest": rest.square()}
+        sum(term.sum() for name, term in terms.items() if used in (name, "both")).backward()
         return [mean.detach(), *(p.grad for p in (x, *case.norm.parameters()) if p.grad is not None)]
 
     with pytest.MonkeyPatch.context() as patch:

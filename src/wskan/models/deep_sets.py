@@ -30,7 +30,8 @@ class DeepSetsLayer(nn.Module):
 
     def forward(self, x: Tensor, exist: Tensor | None) -> Tensor:
         """``[B, E, h]`` and which edges exist, ``[B, E]`` or None, to ``[B, E, h]``."""
-        context = self.mlp.first.bias + self.context(norm_mean(x, self.norm, exist))  # [B, h]
+        mean, x = norm_mean(x, self.norm, exist)
+        context = self.mlp.first.bias + self.context(mean)  # [B, h]
         first = Half(self.mlp.first.weight, context.unsqueeze(1), None)
         new = edge_perceptron(x.unsqueeze(1), self.norm, first, self.mlp.second, dropout=self.dropout, residual=True)
         return new.squeeze(1)

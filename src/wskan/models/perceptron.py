@@ -62,18 +62,18 @@ def edge_perceptron(
     return torch.cat(out)
 
 
-def norm_mean(x: Tensor, norm: LayerNorm, exist: Tensor | None) -> Tensor:
+def norm_mean(x: Tensor, norm: LayerNorm, exist: Tensor | None) -> tuple[Tensor, Tensor]:
     """Mean of ``norm(x)``, ``[B, E, f]``, over the edges that exist, ``[B, E]`` bool (None if all do); zero where there are none.
 
     Returns:
-        ``[B, f]``.
+        ``[B, f]``, and ``x`` to go on with, so that its gradients are added up in one pass.
     """
     dtype = _dtype(x)
     if torch.compiler.is_compiling() or not perceptron_kernel.available(x, dtype, x.shape[-1]):
-        return mean_over_edges(norm(x), exist)
-    sums = perceptron_kernel.normal_sums(x.to(dtype), exist, norm.eps)
+        return mean_over_edges(norm(x), exist), x
+    sums, x = perceptron_kernel.normal_sums(x.to(dtype), exist, norm.eps)
     count = sums.new_full((1, 1), x.shape[1]) if exist is None else exist.sum(1, keepdim=True)
-    return ((sums * norm.weight + count * norm.bias) / count.clamp_min(1)).to(dtype)
+    return ((sums * norm.weight + count * norm.bias) / count.clamp_min(1)).to(dtype), x
 
 
 def mean_over_edges(x: Tensor, exist: Tensor | None) -> Tensor:

@@ -42,7 +42,7 @@ class _NormalSums(ctypes.Structure):
         ("edges", ctypes.c_int64),
         *((name, ctypes.c_int32) for name in ("bfloat16", "f", "threads")),
         ("eps", ctypes.c_float),
-        *((name, _Pointer) for name in ("x", "mask", "sums", "d_sums", "d_x")),
+        *((name, _Pointer) for name in ("x", "mask", "sums", "d_sums", "through", "d_x")),
     ]  # fmt: skip
 
 
@@ -82,10 +82,10 @@ def perceptron(
     return y[..., :out] if pad else y
 
 
-def normal_sums(x: Tensor, exist: Tensor | None, eps: float) -> Tensor:
-    """Sums of normalised states ``[B, E, f]`` over the edges that exist, ``[B, E]`` bool or None: ``[B, f]``, in fp32."""
-    total: Tensor = _NormalSumsFunction.apply(x, exist, eps)  # type: ignore[no-untyped-call]
-    return total
+def normal_sums(x: Tensor, exist: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
+    """Sums of normalised states ``[B, E, f]`` over the edges that exist, ``[B, E]`` bool or None: ``[B, f]``, in fp32; and ``x``, to go on with: what flows back to it is added in the same pass."""
+    total, x = _NormalSumsFunction.apply(x, exist, eps)  # type: ignore[no-untyped-call]
+    return total, x
 
 
 class _PerceptronFunction(torch.autograd.Function):
@@ -122,20 +122,26 @@ class _PerceptronFunction(torch.autograd.Function):
 
 class _NormalSumsFunction(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, exist: Tensor | None, eps: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, exist: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
         x, exist = x.contiguous(), None if exist is None else exist.contiguous()
         sums = _sums((len(x), x.shape[-1]))
         ctx.eps = eps
+        ctx.set_materialize_grads(False)
         _run("wskan_normal_sums_forward", _sums_block(x, exist, eps), sums=sums)
         ctx.save_for_backward(x, exist)
-        return sums
+        return sums, x.view_as(x)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_sums: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, d_sums: Tensor | None, through: Tensor | None) -> tuple[Tensor | None, ...]:
+        if d_sums is None:
+            return through, None, None
         x, exist = ctx.saved_tensors
         d_x, d_sums = torch.empty_like(x), d_sums.float().contiguous()
-        _run("wskan_normal_sums_backward", _sums_block(x, exist, ctx.eps), d_sums=d_sums, d_x=d_x)
+        through = None if through is None else through.to(x.dtype).contiguous()
+        block = _sums_block(x, exist, ctx.eps)
+        block.through = pointer(through)
+        _run("wskan_normal_sums_backward", block, d_sums=d_sums, d_x=d_x)
         return d_x, None, None
 
 

@@ -76,16 +76,19 @@ inline v16 exponential(v16 x) {
   return p * scale;
 }
 
-struct Buffer {  // zeroed, 64-byte aligned
-  std::unique_ptr<float, decltype(&std::free)> data{nullptr, &std::free};
+template <class T>
+struct Array {  // zeroed, 64-byte aligned
+  std::unique_ptr<T, decltype(&std::free)> memory{nullptr, &std::free};
   void resize(size_t n) {
-    const size_t bytes = (n * sizeof(float) + 64 + 63) / 64 * 64;
-    data.reset(static_cast<float*>(std::aligned_alloc(64, bytes)));
-    if (!data) throw std::bad_alloc();
-    std::memset(data.get(), 0, bytes);
+    const size_t bytes = (n * sizeof(T) + 64 + 63) / 64 * 64;
+    memory.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
+    if (!memory) throw std::bad_alloc();
+    std::memset(memory.get(), 0, bytes);
   }
-  operator float*() { return data.get(); }
+  T* data() const { return memory.get(); }
+  operator T*() const { return data(); }
 };
+typedef Array<float> Buffer;
 
 class FlushDenormals {  // a thread's own setting: denormal numbers cost a hundred cycles each and carry nothing here
 #if defined(__SSE__)

@@ -72,7 +72,7 @@ struct DenseLayer : Parameters {  // E has the base weights in the row before th
   template <class Visit>
   void each(int p, Visit visit) const {
     for (int b = 0; b < B; ++b) {
-      const float* value = F.data.get() + (size_t(b / 16) * K + p * rows) * 16 + b % 16;
+      const float* value = F.data() + (size_t(b / 16) * K + p * rows) * 16 + b % 16;
       visit(Sample{b, 1, 1, value + 16, 16, value[0]});
     }
   }

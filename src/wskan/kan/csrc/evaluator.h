@@ -60,7 +60,7 @@ class Evaluator : Network<Layer> {
   void copy(int64_t k, int64_t begin, int size) {
     const auto& last = layers.back();
     for (int b = 0; b < size; ++b)
-      for (int q = 0; q < last.O; ++q) P.outputs[(k * P.points + begin + b) * last.O + q] = last.Y.data.get()[b * last.OP + q];
+      for (int q = 0; q < last.O; ++q) P.outputs[(k * P.points + begin + b) * last.O + q] = last.Y.data()[b * last.OP + q];
   }
 
   static void measure(Layer& layer, Moments& edge, Moments& node, bool first) {

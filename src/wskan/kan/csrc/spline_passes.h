@@ -75,8 +75,8 @@ void SplineLayer<K>::forward() {
 template <int K>
 template <class Visit>
 void SplineLayer<K>::each(int p, Visit visit) const {
-  const float *value = N.data.get() + size_t(p) * R * POS, *s = S.data.get() + p * POS;
-  if (zeros[p]) visit(Sample{B, zero_row[p], zeros[p], still.data.get() + p * R, 1, 0.0f});
+  const float *value = N.data() + size_t(p) * R * POS, *s = S.data() + p * POS;
+  if (zeros[p]) visit(Sample{B, zero_row[p], zeros[p], still.data() + p * R, 1, 0.0f});
   for (int c = 0; c <= T; ++c)
     for (int i = start[p * (T + 1) + c], to = i + count[p * (T + 1) + c]; i < to; ++i) visit(Sample{order[p * POS + i], first_row(c), 1, value + i, POS, s[i]});
 }

@@ -59,6 +59,42 @@ inline Pair column_cell(const bfloat16* from, int ld, int p, int rows, int c) {
   return low | high << 16;
 }
 
+#if defined(__AVX512BF16__)
+// Cells of two rows of 32 columns, in their order.
+inline void interleave_32(const bfloat16* from, int ld, Pair* to) {
+  const __m512i first = _mm512_loadu_si512(from), second = _mm512_loadu_si512(from + ld);
+  const __m512i low = _mm512_unpacklo_epi16(first, second), high = _mm512_unpackhi_epi16(first, second);  // of four columns in turns
+  _mm512_storeu_si512(to, _mm512_permutex2var_epi64(low, _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), high));
+  _mm512_storeu_si512(to + 16, _mm512_permutex2var_epi64(low, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), high));
+}
+
+// Cells of 32 rows and 16 columns, transposed: [16, 16].
+inline void transpose_16(const bfloat16* from, int ld, Pair* to, int to_ld) {
+  __m512i x[16], y[16];
+  for (int p = 0; p < 16; ++p) {
+    const auto half = [&](int row) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + int64_t(row) * ld))); };
+    x[p] = _mm512_or_si512(half(2 * p), _mm512_slli_epi32(half(2 * p + 1), 16));
+  }
+  for (int i = 0; i < 16; i += 2) {  // pairs of rows, then fours
+    y[i] = _mm512_unpacklo_epi32(x[i], x[i + 1]);
+    y[i + 1] = _mm512_unpackhi_epi32(x[i], x[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4)
+    for (int j = 0; j < 2; ++j) {
+      x[i + 2 * j] = _mm512_unpacklo_epi64(y[i + j], y[i + j + 2]);
+      x[i + 2 * j + 1] = _mm512_unpackhi_epi64(y[i + j], y[i + j + 2]);
+    }
+  for (int q = 0; q < 4; ++q) {  // columns 0, 4, 8 and 12, and three more times
+    const __m512i even = _mm512_shuffle_i32x4(x[q], x[q + 4], 0x88), odd = _mm512_shuffle_i32x4(x[q], x[q + 4], 0xdd);
+    const __m512i even_below = _mm512_shuffle_i32x4(x[q + 8], x[q + 12], 0x88), odd_below = _mm512_shuffle_i32x4(x[q + 8], x[q + 12], 0xdd);
+    _mm512_storeu_si512(to + int64_t(q) * to_ld, _mm512_shuffle_i32x4(even, even_below, 0x88));
+    _mm512_storeu_si512(to + int64_t(q + 4) * to_ld, _mm512_shuffle_i32x4(odd, odd_below, 0x88));
+    _mm512_storeu_si512(to + int64_t(q + 8) * to_ld, _mm512_shuffle_i32x4(even, even_below, 0xdd));
+    _mm512_storeu_si512(to + int64_t(q + 12) * to_ld, _mm512_shuffle_i32x4(odd, odd_below, 0xdd));
+  }
+}
+#endif
+
 // [rows, n] copied to panels of kPanel columns, each contiguous: rows of a wide matrix would fall into few sets of the cache.
 template <class T>
 inline void pack(const T* from, int rows, int n, Cell<T>* to) {
@@ -70,8 +106,13 @@ inline void pack(const T* from, int rows, int n, Cell<T>* to) {
 // A matrix with its cells along the columns: itself, or copied to `to`. `ld` goes in as the distance of its rows and comes out as that of the result's.
 inline const float* interleave(const float* from, int, int, int&, float*) { return from; }
 inline const Pair* interleave(const bfloat16* from, int rows, int n, int& ld, Pair* to) {
-  for (int p = 0; p < cells<bfloat16>(rows); ++p)
-    for (int c = 0; c < n; ++c) to[int64_t(p) * n + c] = column_cell(from, ld, p, rows, c);
+  for (int p = 0; p < cells<bfloat16>(rows); ++p) {
+    int c = 0;
+#if defined(__AVX512BF16__)
+    for (; c + 32 <= n && 2 * p + 1 < rows; c += 32) interleave_32(from + int64_t(2 * p) * ld + c, ld, to + int64_t(p) * n + c);
+#endif
+    for (; c < n; ++c) to[int64_t(p) * n + c] = column_cell(from, ld, p, rows, c);
+  }
   ld = n;
   return to;
 }
@@ -79,17 +120,13 @@ inline const Pair* interleave(const bfloat16* from, int rows, int n, int& ld, Pa
 // The transpose of a matrix [rows, n], with its cells along the rows: [n, cells(rows)].
 inline void transpose(const bfloat16* from, int rows, int n, int ld, Pair* to) {
   const int wide = cells<bfloat16>(rows);
-  for (int p = 0; p < wide; ++p) {
-    int c = 0;
+  for (int c = 0; c < n; c += 16) {
+    int p = 0;
 #if defined(__AVX512BF16__)
-    const auto half = [&](int row, int column) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + int64_t(row) * ld + column))); };
-    const __m512i places = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), _mm512_set1_epi32(wide));
-    for (; c + 16 <= n; c += 16) {
-      const __m512i high = 2 * p + 1 < rows ? _mm512_slli_epi32(half(2 * p + 1, c), 16) : _mm512_setzero_si512();
-      _mm512_i32scatter_epi32(to + int64_t(c) * wide + p, places, _mm512_or_si512(half(2 * p, c), high), 4);
-    }
+    for (; 2 * p + 32 <= rows && c + 16 <= n; p += 16) transpose_16(from + int64_t(2 * p) * ld + c, ld, to + int64_t(c) * wide + p, wide);
 #endif
-    for (; c < n; ++c) to[int64_t(c) * wide + p] = column_cell(from, ld, p, rows, c);
+    for (; p < wide; ++p)
+      for (int i = c; i < std::min(n, c + 16); ++i) to[int64_t(i) * wide + p] = column_cell(from, ld, p, rows, i);
   }
 }
 

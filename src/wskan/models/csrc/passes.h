@@ -28,7 +28,7 @@ namespace {
 
 template <class T>
 struct Weights {  // packed once for all threads
-  std::vector<Cell<T>> first_t, first, second_t, second;
+  Array<Cell<T>> first_t, first, second_t, second;
   Weights(const Block& b, bool gradients) {
     pack_to<T>(first_t, b.first_t, b.f, b.wide);
     pack_to<T>(second_t, gradients ? nullptr : b.second_t, b.h, b.h);
@@ -39,16 +39,18 @@ struct Weights {  // packed once for all threads
 
 template <class T>
 struct Scratch {  // of one thread
-  int wide, narrow;             // distances of rows
-  Buffer sums, result;          // [kTile, wide], [kTile, narrow]
-  std::vector<T> slopes, activations;  // likewise
-  std::vector<Cell<T>> a, b;    // matrices with other cells
+  int wide, narrow;              // distances of rows
+  Buffer sums, result;           // [kStrip, wide], [kStrip, narrow]
+  Array<T> slopes, activations;  // [kTile, wide], [kTile, narrow]
+  Array<Cell<T>> a, b;           // matrices with other cells
   Buffer d_first_t, d_second_t, d_bias;
-  Scratch(const Block& block, bool gradients)
-      : wide(block.wide + kPad), narrow(std::max(block.h, block.f) + kPad), slopes(size_t(kTile) * wide), activations(size_t(kTile) * narrow),
-        a(size_t(kTile) * narrow), b(size_t(kTile) * wide) {
-    sums.resize(size_t(kTile) * wide);
-    result.resize(size_t(kTile) * narrow);
+  Scratch(const Block& block, bool gradients) : wide(distance(block.wide)), narrow(distance(std::max(block.h, block.f))) {
+    sums.resize(size_t(kStrip) * wide);
+    result.resize(size_t(kStrip) * narrow);
+    slopes.resize(size_t(kTile) * wide);
+    activations.resize(size_t(kTile) * narrow);
+    a.resize(size_t(kTile) * narrow);
+    b.resize(size_t(kTile) * wide);
     if (!gradients) return;
     d_first_t.resize(size_t(block.f) * block.wide);
     d_second_t.resize(size_t(block.h) * block.h);
@@ -70,46 +72,44 @@ void multiply(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t 
   product<false>(rows, b.wide, cells<T>(b.f), x, lda, weights.first_t.data(), 0, s.sums, s.wide, false);
 }
 
-template <class T>
-struct Before {  // the sums before the activation of one edge and kind
-  const float* edge;
-  const T *source, *target;
-  Before(const Block& b, Scratch<T>& s, int kind, int64_t g, int64_t i, int64_t j, int r)
-      : edge(s.sums + int64_t(r) * s.wide + b.column[kind]),
-        source(row<T>(b.half[kind].source, g * b.half[kind].source_graph + i * b.half[kind].source_node, 1)),
-        target(row<T>(b.half[kind].target, g * b.half[kind].target_graph + j * b.half[kind].target_node, 1)) {}
-  v16 operator()(int c) const {
-    v16 t = load(edge + c);
-    if (source) t += load(source + c);
-    if (target) t += load(target + c);
-    return t;
+// Whether edge q of a run exists, for messages to be added up.
+inline bool exists(const Block& b, int64_t first, int q) { return !b.mask || static_cast<const uint8_t*>(b.mask)[first + q]; }
+
+// Activations of a run's edges, of which `first` is the number of the first: of kind 0 added up where they lead to, of kind 1 where they come from, of kind 2 kept in a row each.
+template <int kind, class T>
+void activate(const Block& b, Scratch<T>& s, int64_t g, int64_t first, const Run& run) {
+  const int h = b.h;
+  for (int c = 0; c < h; c += 16) {
+    const Ends<T> ends(b.half[kind], g, run, b.n, b.m, h, c);
+    const float* sums = s.sums + int64_t(run.row) * s.wide + b.column[kind] + c;
+    float *into = b.into + (g * b.m + run.j) * h + c, *outof = b.outof + (g * b.n + run.i) * h + c;
+    T* activations = s.activations + int64_t(run.row) * s.narrow + c;
+    const v16 source = ends.from_source();
+    v16 total{};
+    for (int q = 0; q < run.rows; ++q) {
+      if (kind < 2 && !exists(b, first, q)) continue;
+      const v16 t = load(sums + int64_t(q) * s.wide) + source + ends.from_target(q), a = t * sigmoid<T>(t);
+      if (kind == 0) store(into + int64_t(q) * h, load(into + int64_t(q) * h) + a);
+      if (kind == 1) total += a;
+      if (kind == 2) store(activations + int64_t(q) * s.narrow, a);
+    }
+    if (kind == 1) store(outof, load(outof) + total);
   }
-};
+}
 
 template <class T>
 void forward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g) {
   const int64_t edges = int64_t(b.n) * b.m;
   const int h = b.h;
-  for (int64_t begin = 0; begin < edges; begin += kTile) {
-    const int rows = int(std::min<int64_t>(kTile, edges - begin));
+  for (int64_t begin = 0; begin < edges; begin += kStrip) {
+    const int rows = int(std::min<int64_t>(kStrip, edges - begin));
     const int64_t first = g * edges + begin;
     multiply(b, weights, s, first, rows);
-    for (int kind = 0; kind < 3; ++kind) {
-      if (b.column[kind] < 0) continue;
-      for (int r = 0; r < rows; ++r) {
-        const int64_t i = (begin + r) / b.m, j = (begin + r) % b.m;
-        const Before<T> before(b, s, kind, g, i, j, r);
-        float* out = kind == 0 ? b.into + (g * b.m + j) * h : b.outof + (g * b.n + i) * h;
-        if (b.mask && kind < 2 && !static_cast<const uint8_t*>(b.mask)[first + r]) out = s.result;  // read by nobody
-        for (int c = 0; c < h; c += 16) {
-          const v16 t = before(c), a = t * sigmoid<T>(t);
-          if (kind < 2)
-            store(out + c, load(out + c) + a);
-          else
-            store(s.activations.data() + int64_t(r) * s.narrow + c, a);
-        }
-      }
-    }
+    over_runs(begin, rows, b.m, [&](const Run& run) {
+      if (b.column[0] >= 0) activate<0>(b, s, g, first + run.row, run);
+      if (b.column[1] >= 0) activate<1>(b, s, g, first + run.row, run);
+      if (b.column[2] >= 0) activate<2>(b, s, g, first + run.row, run);
+    });
     if (b.column[2] < 0) continue;
     int lda = s.narrow;
     const Cell<T>* a = rows_of_cells(s.activations.data(), rows, h, lda, s.a.data());
@@ -121,6 +121,63 @@ void forward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g
   }
 }
 
+// Gradients of what `activate` took, to row `at` of `s.slopes` and on and to the nodes; of kind 2, whose own are in `s.result`, activations again.
+template <int kind, class T>
+void differentiate(const Block& b, Scratch<T>& s, int64_t g, int64_t first, const Run& run, int at) {
+  const int h = b.h;
+  for (int c = 0; c < h; c += 16) {
+    const Ends<T> ends(b.half[kind], g, run, b.n, b.m, h, c);
+    const float* sums = s.sums + int64_t(run.row) * s.wide + b.column[kind] + c;
+    const float* gradients = kind == 0 ? b.d_into + (g * b.m + run.j) * h + c : kind == 1 ? b.d_outof + (g * b.n + run.i) * h + c : s.result + int64_t(run.row) * s.narrow + c;
+    const int64_t step = kind == 0 ? h : kind == 1 ? 0 : s.narrow;
+    T* slopes = s.slopes + int64_t(at) * s.wide + b.column[kind] + c;
+    T* activations = s.activations + int64_t(at) * s.narrow + c;
+    const v16 source = ends.from_source();
+    v16 total{};
+    for (int q = 0; q < run.rows; ++q) {
+      const v16 t = load(sums + int64_t(q) * s.wide) + source + ends.from_target(q), gate = sigmoid<T>(t), value = t * gate;
+      v16 slope = load(gradients + q * step) * (gate + value * (1.0f - gate));
+      if (kind < 2 && !exists(b, first, q)) slope = v16{};
+      store(slopes + int64_t(q) * s.wide, slope);
+      if (kind == 2) store(activations + int64_t(q) * s.narrow, value);
+      ends.add_to_target(q, slope);
+      total += slope;
+    }
+    ends.add_to_source(total);
+  }
+}
+
+// Slopes and activations of a strip, to row `at` and on.
+template <class T>
+void differentiate_strip(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g, int64_t begin, int rows, int at, const T* through) {
+  const int64_t first = g * b.n * b.m + begin;
+  multiply(b, weights, s, first, rows);
+  if (through) {
+    int lda = b.h;
+    const Cell<T>* a = rows_of_cells(through, rows, b.h, lda, s.a.data());
+    product<false>(rows, b.h, cells<T>(b.h), a, lda, weights.second.data(), 0, s.result, s.narrow, false);
+  }
+  over_runs(begin, rows, b.m, [&](const Run& run) {
+    if (b.column[0] >= 0) differentiate<0>(b, s, g, first + run.row, run, at + run.row);
+    if (b.column[1] >= 0) differentiate<1>(b, s, g, first + run.row, run, at + run.row);
+    if (b.column[2] >= 0) differentiate<2>(b, s, g, first + run.row, run, at + run.row);
+  });
+}
+
+// Gradients of what a strip's first layers read, from slopes in row `at` and on.
+template <class T>
+void through_first_layers(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t first, int rows, int at, const T* through) {
+  int lda = s.wide;
+  const Cell<T>* d = rows_of_cells(s.slopes + int64_t(at) * s.wide, rows, b.wide, lda, s.b.data());
+  product<false>(rows, b.f, cells<T>(b.wide), d, lda, weights.first.data(), 0, s.result, s.narrow, false);
+  T* d_x = static_cast<T*>(b.d_x) + first * b.f;
+  for (int r = 0; r < rows; ++r)
+    for (int c = 0; c < b.f; c += 16) {
+      const v16 v = load(s.result + int64_t(r) * s.narrow + c);
+      store(d_x + r * b.f + c, b.residual && through ? v + load(through + r * b.h + c) : v);
+    }
+}
+
 template <class T>
 void backward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g) {
   const int64_t edges = int64_t(b.n) * b.m;
@@ -128,49 +185,17 @@ void backward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t 
   for (int64_t begin = 0; begin < edges; begin += kTile) {
     const int rows = int(std::min<int64_t>(kTile, edges - begin));
     const int64_t first = g * edges + begin;
-    multiply(b, weights, s, first, rows);
     const T* through = b.column[2] < 0 ? nullptr : row<T>(b.d_updated, first, h);
-    if (through) {
-      int lda = h;
-      const Cell<T>* a = rows_of_cells(through, rows, h, lda, s.a.data());
-      product<false>(rows, h, cells<T>(h), a, lda, weights.second.data(), 0, s.result, s.narrow, false);
-    }
-    for (int kind = 0; kind < 3; ++kind) {
-      if (b.column[kind] < 0) continue;
-      const Half& half = b.half[kind];
-      for (int r = 0; r < rows; ++r) {
-        const int64_t i = (begin + r) / b.m, j = (begin + r) % b.m;
-        const Before<T> before(b, s, kind, g, i, j, r);
-        const float* gradient = kind == 0 ? b.d_into + (g * b.m + j) * h : kind == 1 ? b.d_outof + (g * b.n + i) * h : s.result + int64_t(r) * s.narrow;
-        T* slopes = s.slopes.data() + int64_t(r) * s.wide + b.column[kind];
-        float* d_source = half.d_source ? half.d_source + (g * b.n + i) * h : nullptr;
-        float* d_target = half.d_target ? half.d_target + (g * b.m + j) * h : nullptr;
-        const float keep = b.mask && kind < 2 ? static_cast<const uint8_t*>(b.mask)[first + r] : 1.0f;
-        for (int c = 0; c < h; c += 16) {
-          const v16 t = before(c), gate = sigmoid<T>(t), value = t * gate;
-          const v16 slope = load(gradient + c) * keep * (gate + value * (1.0f - gate));
-          store(slopes + c, slope);
-          if (d_source) store(d_source + c, load(d_source + c) + slope);
-          if (d_target) store(d_target + c, load(d_target + c) + slope);
-          if (kind == 2) store(s.activations.data() + int64_t(r) * s.narrow + c, value);
-        }
-      }
-    }
+    for (int at = 0; at < rows; at += kStrip)
+      differentiate_strip(b, weights, s, g, begin + at, std::min(kStrip, rows - at), at, row<T>(through, at, h));
     product_of_columns(rows, row<T>(b.x, first, b.f), b.f, b.f, s.slopes.data(), s.wide, b.wide, s.d_first_t, s.a.data(), s.b.data());
     if (through) {
       product_of_columns(rows, s.activations.data(), s.narrow, h, through, h, h, s.d_second_t, s.a.data(), s.b.data());
-      for (int r = 0; r < rows; ++r) add(static_cast<float*>(s.d_bias), through + int64_t(r) * h, h);
+      add_rows(s.d_bias.data(), through, h, rows, h);
     }
     if (!b.d_x) continue;
-    int lda = s.wide;
-    const Cell<T>* d = rows_of_cells(s.slopes.data(), rows, b.wide, lda, s.b.data());
-    product<false>(rows, b.f, cells<T>(b.wide), d, lda, weights.first.data(), 0, s.result, s.narrow, false);
-    T* d_x = static_cast<T*>(b.d_x) + first * b.f;
-    for (int r = 0; r < rows; ++r)
-      for (int c = 0; c < b.f; c += 16) {
-        const v16 v = load(s.result + int64_t(r) * s.narrow + c);
-        store(d_x + r * b.f + c, b.residual && through ? v + load(through + r * h + c) : v);
-      }
+    for (int at = 0; at < rows; at += kStrip)
+      through_first_layers(b, weights, s, first + at, std::min(kStrip, rows - at), at, row<T>(through, at, h));
   }
 }
 

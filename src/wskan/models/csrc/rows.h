@@ -14,8 +14,11 @@ struct Half {  // what nodes add to a first layer, or null; strides in numbers (
 
 namespace {
 
-constexpr int kTile = 48;  // edges at a time
-constexpr int kPad = 16;   // so that rows of a scratch matrix spread over the cache
+constexpr int kStrip = 16;  // edges at a time: what lies between two products of theirs stays in the first level of the cache
+constexpr int kTile = 128;   // edges whose gradients of weights are added up together
+
+// Of rows of n numbers of a scratch matrix: each begins a line of the cache, of floats and of bfloat16, and they spread over all of it.
+inline int distance(int n) { return (n + 31) / 32 * 32 + 32; }
 
 template <class T>
 inline v16 sigmoid(v16 x) { return reciprocal(1.0f + exponential(-x)); }
@@ -37,11 +40,54 @@ inline void add(A* to, const B* from, int64_t n) {
   for (int64_t c = 0; c < n; c += 16) store(to + c, load(to + c) + load(from + c));
 }
 
+// The sum of rows of n numbers.
+template <class T>
+inline void add_rows(float* to, const T* from, int ld, int rows, int n) {
+  for (int c = 0; c < n; c += 16) {
+    v16 total = load(to + c);
+    for (int r = 0; r < rows; ++r) total += load(from + int64_t(r) * ld + c);
+    store(to + c, total);
+  }
+}
+
 template <class T>
 inline const T* row(const void* from, int64_t index, int n) { return from ? static_cast<const T*>(from) + index * n : nullptr; }
 
+struct Run {  // edges of a strip that leave one node side by side: (i, j) to (i, j + rows - 1), in rows `row` and on of the strip
+  int64_t i, j;
+  int row, rows;
+};
+
+// The runs of a strip, in their order.
+template <class Visit>
+inline void over_runs(int64_t begin, int rows, int m, Visit visit) {
+  for (int r = 0; r < rows;) {
+    const int64_t i = (begin + r) / m, j = (begin + r) % m;
+    const Run run{i, j, r, int(std::min<int64_t>(rows - r, m - j))};
+    visit(run);
+    r += run.rows;
+  }
+}
+
 template <class T>
-inline void pack_to(std::vector<Cell<T>>& to, const void* from, int rows, int n) {
+struct Ends {  // what the nodes at the ends of a run's edges add, from column c on, and what flows back to them
+  const T *source, *target;  // or null; of the first edge
+  int64_t step, wide;        // from one target to the next; of their gradients
+  float *d_source, *d_target;
+  Ends(const Half& half, int64_t g, const Run& run, int n, int m, int h, int c)
+      : source(row<T>(half.source, g * half.source_graph + run.i * half.source_node + c, 1)),
+        target(row<T>(half.target, g * half.target_graph + run.j * half.target_node + c, 1)),
+        step(half.target_node), wide(h),
+        d_source(half.d_source ? half.d_source + (g * n + run.i) * h + c : nullptr),
+        d_target(half.d_target ? half.d_target + (g * m + run.j) * h + c : nullptr) {}
+  v16 from_source() const { return source ? load(source) : v16{}; }
+  v16 from_target(int q) const { return target ? load(target + q * step) : v16{}; }
+  void add_to_source(v16 d) const { if (d_source) store(d_source, load(d_source) + d); }
+  void add_to_target(int q, v16 d) const { if (d_target) store(d_target + q * wide, load(d_target + q * wide) + d); }
+};
+
+template <class T>
+inline void pack_to(Array<Cell<T>>& to, const void* from, int rows, int n) {
   if (!from) return;
   to.resize(size_t(cells<T>(rows)) * n);
   pack(static_cast<const T*>(from), rows, n, to.data());
@@ -56,7 +102,8 @@ int over_graphs(const Block& b, bool gradients, Pass pass) {
     for (int t = 0; t < b.threads; ++t) scratch.push_back(std::make_unique<Scratch>(b, gradients));
 #pragma omp parallel for num_threads(b.threads) schedule(static, 1)
     for (int t = 0; t < b.threads; ++t) {
-      FlushDenormals flush;
+      const FlushDenormals flush;
+      const TilesReleased tiles;
       for (int64_t g = b.graphs * t / b.threads; g < b.graphs * (t + 1) / b.threads; ++g) pass(b, weights, *scratch[t], g);
     }
     for (auto& s : scratch) s->add_to(b);  // in this order: the same sum each time

@@ -28,40 +28,78 @@ inline bool has_tiles() {
   return granted;
 }
 
+// Shapes for products of a depth in pairs: of this thread's tiles, until they are released. Loading them takes as long as a dozen products of tiles.
+inline int& shaped_depth() {
+  static thread_local int depth = 0;
+  return depth;
+}
+
+inline void shape_tiles(int depth) {
+  if (shaped_depth() == depth) return;
+  TileShapes shapes;  // 0 to 3 sum, 4 and 5 hold A, 6 and 7 B
+  for (int t = 0; t < 8; ++t) shapes.bytes[t] = t == 4 || t == 5 ? 4 * depth : 64, shapes.rows[t] = t < 6 ? kTileRows : depth;
+  _tile_loadconfig(&shapes);
+  shaped_depth() = depth;
+}
+
+struct TilesReleased {  // at the end of a thread's work: others on it shape their own
+  ~TilesReleased() {
+    if (shaped_depth()) _tile_release();
+    shaped_depth() = 0;
+  }
+};
+
+// C[R*16, V*16] = or += A[R*16, k] B[k, V*16], in steps of the depth that tiles are shaped for; R and V are 1 or 2.
+template <int R, int V>
+inline void tile_block(int k, int depth, const uint32_t* a, int lda, const uint32_t* b, int ldb, float* c, int ldc, bool accumulate) {
+  float* below = c + int64_t(kTileRows) * ldc;
+  if (accumulate) {
+    _tile_loadd(0, c, 4 * ldc);
+    if (V > 1) _tile_loadd(1, c + kTileRows, 4 * ldc);
+    if (R > 1) _tile_loadd(2, below, 4 * ldc);
+    if (R > 1 && V > 1) _tile_loadd(3, below + kTileRows, 4 * ldc);
+  } else {
+    _tile_zero(0);
+    if (V > 1) _tile_zero(1);
+    if (R > 1) _tile_zero(2);
+    if (R > 1 && V > 1) _tile_zero(3);
+  }
+  for (int p = 0; p < k; p += depth) {
+    _tile_loadd(4, a + p, 4 * lda);
+    _tile_loadd(6, b + int64_t(p) * ldb, 4 * ldb);
+    _tile_dpbf16ps(0, 4, 6);
+    if (V > 1) {
+      _tile_loadd(7, b + int64_t(p) * ldb + kTileRows, 4 * ldb);
+      _tile_dpbf16ps(1, 4, 7);
+    }
+    if (R > 1) {
+      _tile_loadd(5, a + int64_t(kTileRows) * lda + p, 4 * lda);
+      _tile_dpbf16ps(2, 5, 6);
+      if (V > 1) _tile_dpbf16ps(3, 5, 7);
+    }
+  }
+  _tile_stored(0, c, 4 * ldc);
+  if (V > 1) _tile_stored(1, c + kTileRows, 4 * ldc);
+  if (R > 1) _tile_stored(2, below, 4 * ldc);
+  if (R > 1 && V > 1) _tile_stored(3, below + kTileRows, 4 * ldc);
+}
+
 // C[m, n] = or += A[m, k] B[k, n] in as many rows as fill tiles; returns their number. Arguments are those of `product`.
 inline int product_in_tiles(int m, int n, int k, const uint32_t* a, int lda, const uint32_t* b, int ldb, float* c, int ldc, bool accumulate) {
   const int steps = (k + kTileRows - 1) / kTileRows, depth = k / std::max(steps, 1), rows = m - m % kTileRows;
   if (!rows || !depth || k % steps || !has_tiles()) return 0;
-  TileShapes shapes;  // 0 and 1 sum, 2 holds A, 3 and 4 B
-  for (int t = 0; t < 5; ++t) shapes.bytes[t] = t == 2 ? 4 * depth : 64, shapes.rows[t] = t < 3 ? kTileRows : depth;
   const auto barrier = [] { asm volatile("" ::: "memory"); };  // GCC does not know that tiles are loaded from memory and stored to it
   barrier();
-  _tile_loadconfig(&shapes);
-  for (int j = 0; j < n; j += kPanel) {
-    const int width = std::min(kPanel, n - j), ld = ldb ? ldb : width;
-    const uint32_t* from = ldb ? b + j : b + int64_t(j) * k;
-    for (int i = 0; i < rows; i += kTileRows) {
+  shape_tiles(depth);
+  for (int i = 0; i < rows; i += 2 * kTileRows)
+    for (int j = 0; j < n; j += kPanel) {
+      const int width = std::min(kPanel, n - j), ld = ldb ? ldb : width;
+      const uint32_t *x = a + int64_t(i) * lda, *y = ldb ? b + j : b + int64_t(j) * k;
       float* to = c + int64_t(i) * ldc + j;
-      if (accumulate) {
-        _tile_loadd(0, to, 4 * ldc);
-        if (width > kTileRows) _tile_loadd(1, to + kTileRows, 4 * ldc);
-      } else {
-        _tile_zero(0);
-        _tile_zero(1);
-      }
-      for (int p = 0; p < k; p += depth) {
-        _tile_loadd(2, a + int64_t(i) * lda + p, 4 * lda);
-        _tile_loadd(3, from + int64_t(p) * ld, 4 * ld);
-        _tile_dpbf16ps(0, 2, 3);
-        if (width == kTileRows) continue;
-        _tile_loadd(4, from + int64_t(p) * ld + kTileRows, 4 * ld);
-        _tile_dpbf16ps(1, 2, 4);
-      }
-      _tile_stored(0, to, 4 * ldc);
-      if (width > kTileRows) _tile_stored(1, to + kTileRows, 4 * ldc);
+      const bool two = i + 2 * kTileRows <= rows, wide = width > kTileRows;
+      const auto block = two ? (wide ? tile_block<2, 2> : tile_block<2, 1>) : wide ? tile_block<1, 2> : tile_block<1, 1>;
+      block(k, depth, x, lda, y, ld, to, ldc, accumulate);
     }
-  }
-  _tile_release();
   barrier();
   return rows;
 }
@@ -70,6 +108,7 @@ inline int product_in_tiles(int m, int n, int k, const uint32_t* a, int lda, con
 #else
 namespace {
 constexpr bool has_tiles() { return false; }
+struct TilesReleased {};
 inline int product_in_tiles(int, int, int, const uint32_t*, int, const uint32_t*, int, float*, int, bool) { return 0; }
 }  // namespace
 #endif
