@@ -9,8 +9,10 @@ from typing import Any
 import torch
 
 from wskan.errors import DataError
+from wskan.experiments.cost import timed
 from wskan.experiments.downstream import (
     SHARES,
+    TIMED,
     TRADE_OFF_IMAGES,
     Patients,
     oracle_effect,
@@ -25,11 +27,12 @@ from wskan.experiments.plan import Plan
 from wskan.experiments.table import Cell, Table, paper_cell
 from wskan.experiments.tables_3_4_7_9 import CLASSIFIER_METHODS, classifier_notes, table4, zoos
 from wskan.experiments.workspace import Workspace
+from wskan.kan import Population, accuracy
 from wskan.provenance import provenance
 from wskan.tasks import Run
-from wskan.zoo import Zoo
+from wskan.zoo import Zoo, open_zoo
 from wskan.zoo.manifest import sha256
-from wskan.zoo.targets import load_labels
+from wskan.zoo.targets import Labels, load_labels
 
 FIGURES = {"mnist": "5", "fashion-mnist": "12", "kmnist": "13"}
 ROWS = {"original": "Original KAN", "oracle": "Oracle", "random": "Random edges", "chance": "Random classifier"}
@@ -56,13 +59,7 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
     labels = load_labels(recipe, workspace.data_root)
     rows = zoo.split("test")[:count]
     noise, patients = zoo.columns["noise"][rows], Patients(population=zoo.population(rows), labels=labels)
-    key = {
-        "zoo": [zoo.digest, zoo.checksum],
-        "data": labels.note,
-        "count": len(rows),
-        "shares": SHARES,
-        "images": TRADE_OFF_IMAGES,
-    }
+    key = _key(zoo, labels, count)
     chosen = {
         method: best_choice(workspace, asked)
         for method in CLASSIFIER_METHODS
@@ -76,7 +73,7 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
     for method, runs in chosen.items():
         effects[method] = [
             workspace.cached(
-                {**key, "who": plan.name, "model": _identity(run)},
+                {**key, **_identity(plan, run)},
                 partial(run_effect, workspace, plan, run, labels, count),
             )
             for plan, run in runs
@@ -131,9 +128,56 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
     ]  # fmt: skip
 
 
-def _identity(run: Run) -> list[Any]:
+def _key(zoo: Zoo, labels: Labels, count: int) -> dict[str, Any]:
+    """All that an effect of pruning depends on, but for whose masks."""
+    return {
+        "zoo": [zoo.digest, zoo.checksum],
+        "data": labels.note,
+        "count": min(count, len(zoo.split("test"))),
+        "shares": SHARES,
+        "images": TRADE_OFF_IMAGES,
+    }
+
+
+def _identity(plan: Plan, run: Run) -> dict[str, Any]:
     """Of what came of a run, which may have been trained anew."""
-    return [sha256(run.folder / "model" / "model.safetensors"), run.record.get("calibration")]
+    return {
+        "who": plan.name,
+        "model": [sha256(run.folder / "model" / "model.safetensors"), run.record.get("calibration")],
+    }
+
+
+def seconds(workspace: Workspace, request: Request) -> float:
+    """For the effects of pruning that are not known yet, from the accuracies of a few KANs before training on as many images."""
+    total = 0.0
+    for dataset in request.datasets:
+        recipe, count = request.scale.classifiers.recipe(dataset), request.scale.classifiers.shown
+        if missing := _missing(workspace, request, dataset):
+            patients = Population.init(recipe.spec, range(min(TIMED, count)))
+            images, labels = torch.zeros(TRADE_OFF_IMAGES, recipe.spec.widths[0]), torch.zeros(TRADE_OFF_IMAGES).long()
+            images[:, ::5] = torch.linspace(0, 1, len(images)).unsqueeze(1)  # mostly zero, as they are
+            accuracy(patients[:1], images, labels)  # compiles the kernel
+            once = timed(partial(accuracy, patients, images, labels)) / len(patients)
+            total += missing * count * once * (10_000 / TRADE_OFF_IMAGES + len(SHARES))
+    return total
+
+
+def _missing(workspace: Workspace, request: Request, dataset: str) -> int:
+    """How many effects of pruning are to be measured: the oracle's, that of chance, and one a method and seed."""
+    methods = [plans for method in CLASSIFIER_METHODS if (plans := request.plans(dataset, method, problem="pruning"))]
+    number = 2 + len(methods) * len(request.seeds)
+    recipe = request.scale.classifiers.recipe(dataset)
+    try:
+        key = _key(
+            open_zoo(workspace.zoo_folder(recipe)),
+            load_labels(recipe, workspace.data_root),
+            request.scale.classifiers.shown,
+        )
+    except DataError:  # not built yet
+        return number
+    finished = [plan for plans in methods for plan in plans if workspace.is_finished(plan)]
+    who = [{"who": "oracle"}, {"who": "chance"}, *(_identity(plan, workspace.open(plan)) for plan in finished)]
+    return number - sum(workspace.is_measured({**key, **identity}) for identity in who)
 
 
 def _table(title: str, unit: str, cells: Mapping[tuple[str, str], Cell], notes: list[str], **style: Any) -> Table:
@@ -179,4 +223,6 @@ def plans(request: Request) -> list[Plan]:
     return table4.plans(request)
 
 
-figure5 = Experiment(name="figure5", plans=plans, find=find, methods=CLASSIFIER_METHODS, classifiers=True)
+figure5 = Experiment(
+    name="figure5", plans=plans, find=find, methods=CLASSIFIER_METHODS, classifiers=True, seconds=seconds
+)
