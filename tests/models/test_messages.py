@@ -113,6 +113,11 @@ def test_the_kernel_refuses_what_it_would_misread() -> None:
     ):
         with pytest.raises(ShapeError, match="contiguous"):
             edge_messages(edge, None, bad, None, None, linear)
+    with pytest.raises(ShapeError, match="contiguous"):
+        edge_messages(edge, torch.ones(1, 3, 4, 1), good, None, None, linear)
+    for second in (torch.nn.Linear(8, 16), torch.nn.Linear(16, 16, bias=False)):
+        with pytest.raises(ShapeError):
+            edge_messages(edge, None, good, None, good, second)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -1,5 +1,6 @@
 """The perceptron on edges: kernel and PyTorch are one function, and so are their gradients."""
 
+import platform
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,7 @@ from wskan.models import perceptron_kernel
 from wskan.models.blocks import Dropout, LayerNorm
 from wskan.models.messages import Half
 from wskan.models.perceptron import edge_perceptron, norm_mean
+from wskan.native import load_library
 
 needs_kernel = pytest.mark.skipif(
     not perceptron_kernel.available(torch.zeros(1, 1, 1, 16), torch.float32, 16), reason="no C++ compiler"
@@ -143,23 +145,46 @@ def test_dropout_is_the_same_in_the_backward_pass_and_follows_the_seed() -> None
 
 
 @needs_kernel
-@given(cases, st.booleans(), st.sampled_from(["mean", "rest", "both"]))
-def test_mean_of_normalised_states(case: Case, masked: bool, used: str) -> None:
+@given(cases, st.booleans(), st.sampled_from(["mean", "rest", "both"]), st.booleans())
+def test_mean_of_normalised_states(case: Case, masked: bool, used: str, bf16: bool) -> None:
+    if bf16 and not perceptron_kernel.available(case.x, torch.bfloat16, case.x.shape[-1]):
+        pytest.skip("no bfloat16 on this processor")
     exist = torch.rand(case.x.shape[0], case.x.shape[1] * case.x.shape[2]) < 0.5 if masked else None
 
-    def run() -> list[Tensor]:
+    def run(bf16: bool) -> list[Tensor]:
         x = case.x.detach().flatten(1, 2).requires_grad_()
         case.norm.zero_grad()
-        mean, rest = norm_mean(x, case.norm, exist)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            mean, rest = norm_mean(x, case.norm, exist)
+        mean, rest = mean.float(), rest.float()
         terms = {"mean": mean * torch.linspace(-1, 1, mean.numel()).view_as(mean), "rest": rest.square()}
         sum(term.sum() for name, term in terms.items() if used in (name, "both")).backward()
         return [mean.detach(), *(p.grad for p in (x, *case.norm.parameters()) if p.grad is not None)]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(perceptron_kernel, "available", lambda *_: False)
-        expected = run()
-    for a, b in zip(run(), expected, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+        expected = run(bf16=False)
+    for a, b in zip(run(bf16), expected, strict=True):
+        if bf16:
+            assert (a - b).norm() <= 0.02 * b.norm() + 1e-2
+        else:
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@needs_kernel
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="flags of x86")
+@pytest.mark.parametrize("flag", ["-mno-amx-bf16", "-mno-avx512f"])
+def test_the_kernels_on_lesser_processors(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same without tiles, where pairs of bfloat16 are multiplied if a processor can, and without AVX-512."""
+    library = load_library(perceptron_kernel.SOURCE, "-fopenmp", flag)
+    if isinstance(library, str) and flag == "-mno-amx-bf16":
+        pytest.skip("a compiler from before tiles")
+    assert not isinstance(library, str), library
+    monkeypatch.setattr(perceptron_kernel, "_library", lambda: library)
+    test_kernel_is_plain_pytorch()
+    if library.wskan_perceptron_bfloat16():
+        test_kernel_in_bf16_is_near()
+        test_mean_of_normalised_states()
 
 
 @needs_kernel
@@ -168,3 +193,8 @@ def test_wrong_shapes_are_refused() -> None:
     first = Half(case.weight, torch.zeros(2, 4, 16), None)
     with pytest.raises(ShapeError, match="contiguous"):
         edge_perceptron(case.x, case.norm, first, case.second)
+    with pytest.raises(ShapeError, match="16 numbers gives 10"):
+        edge_perceptron(case.x, case.norm, Half(case.weight, None, None), nn.Linear(16, 10), residual=True)
+    for exist in (torch.ones(1, 12, dtype=torch.bool), torch.ones(2, 12)):
+        with pytest.raises(ShapeError, match="bool"):
+            norm_mean(case.x.flatten(1, 2), case.norm, exist)

@@ -158,6 +158,10 @@ def _block(shape: torch.Size, x: Tensor, mask: Tensor | None, parts: Sequence[Te
     bfloat16, threads = int(x.dtype == torch.bfloat16), min(torch.get_num_threads(), size)
     block = _Block(graphs=size, bfloat16=bfloat16, n=n, m=m, f=x.shape[-1], h=h, threads=threads)
     block.x, block.mask = x.data_ptr(), pointer(mask)
+    check(x, (size, n, m, block.f))
+    check(mask, (size, n, m, 1))
+    if parts[6] is not None:  # the update's second layer
+        _check_linear(parts[9], parts[10], h)
     for kind in range(3):
         weight, source, target = parts[3 * kind : 3 * kind + 3]
         check(weight, (h, block.f))
@@ -175,6 +179,13 @@ def check(tensor: Tensor | None, shape: tuple[int, ...]) -> None:
         raise ShapeError(
             f"need {shape} with its last dimension contiguous, got {tuple(tensor.shape)} with strides {tensor.stride()}"
         )
+
+
+def _check_linear(weight: Tensor | None, bias: Tensor | None, h: int) -> None:
+    if weight is None or bias is None:
+        raise ShapeError(f"an edge update needs a second layer from {h} to {h} with a bias")
+    check(weight, (h, h))
+    check(bias, (h,))
 
 
 def pointer(tensor: Tensor | None) -> int | None:

@@ -66,7 +66,7 @@ def norm_mean(x: Tensor, norm: LayerNorm, exist: Tensor | None) -> tuple[Tensor,
     """Mean of ``norm(x)``, ``[B, E, f]``, over the edges that exist, ``[B, E]`` bool (None if all do); zero where there are none.
 
     Returns:
-        ``[B, f]``, and ``x`` to go on with, so that its gradients are added up in one pass.
+        ``[B, f]``, and ``x`` to go on with, so that its gradients are added up in one pass; it may be a view, and in another precision under autocast.
     """
     dtype = _dtype(x)
     if torch.compiler.is_compiling() or not perceptron_kernel.available(x, dtype, x.shape[-1]):

@@ -71,8 +71,13 @@ def perceptron(
         dropout: probability.
         eps: of the normalisation.
         residual: whether x is added.
+
+    Raises:
+        ShapeError: x is to be added to what has another shape.
     """
     out = len(bias)
+    if residual and out != x.shape[-1]:
+        raise ShapeError(f"a perceptron whose result is added to edges of {x.shape[-1]} numbers gives {out}")
     pad = -out % LANES
     seed = int(torch.randint(2**62, ())) if dropout > 0 else 0
     y: Tensor = _PerceptronFunction.apply(  # type: ignore[no-untyped-call]
@@ -152,8 +157,6 @@ def _block(x: Tensor, parts: Any, settings: tuple[float, int, float, bool]) -> t
     h, out = len(weight), len(second)
     for tensor, shape in ((weight, (h, f)), (source, (size, n, h)), (target, (size, m, h)), (second, (out, h)), (bias, (out,))):  # fmt: skip
         check(tensor, shape)
-    if residual and out != f:
-        raise ShapeError(f"a perceptron whose result is added to edges of {f} numbers gives {out}")
     matrices = {"first": weight, "first_t": weight.t(), "second": second, "second_t": second.t(), "bias": bias}
     matrices = {name: matrix.contiguous() for name, matrix in matrices.items()}
     block = _Perceptron(
@@ -167,6 +170,8 @@ def _block(x: Tensor, parts: Any, settings: tuple[float, int, float, bool]) -> t
 
 def _sums_block(x: Tensor, exist: Tensor | None, eps: float) -> _NormalSums:
     size, edges, f = x.shape
+    if exist is not None and (exist.shape != x.shape[:2] or exist.dtype != torch.bool):
+        raise ShapeError(f"need which edges exist, bool {tuple(x.shape[:2])}, got {exist.dtype} {tuple(exist.shape)}")
     return _NormalSums(
         graphs=size, edges=edges, bfloat16=_narrow(x), f=f, threads=_threads(x), eps=eps, x=x.data_ptr(), mask=pointer(exist)
     )  # fmt: skip

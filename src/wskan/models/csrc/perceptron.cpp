@@ -1,5 +1,5 @@
 // A perceptron on each edge of a complete bipartite block (wskan.models.perceptron), y = [x +] dropout(second(act(first(normal(x)) + source + target)) + bias), where
-// normal(x) has mean 0 and deviation 1 over the numbers of an edge; a few dozen edges at a time, so that everything between x and y stays in cache. The backward pass
+// normal(x) has mean 0 and deviation 1 over the numbers of an edge; 16 edges at a time, so that everything between x and y stays in cache. The backward pass
 // computes it again from x. And the sums of normal(x) over the edges of each graph. f, h and out are multiples of 16; numbers are floats or bfloat16, sums floats.
 #include "perceptron.h"
 

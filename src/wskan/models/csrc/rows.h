@@ -17,7 +17,7 @@ namespace {
 constexpr int kStrip = 16;  // edges at a time: what lies between two products of theirs stays in the first level of the cache
 constexpr int kTile = 128;   // edges whose gradients of weights are added up together
 
-// Of rows of n numbers of a scratch matrix: each begins a line of the cache, of floats and of bfloat16, and they spread over all of it.
+// Of rows of n numbers of a scratch matrix: each begins a line of the cache, of floats and of bfloat16, and rows of a power of two do not all fall into few sets of it.
 inline int distance(int n) { return (n + 31) / 32 * 32 + 32; }
 
 template <class T>
@@ -102,8 +102,8 @@ int over_graphs(const Block& b, bool gradients, Pass pass) {
     for (int t = 0; t < b.threads; ++t) scratch.push_back(std::make_unique<Scratch>(b, gradients));
 #pragma omp parallel for num_threads(b.threads) schedule(static, 1)
     for (int t = 0; t < b.threads; ++t) {
-      const FlushDenormals flush;
-      const TilesReleased tiles;
+      [[maybe_unused]] const FlushDenormals flush;
+      [[maybe_unused]] const TilesReleased tiles;
       for (int64_t g = b.graphs * t / b.threads; g < b.graphs * (t + 1) / b.threads; ++g) pass(b, weights, *scratch[t], g);
     }
     for (auto& s : scratch) s->add_to(b);  // in this order: the same sum each time

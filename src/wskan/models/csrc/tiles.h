@@ -38,6 +38,7 @@ inline void shape_tiles(int depth) {
   if (shaped_depth() == depth) return;
   TileShapes shapes;  // 0 to 3 sum, 4 and 5 hold A, 6 and 7 B
   for (int t = 0; t < 8; ++t) shapes.bytes[t] = t == 4 || t == 5 ? 4 * depth : 64, shapes.rows[t] = t < 6 ? kTileRows : depth;
+  asm volatile("" ::"r"(&shapes) : "memory");  // GCC 12 takes the instruction for one that reads 8 bytes
   _tile_loadconfig(&shapes);
   shaped_depth() = depth;
 }
@@ -86,7 +87,9 @@ inline void tile_block(int k, int depth, const uint32_t* a, int lda, const uint3
 
 // C[m, n] = or += A[m, k] B[k, n] in as many rows as fill tiles; returns their number. Arguments are those of `product`.
 inline int product_in_tiles(int m, int n, int k, const uint32_t* a, int lda, const uint32_t* b, int ldb, float* c, int ldc, bool accumulate) {
-  const int steps = (k + kTileRows - 1) / kTileRows, depth = k / std::max(steps, 1), rows = m - m % kTileRows;
+  int steps = std::max((k + kTileRows - 1) / kTileRows, 1);
+  while (k % steps && 8 * steps <= k) ++steps;  // of at least 8 pairs each
+  const int depth = k / steps, rows = m - m % kTileRows;
   if (!rows || !depth || k % steps || !has_tiles()) return 0;
   const auto barrier = [] { asm volatile("" ::: "memory"); };  // GCC does not know that tiles are loaded from memory and stored to it
   barrier();
@@ -96,9 +99,9 @@ inline int product_in_tiles(int m, int n, int k, const uint32_t* a, int lda, con
       const int width = std::min(kPanel, n - j), ld = ldb ? ldb : width;
       const uint32_t *x = a + int64_t(i) * lda, *y = ldb ? b + j : b + int64_t(j) * k;
       float* to = c + int64_t(i) * ldc + j;
-      const bool two = i + 2 * kTileRows <= rows, wide = width > kTileRows;
-      const auto block = two ? (wide ? tile_block<2, 2> : tile_block<2, 1>) : wide ? tile_block<1, 2> : tile_block<1, 1>;
-      block(k, depth, x, lda, y, ld, to, ldc, accumulate);
+      const bool rows_of_two = i + 2 * kTileRows <= rows, columns_of_two = width > kTileRows;
+      const auto multiply = rows_of_two ? (columns_of_two ? tile_block<2, 2> : tile_block<2, 1>) : columns_of_two ? tile_block<1, 2> : tile_block<1, 1>;
+      multiply(k, depth, x, lda, y, ld, to, ldc, accumulate);
     }
   barrier();
   return rows;
