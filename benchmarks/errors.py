@@ -11,10 +11,10 @@ from torch import Tensor
 from wskan.experiments.methods import RAW
 from wskan.experiments.plan import Plan
 from wskan.experiments.workspace import Workspace
-from wskan.files import sha256
 from wskan.graph import kan_graph
 from wskan.tasks import GraphDataset, predict_split
 from wskan.zoo import Zoo
+from wskan.zoo.manifest import sha256
 
 WORST = 5  # KANs of 200
 # Whose errors are compared.
