@@ -1,4 +1,4 @@
-import platform
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -8,7 +8,6 @@ from hypothesis import given
 from wskan.errors import ShapeError
 from wskan.models import message_kernel, messages
 from wskan.models.messages import Half, edge_activations, edge_messages
-from wskan.native import load_library
 
 needs_compiler = pytest.mark.skipif(isinstance(message_kernel._library(), str), reason="no C++ compiler")
 
@@ -85,15 +84,8 @@ def test_the_kernel_on_features_and_in_bfloat16(
 
 
 @needs_compiler
-@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="flags of x86")
-@pytest.mark.parametrize("flag", ["-mno-amx-bf16", "-mno-avx512f"])
-def test_the_kernel_on_lesser_processors(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same without tiles, where pairs of bfloat16 are multiplied if a processor can, and without AVX-512."""
-    library = load_library(message_kernel.SOURCE, "-fopenmp", flag)
-    if isinstance(library, str) and flag == "-mno-amx-bf16":
-        pytest.skip("a compiler from before tiles")
-    assert not isinstance(library, str), library
-    monkeypatch.setattr(message_kernel, "_library", lambda: library)
+def test_the_kernel_on_lesser_processors(lesser: Any) -> None:
+    library = lesser(message_kernel)
     check(0, True, True, True, 1, 32, torch.float32)
     if library.wskan_messages_bfloat16():
         test_the_kernel_on_features_and_in_bfloat16()

@@ -1,7 +1,7 @@
 """The perceptron on edges: kernel and PyTorch are one function, and so are their gradients."""
 
-import platform
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +15,6 @@ from wskan.models import perceptron_kernel
 from wskan.models.blocks import Dropout, LayerNorm
 from wskan.models.messages import Half
 from wskan.models.perceptron import edge_perceptron, norm_mean
-from wskan.native import load_library
 
 needs_kernel = pytest.mark.skipif(
     not perceptron_kernel.available(torch.zeros(1, 1, 1, 16), torch.float32, 16), reason="no C++ compiler"
@@ -172,15 +171,8 @@ def test_mean_of_normalised_states(case: Case, masked: bool, used: str, bf16: bo
 
 
 @needs_kernel
-@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="flags of x86")
-@pytest.mark.parametrize("flag", ["-mno-amx-bf16", "-mno-avx512f"])
-def test_the_kernels_on_lesser_processors(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same without tiles, where pairs of bfloat16 are multiplied if a processor can, and without AVX-512."""
-    library = load_library(perceptron_kernel.SOURCE, "-fopenmp", flag)
-    if isinstance(library, str) and flag == "-mno-amx-bf16":
-        pytest.skip("a compiler from before tiles")
-    assert not isinstance(library, str), library
-    monkeypatch.setattr(perceptron_kernel, "_library", lambda: library)
+def test_the_kernels_on_lesser_processors(lesser: Any) -> None:
+    library = lesser(perceptron_kernel)
     test_kernel_is_plain_pytorch()
     if library.wskan_perceptron_bfloat16():
         test_kernel_in_bf16_is_near()

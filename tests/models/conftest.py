@@ -1,0 +1,25 @@
+import platform
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from wskan.native import load_library
+
+
+@pytest.fixture(params=["-mno-amx-bf16", "-mno-avx512f"])
+def lesser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType], Any]:
+    """Compiles a kernel for a lesser processor, and puts it in the place of the other: without tiles, where pairs of bfloat16 are multiplied if a processor can, and without AVX-512."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        pytest.skip("flags of x86")
+
+    def put(kernel: ModuleType) -> Any:
+        library = load_library(kernel.SOURCE, "-fopenmp", request.param)
+        if isinstance(library, str) and request.param == "-mno-amx-bf16":
+            pytest.skip("a compiler from before tiles")
+        assert not isinstance(library, str), library
+        monkeypatch.setattr(kernel, "_library", lambda: library)
+        return library
+
+    return put
