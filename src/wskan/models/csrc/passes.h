@@ -45,12 +45,13 @@ struct Scratch {  // of one thread
   Array<Cell<T>> a, b;           // matrices with other cells
   Buffer d_first_t, d_second_t, d_bias;
   Scratch(const Block& block, bool gradients) : wide(distance(block.wide)), narrow(distance(std::max(block.h, block.f))) {
+    const size_t rows = scratch_rows(int64_t(block.n) * block.m, gradients);
     sums.resize(size_t(kStrip) * wide);
     result.resize(size_t(kStrip) * narrow);
-    slopes.resize(size_t(kTile) * wide);
-    activations.resize(size_t(kTile) * narrow);
-    a.resize(size_t(kTile) * narrow);
-    b.resize(size_t(kTile) * wide);
+    slopes.resize(rows * wide);
+    activations.resize(rows * narrow);
+    a.resize(rows * narrow);
+    b.resize(rows * wide);
     if (!gradients) return;
     d_first_t.resize(size_t(block.f) * block.wide);
     d_second_t.resize(size_t(block.h) * block.h);

@@ -35,6 +35,9 @@ inline v16 sigmoid<bfloat16>(v16 x) {
 }
 #endif
 
+// Of the scratch matrices of a pass over graphs of so many edges: small graphs are many, and clearing memory takes time.
+inline size_t scratch_rows(int64_t edges, bool gradients) { return gradients ? size_t(std::min<int64_t>(kTile, (edges + kStrip - 1) / kStrip * kStrip)) : kStrip; }
+
 template <class A, class B>
 inline void add(A* to, const B* from, int64_t n) {
   for (int64_t c = 0; c < n; c += 16) store(to + c, load(to + c) + load(from + c));
