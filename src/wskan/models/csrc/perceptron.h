@@ -66,10 +66,11 @@ struct PerceptronScratch {  // of one thread
   Array<Cell<T>> a, b;                            // matrices with other cells
   Buffer d_first_t, d_second_t, d_bias;
   PerceptronScratch(const Perceptron& block, bool gradients) : wide(distance(std::max({block.f, block.h, block.out}))) {
+    const size_t edges = scratch_rows(int64_t(block.n) * block.m, gradients);
     for (Buffer* buffer : {&sums, &result}) buffer->resize(size_t(kStrip) * wide);
-    for (auto* rows : {&normal, &activations, &through, &slopes}) rows->resize(size_t(kTile) * wide);
-    for (Buffer* buffer : {&mean, &scale}) buffer->resize(kTile);
-    for (auto* matrix : {&a, &b}) matrix->resize(size_t(kTile) * wide);
+    for (auto* rows : {&normal, &activations, &through, &slopes}) rows->resize(edges * wide);
+    for (Buffer* buffer : {&mean, &scale}) buffer->resize(edges);
+    for (auto* matrix : {&a, &b}) matrix->resize(edges * wide);
     if (!gradients) return;
     d_first_t.resize(size_t(block.f) * block.h);
     d_second_t.resize(size_t(block.h) * block.out);
