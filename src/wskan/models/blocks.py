@@ -7,6 +7,12 @@ from torch import Tensor, nn
 activation = F.silu  # the paper gives none
 
 
+def compute_dtype(x: Tensor) -> torch.dtype:
+    """That linear layers compute in."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
 class MLP(nn.Module):
     """``second(act(first(x)))``. Its halves are public: the dense WS-KAN applies them apart."""
 

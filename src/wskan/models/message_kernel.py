@@ -47,31 +47,25 @@ class _Block(ctypes.Structure):
     _fields_ = [
         ("graphs", ctypes.c_int64),
         *((name, ctypes.c_int32) for name in ("bfloat16", "n", "m", "f", "h", "threads")),
-        ("column", ctypes.c_int32 * 3),
+        ("column", ctypes.c_int32 * 4),
         ("wide", ctypes.c_int32),
-        ("half", HalfStruct * 3),
-        *((name, _Pointer) for name in ("x", "edge", "mask", "first_t", "first", "second_t", "second", "bias")),
+        ("half", HalfStruct * 4),
+        *((name, _Pointer) for name in ("x", "mask", "first_t", "first", "second_t", "second", "bias")),
         *((name, _Pointer) for name in ("into", "outof", "updated", "d_into", "d_outof", "d_updated")),
         *((name, _Pointer) for name in ("d_x", "d_first_t", "d_second_t", "d_bias")),
-        ("residual", ctypes.c_int32),
     ]  # fmt: skip
 
 
-def available(edge: Tensor, read: Tensor | None) -> bool:
-    """Whether the kernel can take these edges: on a CPU, in a precision that it has, no gradients of features wanted. The first call compiles it (seconds)."""
-    if (
-        edge.device.type != "cpu"
-        or edge.shape[-1] % LANES
-        or edge.numel() == 0
-        or (read is not None and read.requires_grad)
-    ):
+def available(x: Tensor, h: int) -> bool:
+    """Whether the kernel can take edges ``[B, n, m, f]`` to hidden dimension ``h``: on a CPU, in a precision that it has, no gradients wanted of odd numbers of features. The first call compiles it (seconds)."""
+    if x.device.type != "cpu" or h % LANES or x.numel() == 0 or (x.requires_grad and x.shape[-1] % LANES):
         return False
-    if edge.dtype not in (torch.float32, torch.bfloat16):
+    if x.dtype not in (torch.float32, torch.bfloat16):
         return False
     if isinstance(library := _library(), str):
         say(library)
         return False
-    return edge.dtype == torch.float32 or bool(library.wskan_messages_bfloat16())
+    return x.dtype == torch.float32 or bool(library.wskan_messages_bfloat16())
 
 
 @functools.cache
@@ -88,32 +82,28 @@ class KernelMessages(torch.autograd.Function):
     """Arguments and results of :func:`wskan.models.messages.edge_messages`, the halves one after the other. Saves nothing else for the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, edge: Tensor, read: Tensor | None, mask: Tensor | None, *parts: Tensor | None) -> Any:
-        edge = edge.contiguous()
-        x = edge if read is None else read.contiguous()
-        mask = None if mask is None else (mask != 0).contiguous()
-        size, n, m, h = ctx.shape = edge.shape
-        first, second, bias = _first(parts), *(None if part is None else part.contiguous() for part in parts[9:])
-        into = edge.new_zeros(size, m, h, dtype=torch.float32)
-        outof = None if parts[3] is None else edge.new_zeros(size, n, h, dtype=torch.float32)
-        updated = None if parts[6] is None else torch.empty_like(edge)
+    def forward(ctx: Any, x: Tensor, mask: Tensor | None, *parts: Tensor | None) -> Any:
+        x, mask = x.contiguous(), None if mask is None else (mask != 0).contiguous()
+        first, second, bias = _first(parts), *(None if part is None else part.contiguous() for part in parts[12:])
+        (size, n, m), h = x.shape[:3], len(parts[0])  # type: ignore[arg-type]
+        into = x.new_zeros(size, m, h, dtype=torch.float32)
+        outof = None if parts[3] is None else x.new_zeros(size, n, h, dtype=torch.float32)
+        updated = None if parts[6] is None else x.new_empty(size, n, m, h)
         transposed = {
             "first_t": first.t().contiguous(),
             "second_t": None if second is None else second.t().contiguous(),
         }
         _run(
-            "wskan_messages_forward", _block(ctx.shape, x, mask, parts), edge=edge, bias=bias, into=into, outof=outof,
-            updated=updated, **transposed,
+            "wskan_messages_forward", _block(x, mask, parts), bias=bias, into=into, outof=outof, updated=updated, **transposed,
         )  # fmt: skip
-        ctx.save_for_backward(edge if read is None else None, None if read is None else x, mask, *parts)
-        return into.to(edge.dtype), None if outof is None else outof.to(edge.dtype), updated
+        ctx.save_for_backward(x, mask, *parts)
+        return into.to(x.dtype), None if outof is None else outof.to(x.dtype), updated
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        edge, read, mask, *parts = ctx.saved_tensors
-        size, n, m, h = ctx.shape
-        x = edge if read is None else read
+        x, mask, *parts = ctx.saved_tensors
+        (size, n, m), h = x.shape[:3], len(parts[0])
         shapes = ((size, m, h), (size, n, h), (size, n, m, h))
         given = [
             None if parts[3 * kind] is None else x.new_zeros(shape) if gradient is None else gradient
@@ -124,28 +114,27 @@ class KernelMessages(torch.autograd.Function):
             for kind, g in enumerate(given)
         ]
         d_parts = [None if part is None else _zeros(part, size) for part in parts]
-        block = _block(ctx.shape, x, mask, parts)
-        for kind in range(3):
+        block = _block(x, mask, parts)
+        for kind in range(4):
             block.half[kind].d_source, block.half[kind].d_target = map(pointer, d_parts[3 * kind + 1 : 3 * kind + 3])
-        block.residual = int(read is None)
-        first, second = _first(parts), None if parts[9] is None else parts[9].contiguous()
+        first, second = _first(parts), None if parts[12] is None else parts[12].contiguous()
         d_first_t = x.new_zeros(first.shape[1], first.shape[0], dtype=torch.float32)
-        d_second_t = d_parts[9]  # square: transposed below
-        d_x = torch.empty_like(x) if read is None else None
+        d_second_t = d_parts[12]  # square: transposed below
+        d_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         _run(
             "wskan_messages_backward", block, first_t=first.t().contiguous(), first=first, second=second, d_into=given[0],
-            d_outof=given[1], d_updated=given[2], d_x=d_x, d_first_t=d_first_t, d_second_t=d_second_t, d_bias=d_parts[10],
+            d_outof=given[1], d_updated=given[2], d_x=d_x, d_first_t=d_first_t, d_second_t=d_second_t, d_bias=d_parts[13],
         )  # fmt: skip
         d_first = iter(d_first_t.t().split(h))
-        for kind in range(3):
+        for kind in range(4):
             d_parts[3 * kind] = None if parts[3 * kind] is None else next(d_first)
-        d_parts[9] = None if d_second_t is None else d_second_t.t()
-        return (d_x if read is None else given[2], None, None, *d_parts)
+        d_parts[12] = None if d_second_t is None else d_second_t.t()
+        return (d_x, None, *d_parts)
 
 
 def _first(parts: Sequence[Tensor | None]) -> Tensor:
     """The first layers of all kinds, ``[kinds * h, f]``."""
-    return torch.cat([weight for weight in parts[:9:3] if weight is not None])
+    return torch.cat([weight for weight in parts[:12:3] if weight is not None])
 
 
 def _zeros(part: Tensor, size: int) -> Tensor:
@@ -153,16 +142,17 @@ def _zeros(part: Tensor, size: int) -> Tensor:
     return torch.zeros(shape, dtype=torch.float32)
 
 
-def _block(shape: torch.Size, x: Tensor, mask: Tensor | None, parts: Sequence[Tensor | None]) -> _Block:
-    size, n, m, h = shape
+def _block(x: Tensor, mask: Tensor | None, parts: Sequence[Tensor | None]) -> _Block:
+    (size, n, m), h = x.shape[:3], len(parts[0])  # type: ignore[arg-type]
     bfloat16, threads = int(x.dtype == torch.bfloat16), min(torch.get_num_threads(), size)
     block = _Block(graphs=size, bfloat16=bfloat16, n=n, m=m, f=x.shape[-1], h=h, threads=threads)
     block.x, block.mask = x.data_ptr(), pointer(mask)
-    check(x, (size, n, m, block.f))
     check(mask, (size, n, m, 1))
-    if parts[6] is not None:  # the update's second layer
-        _check_linear(parts[9], parts[10], h)
-    for kind in range(3):
+    if parts[6] is not None:  # the update
+        _check_linear(parts[12], parts[13], h)
+        if parts[9] is None:
+            check(x, (size, n, m, h))
+    for kind in range(4):
         weight, source, target = parts[3 * kind : 3 * kind + 3]
         check(weight, (h, block.f))
         check(source, (size, n, h))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from wskan.models import message_kernel
-from wskan.models.blocks import activation
+from wskan.models.blocks import activation, compute_dtype
 from wskan.models.message_kernel import KernelMessages
 
 CHUNK = 2**22  # bytes of one activation on the CPU: half a core's cache
@@ -51,41 +51,45 @@ def _before(edge: Tensor, half: Half) -> Tensor:
 
 
 def edge_messages(
-    edge: Tensor,
+    x: Tensor,
     mask: Tensor | None,
     forward: Half,
     backward: Half | None,
     update: Half | None,
     second: nn.Linear | None,
-    read: Tensor | None = None,
+    states: Half | None = None,
 ) -> tuple[Tensor, Tensor | None, Tensor]:
     """Activations of the forward messages summed over sources, of the backward ones over targets, and the updated edges.
 
     Args:
-        edge: ``[B, n, m, h]``.
+        x: states of edges ``[B, n, m, h]``, or features ``[B, n, m, f]``.
         mask: ``[B, n, m, 1]``, or None if all edges exist.
         forward, backward, update: the first layers of the perceptrons of steps a, b and c; the last two may be absent.
         second: the second layer of the perceptron of step c.
-        read: ``[B, n, m, f]``, what the first layers read in place of ``edge``.
+        states: the layer without activation that makes states of ``x``, if it holds features. They are never written down.
 
     Returns:
-        ``[B, m, h]``, ``[B, n, h]`` (None without ``backward``) and ``[B, n, m, h]`` (``edge`` itself without ``update``).
+        ``[B, m, h]``, ``[B, n, h]`` (None without ``backward``) and ``[B, n, m, h]`` (``x`` itself without ``update``).
     """
     if torch.compiler.is_compiling():  # which fuses this better
-        x = edge if read is None else read
         into = edge_activations(x, forward)
         outof = None if backward is None else edge_activations(x, backward)
         into = (into if mask is None else into * mask).sum(1)
         outof = None if outof is None else (outof if mask is None else outof * mask).sum(2)
-        return into, outof, edge if update is None or second is None else edge + second(edge_activations(x, update))
-    weights = (None, None) if update is None or second is None else (second.weight, second.bias)
-    autocast = torch.is_autocast_enabled(edge.device.type)
-    dtype = torch.get_autocast_dtype(edge.device.type) if autocast else edge.dtype
-    tensors = (edge, read, mask, *forward, *(backward or _ABSENT), *(update or _ABSENT), *weights)
+        if update is None or second is None:
+            return into, outof, x
+        return into, outof, (x if states is None else _before(x, states)) + second(edge_activations(x, update))
+    last = (
+        (*_ABSENT, None, None)
+        if update is None or second is None
+        else (*(states or _ABSENT), second.weight, second.bias)
+    )
+    dtype = compute_dtype(x)
+    tensors = (x, mask, *forward, *(backward or _ABSENT), *(update or _ABSENT), *last)
     tensors = tuple(None if t is None else t.to(dtype) for t in tensors)
-    engine = KernelMessages if message_kernel.available(tensors[0], tensors[1]) else _EdgeMessages
+    engine = KernelMessages if message_kernel.available(tensors[0], len(forward.weight)) else _EdgeMessages
     into, outof, new = engine.apply(*tensors)  # type: ignore[no-untyped-call]
-    return into, outof, edge if new is None else new
+    return into, outof, x if new is None else new
 
 
 _ABSENT = (None, None, None)
@@ -95,34 +99,33 @@ class _EdgeMessages(torch.autograd.Function):
     """Saves its arguments; whatever follows from them is computed again."""
 
     @staticmethod
-    def forward(ctx: Any, edge: Tensor, read: Tensor | None, mask: Tensor | None, *parts: Tensor | None) -> Any:
-        size, n, m, h = edge.shape
-        edge, read = edge.contiguous(), None if read is None else read.contiguous()
-        weight, bias = parts[9:]
-        sums = [edge.new_empty(size, m, h), None if parts[3] is None else edge.new_empty(size, n, h)]
-        new = None if parts[6] is None else torch.empty_like(edge)
-        for rows in _chunks(edge, h):
-            x = (edge if read is None else read)[rows]
-            for kind, half in enumerate(_halves(parts, rows)):
-                if half is None:
-                    continue
-                message = edge_activations(x, half)
-                if kind < 2:
+    def forward(ctx: Any, x: Tensor, mask: Tensor | None, *parts: Tensor | None) -> Any:
+        (size, n, m), h = x.shape[:3], len(parts[0])  # type: ignore[arg-type]
+        x = x.contiguous()
+        weight, bias = parts[12:]
+        sums = [x.new_empty(size, m, h), None if parts[3] is None else x.new_empty(size, n, h)]
+        new = None if parts[6] is None else x.new_empty(size, n, m, h)
+        for rows in _chunks(x, h):
+            *messages, update, states = _halves(parts, rows)
+            for kind, half in enumerate(messages):
+                if half is not None:
+                    message = edge_activations(x[rows], half)
                     torch.sum(message if mask is None else message.mul_(mask[rows]), kind + 1, out=sums[kind][rows])  # type: ignore[index]
-                elif new is not None and weight is not None and bias is not None:
-                    torch.addmm(edge[rows].view(-1, h), message.view(-1, h), weight.t(), out=new[rows].view(-1, h))
-                    new[rows] += bias
-        ctx.save_for_backward(edge if read is None else None, read, mask, *parts)
+            if new is not None and update is not None and weight is not None and bias is not None:
+                state = x[rows] if states is None else _before(x[rows], states)
+                message = edge_activations(x[rows], update)
+                torch.addmm(state.view(-1, h), message.view(-1, h), weight.t(), out=new[rows].view(-1, h))
+                new[rows] += bias
+        ctx.save_for_backward(x, mask, *parts)
         return (*sums, new)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        edge, read, mask, *parts = ctx.saved_tensors
-        weight = parts[9]
-        x = edge if read is None else read
+        x, mask, *parts = ctx.saved_tensors
+        weight = parts[12]
         wide = torch.promote_types(x.dtype, torch.float32)  # sums over many rows
-        d_x = torch.empty_like(x) if ctx.needs_input_grad[0 if read is None else 1] else None
+        d_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         d_parts: list[Any] = [
             None if part is None else torch.zeros_like(part, dtype=wide) if part.ndim < 3 else torch.empty_like(part)
             for part in parts
@@ -130,20 +133,21 @@ class _EdgeMessages(torch.autograd.Function):
         for rows in _chunks(x, len(parts[0])):
             flat_x = x[rows].flatten(0, 2)
             through = gradients[2][rows].flatten(0, 2) if gradients[2] is not None else None
-            sofar = through if read is None else None  # the residual connection
+            sofar = through if parts[9] is None else None  # the residual connection
             for kind, half in enumerate(_halves(parts, rows)):
                 if half is None:
                     continue
-                total = _before(x[rows], half)
+                total = gradients[2][rows].contiguous() if kind == 3 else _before(x[rows], half)
                 flat = total.flatten(0, 2)
                 if kind < 2:
                     gradient = gradients[kind][rows].unsqueeze(kind + 1).expand_as(total)
                     gradient = gradient if mask is None else gradient * mask[rows]
-                elif through is not None:
-                    d_parts[9] += (activation(flat).t() @ through).t()
-                    d_parts[10] += through.sum(0, dtype=wide)
+                elif kind == 2 and through is not None:
+                    d_parts[12] += (activation(flat).t() @ through).t()
+                    d_parts[13] += through.sum(0, dtype=wide)
                     gradient = (through @ weight).view_as(total)
-                torch.ops.aten.silu_backward.grad_input(gradient, total, grad_input=total)  # in its place
+                if kind < 3:  # states have no activation
+                    torch.ops.aten.silu_backward.grad_input(gradient, total, grad_input=total)  # in its place
                 d_parts[3 * kind] += (flat_x.t() @ flat).t()
                 if half.source is not None:
                     torch.sum(total, 2, out=d_parts[3 * kind + 1][rows])
@@ -157,21 +161,21 @@ class _EdgeMessages(torch.autograd.Function):
                         else torch.addmm(sofar, flat, half.weight, out=out)
                     )
         narrow = (None if d is None else d.to(part.dtype) for d, part in zip(d_parts, parts, strict=True))
-        return (d_x, None, None, *narrow) if read is None else (gradients[2], d_x, None, *narrow)
+        return (d_x, None, *narrow)
 
 
 def _halves(parts: Sequence[Tensor | None], rows: slice) -> list[Half | None]:
-    """The first layers for some of the graphs."""
-    kinds = [parts[i : i + 3] for i in (0, 3, 6)]
+    """The first layers, and that of states, for some of the graphs."""
+    kinds = [parts[i : i + 3] for i in (0, 3, 6, 9)]
     return [
         None if weight is None else Half(weight, *(None if node is None else node[rows] for node in nodes))
         for weight, *nodes in kinds
     ]
 
 
-def _chunks(edge: Tensor, h: int) -> list[slice]:
-    step = graphs_at_a_time(edge, h)
-    return [slice(begin, begin + step) for begin in range(0, len(edge), step)]
+def _chunks(x: Tensor, h: int) -> list[slice]:
+    step = graphs_at_a_time(x, h)
+    return [slice(begin, begin + step) for begin in range(0, len(x), step)]
 
 
 def graphs_at_a_time(edge: Tensor, h: int) -> int:

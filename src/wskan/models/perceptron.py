@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from wskan.models import perceptron_kernel
-from wskan.models.blocks import Dropout, LayerNorm
+from wskan.models.blocks import Dropout, LayerNorm, compute_dtype
 from wskan.models.messages import Half, edge_activations, graphs_at_a_time
 
 
@@ -44,7 +44,7 @@ def edge_perceptron(
 
     if torch.compiler.is_compiling():  # which decides itself what to keep
         return block(x, first.source, first.target)
-    dtype = _dtype(x)
+    dtype = compute_dtype(x)
     if perceptron_kernel.available(x, dtype, len(first.weight)):
         p = dropout.p if dropout is not None and dropout.training else 0.0
         weight, shift = first.weight * norm.weight, (first.weight * norm.bias).sum(1)  # the kernel's has no affine part
@@ -68,7 +68,7 @@ def norm_mean(x: Tensor, norm: LayerNorm, exist: Tensor | None) -> tuple[Tensor,
     Returns:
         ``[B, f]``, and ``x`` to go on with, so that its gradients are added up in one pass; it may be a view, and in another precision under autocast.
     """
-    dtype = _dtype(x)
+    dtype = compute_dtype(x)
     if torch.compiler.is_compiling() or not perceptron_kernel.available(x, dtype, x.shape[-1]):
         return mean_over_edges(norm(x), exist), x
     sums, x = perceptron_kernel.normal_sums(x.to(dtype), exist, norm.eps)
@@ -82,9 +82,3 @@ def mean_over_edges(x: Tensor, exist: Tensor | None) -> Tensor:
         return (x.new_ones(len(x), 1, x.shape[1]) @ x).squeeze(1) / x.shape[1]
     total = (exist.to(x.dtype).unsqueeze(1) @ x).squeeze(1)
     return total / exist.sum(1, keepdim=True).clamp_min(1)
-
-
-def _dtype(x: Tensor) -> torch.dtype:
-    """That linear layers compute in."""
-    kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from wskan.errors import ShapeError
 from wskan.graph import KANGraph, edge_positions, node_positions, num_edge_positions, num_node_positions
 from wskan.models.base import MetaNetwork, ModelConfig
-from wskan.models.blocks import MLP, Dropout, LayerNorm, activation
+from wskan.models.blocks import MLP, Dropout, LayerNorm, activation, compute_dtype
 from wskan.models.messages import Half, edge_messages
 from wskan.models.perceptron import edge_perceptron
 
@@ -35,15 +35,13 @@ class WSKANConfig(ModelConfig):
 
 
 class Embedding(NamedTuple):
-    """How the first states of edges came from their features: ``weight @ feature + offset``, for what is linear in them to be done on the features, which are fewer.
+    """How the first states of edges follow from their features: ``weight @ feature + offset``, for what is linear in them to be done on the features, which are fewer.
 
     Attributes:
-        features: ``[B, n_l, n_{l+1}, F]`` of each layer.
         weight: ``[h, F]``.
         offsets: ``[n_l or 1, n_{l+1} or 1, h]`` of each layer.
     """
 
-    features: Sequence[Tensor]
     weight: Tensor
     offsets: Sequence[Tensor]
 
@@ -80,17 +78,17 @@ class WSKANLayer(nn.Module):
 
         Args:
             nodes: ``[B, N, h]``, all layers of the KAN one after the other.
-            edges: ``[B, n_l, n_{l+1}, h]`` for each layer of edges.
+            edges: ``[B, n_l, n_{l+1}, h]`` for each layer of edges; features ``[B, n_l, n_{l+1}, F]`` with ``embedding``.
             masks: ``[B, n_l, n_{l+1}, 1]`` each, or None.
             degrees: numbers of incoming and of outgoing edges of each node, ``[1 or B, N, 1]``.
-            embedding: where ``edges`` came from, if they are the first states.
+            embedding: how the first states follow from ``edges``, if those are features.
         """
         v, widths = self.node_norm(nodes), [edges[0].shape[1], *(edge.shape[2] for edge in edges)]
-        read = [None] * len(edges) if embedding is None else embedding.features
         into, outof, new_edges = [torch.zeros_like(v[:, : widths[0]])], list[Tensor](), []
         second = None if self.edge_update is None else self.edge_update.second
-        for edge, mask, halves, x in zip(edges, masks, self._halves(v, widths, embedding), read, strict=True):
-            forward, backward, new_edge = edge_messages(edge, mask, *halves, second, x)  # c
+        for i, (edge, mask, halves) in enumerate(zip(edges, masks, self._halves(v, widths, embedding), strict=True)):
+            states = None if embedding is None else _first_states(embedding, i, edge)
+            forward, backward, new_edge = edge_messages(edge, mask, *halves, second, states)  # c
             into.append(forward)
             outof += [] if backward is None else [backward]
             new_edges.append(new_edge)
@@ -135,15 +133,24 @@ class WSKANLayer(nn.Module):
             update = None if own[2] is None else Half(own[2], done[-2][i], done[-1][i + 1])
             halves = (Half(own[0], done[0][i], None), backward, update)  # type: ignore[arg-type]
             if embedding is not None:
-                halves = tuple(None if half is None else _of_features(half, embedding, i) for half in halves)  # type: ignore[assignment]
+                halves = tuple(None if half is None else _of_features(half, embedding, i, len(v)) for half in halves)  # type: ignore[assignment]
             blocks.append(halves)
         return blocks
 
 
-def _of_features(half: Half, embedding: Embedding, i: int) -> Half:
+def _first_states(embedding: Embedding, i: int, features: Tensor) -> Half:
+    """The layer that makes states of the features of one layer's edges."""
+    size, n, m, _ = features.shape
+    offset = embedding.offsets[i]
+    if offset.shape[1] == 1:
+        return Half(embedding.weight, offset[:, 0].expand(size, n, -1), None)
+    return Half(embedding.weight, None, offset[0].expand(size, m, -1))
+
+
+def _of_features(half: Half, embedding: Embedding, i: int, size: int) -> Half:
     """The same first layer, reading the features of edges in place of their first states."""
     source, target = half.source, half.target
-    size, shift = len(embedding.features[i]), F.linear(embedding.offsets[i], half.weight)
+    shift = F.linear(embedding.offsets[i], half.weight)
     if len(shift) > 1 or (target is None and shift.shape[1] == 1):  # the shift differs among sources, or not at all
         shift = shift[:, 0].expand(size, -1, -1)
         source = shift if source is None else source + shift
@@ -195,8 +202,8 @@ class WSKAN(MetaNetwork):
     def forward(self, graph: KANGraph) -> Tensor | list[Tensor]:
         """``[B, out_dim]``, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer with the edge read-out."""
         nodes, edges, embedding = self.embed(graph)
-        masks = [None if mask is None else mask.unsqueeze(-1).to(edges[0].dtype) for mask in graph.edge_mask]
-        degrees = _degrees(graph, masks, edges[0])
+        masks = [None if mask is None else mask.unsqueeze(-1).to(nodes.dtype) for mask in graph.edge_mask]
+        degrees = _degrees(graph, masks, nodes)
         for layer in self.layers:
             if self.config.checkpoint_activations and torch.is_grad_enabled():
                 nodes, edges = checkpoint(layer, nodes, edges, masks, degrees, embedding, use_reentrant=False)
@@ -209,14 +216,14 @@ class WSKAN(MetaNetwork):
         out: Tensor = self.head(self.dropout(self.norm(pooled)))
         return out
 
-    def embed(self, graph: KANGraph) -> tuple[Tensor, list[Tensor], Embedding | None]:
-        """First states of nodes ``[B, N, h]`` and edges: features and positions."""
+    def embed(self, graph: KANGraph) -> tuple[Tensor, Sequence[Tensor], Embedding | None]:
+        """First states of nodes ``[B, N, h]`` and edges ``[B, n_l, n_{l+1}, h]``: features and positions. Where the position of an edge follows from one endpoint, features of edges and how their states follow."""
         self.check(graph.widths[0], graph.widths[-1])
         layers = len(self.config.widths) - 1
         graph = self.standardize(graph)
-        edges = [F.linear(edge, self.edge_embedding.weight) for edge in graph.edges]
-        nodes = self.node_constant.to(edges[0].dtype).expand(len(graph), sum(graph.widths), -1)
-        offsets = [self.edge_embedding.bias.to(edges[0].dtype).expand(1, 1, -1)] * len(edges)
+        dtype = compute_dtype(graph.edges[0])
+        nodes = self.node_constant.to(dtype).expand(len(graph), sum(graph.widths), -1)
+        offsets = [self.edge_embedding.bias.to(dtype).expand(1, 1, -1)] * len(graph.edges)
         if self.node_embedding is not None:
             nodes = nodes + self.node_embedding(torch.cat(graph.nodes, 1))
         if self.node_position is not None and self.edge_position is not None:
@@ -225,16 +232,12 @@ class WSKAN(MetaNetwork):
             if len(positions) > 1:  # they follow from one endpoint
                 positions = (positions[0][:, :1], *(p[:1, :1] for p in positions[1:-1]), positions[-1][:1])
             offsets = [
-                offset + _lookup(self.edge_position, p, edges[0]) for offset, p in zip(offsets, positions, strict=True)
+                offset + _lookup(self.edge_position, p, nodes) for offset, p in zip(offsets, positions, strict=True)
             ]
-        embedding = (
-            Embedding(graph.edges, self.edge_embedding.weight, offsets)
-            if all(1 in offset.shape[:2] for offset in offsets)
-            else None
-        )
-        # expanded first, so that gradients are summed over graphs, then over nodes: at once takes ten times as long in bfloat16
-        states = [edge + offset.expand(edge.shape[1:]) for edge, offset in zip(edges, offsets, strict=True)]
-        return nodes, states, embedding
+        if all(1 in offset.shape[:2] for offset in offsets):
+            return nodes, graph.edges, Embedding(self.edge_embedding.weight, offsets)
+        states = [F.linear(x, self.edge_embedding.weight) + o for x, o in zip(graph.edges, offsets, strict=True)]
+        return nodes, states, None
 
     def _edge_readout(self, v: Tensor, edges: Sequence[Tensor], widths: Sequence[int]) -> list[Tensor]:
         """A perceptron of (source, target, edge)."""

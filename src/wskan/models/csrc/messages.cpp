@@ -1,7 +1,7 @@
 // The messages of complete bipartite blocks (wskan.models.messages), 16 edges at a time, so that everything between two products stays in cache.
 //
 // A block joins n sources to m targets. Three perceptrons read each edge: 0 the forward message, 1 the backward message, 2 the edge update. Their first layers are
-// one product, [E, f] x [f, kinds * h]; h is a multiple of 16. Numbers are floats or bfloat16 ("T"); sums are always floats.
+// one product, [E, f] x [f, kinds * h]; h is a multiple of 16. Where x holds features of edges, their states are kind 3 of it: a layer without activation. Numbers are floats or bfloat16 ("T"); sums are always floats.
 #include "passes.h"
 
 extern "C" int wskan_messages_bfloat16() { return kHasBFloat16; }

@@ -8,10 +8,10 @@ extern "C" {
 struct Block {
   int64_t graphs;
   int32_t bfloat16, n, m, f, h, threads;
-  int32_t column[3];  // of each kind in the product, or -1
+  int32_t column[4];  // of each kind in the product, or -1
   int32_t wide;       // columns of the product: kinds * h
-  Half half[3];
-  const void *x, *edge, *mask;            // [B, E, f], [B, E, h], [B, E] or null
+  Half half[4];
+  const void *x, *mask;                   // [B, E, f], [B, E] or null
   const void *first_t, *first;            // [f, wide] and its transpose
   const void *second_t, *second, *bias;   // [h, h] from activation to edge, its transpose, [h]; null without kind 2
   float *into, *outof;                    // [B, m, h], [B, n, h], zeroed
@@ -20,7 +20,6 @@ struct Block {
   const void* d_updated;
   void* d_x;                              // [B, E, f] or null
   float *d_first_t, *d_second_t, *d_bias; // zeroed
-  int32_t residual;                       // whether x is edge itself, and d_x includes what passes by the update
 };
 }
 
@@ -98,6 +97,23 @@ void activate(const Block& b, Scratch<T>& s, int64_t g, int64_t first, const Run
   }
 }
 
+// Edges of a run updated: states, which are x itself or kind 3, and the second layer's `s.result`.
+template <bool states, class T>
+void update_run(const Block& b, Scratch<T>& s, int64_t g, int64_t first, const Run& run) {
+  const int h = b.h;
+  for (int c = 0; c < h; c += 16) {
+    const Ends<T> ends(b.half[3], g, run, b.n, b.m, h, c);
+    const float *sums = s.sums + int64_t(run.row) * s.wide + b.column[3] + c, *result = s.result + int64_t(run.row) * s.narrow + c;
+    const T* x = row<T>(b.x, first, h) + c;
+    T* updated = static_cast<T*>(b.updated) + first * h + c;
+    const v16 bias = load(static_cast<const T*>(b.bias) + c), source = ends.from_source();
+    for (int q = 0; q < run.rows; ++q) {
+      const v16 state = states ? load(sums + int64_t(q) * s.wide) + source + ends.from_target(q) : load(x + q * h);
+      store(updated + q * h, state + bias + load(result + int64_t(q) * s.narrow));
+    }
+  }
+}
+
 template <class T>
 void forward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g) {
   const int64_t edges = int64_t(b.n) * b.m;
@@ -107,7 +123,7 @@ void forward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g
     const int64_t first = g * edges + begin;
     multiply(b, weights, s, first, rows);
     over_runs(begin, rows, b.m, [&](const Run& run) {
-      if (b.column[0] >= 0) activate<0>(b, s, g, first + run.row, run);
+      activate<0>(b, s, g, first + run.row, run);
       if (b.column[1] >= 0) activate<1>(b, s, g, first + run.row, run);
       if (b.column[2] >= 0) activate<2>(b, s, g, first + run.row, run);
     });
@@ -115,10 +131,7 @@ void forward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g
     int lda = s.narrow;
     const Cell<T>* a = rows_of_cells(s.activations.data(), rows, h, lda, s.a.data());
     product<false>(rows, h, cells<T>(h), a, lda, weights.second_t.data(), 0, s.result, s.narrow, false);
-    const T *edge = row<T>(b.edge, first, h), *bias = static_cast<const T*>(b.bias);
-    T* updated = static_cast<T*>(b.updated) + first * h;
-    for (int r = 0; r < rows; ++r)
-      for (int c = 0; c < h; c += 16) store(updated + r * h + c, load(edge + r * h + c) + load(bias + c) + load(s.result + r * s.narrow + c));
+    over_runs(begin, rows, b.m, [&](const Run& run) { b.column[3] < 0 ? update_run<false>(b, s, g, first + run.row, run) : update_run<true>(b, s, g, first + run.row, run); });
   }
 }
 
@@ -148,6 +161,22 @@ void differentiate(const Block& b, Scratch<T>& s, int64_t g, int64_t first, cons
   }
 }
 
+// The same of kind 3, which has no activation: gradients of updated edges, to `s.slopes` and the nodes.
+template <class T>
+void pass_on(const Block& b, Scratch<T>& s, int64_t g, const T* through, const Run& run, int at) {
+  for (int c = 0; c < b.h; c += 16) {
+    const Ends<T> ends(b.half[3], g, run, b.n, b.m, b.h, c);
+    v16 total{};
+    for (int q = 0; q < run.rows; ++q) {
+      const v16 d = load(through + int64_t(run.row + q) * b.h + c);
+      store(s.slopes + int64_t(at + q) * s.wide + b.column[3] + c, d);
+      ends.add_to_target(q, d);
+      total += d;
+    }
+    ends.add_to_source(total);
+  }
+}
+
 // Slopes and activations of a strip, to row `at` and on.
 template <class T>
 void differentiate_strip(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g, int64_t begin, int rows, int at, const T* through) {
@@ -159,9 +188,10 @@ void differentiate_strip(const Block& b, const Weights<T>& weights, Scratch<T>& 
     product<false>(rows, b.h, cells<T>(b.h), a, lda, weights.second.data(), 0, s.result, s.narrow, false);
   }
   over_runs(begin, rows, b.m, [&](const Run& run) {
-    if (b.column[0] >= 0) differentiate<0>(b, s, g, first + run.row, run, at + run.row);
+    differentiate<0>(b, s, g, first + run.row, run, at + run.row);
     if (b.column[1] >= 0) differentiate<1>(b, s, g, first + run.row, run, at + run.row);
     if (b.column[2] >= 0) differentiate<2>(b, s, g, first + run.row, run, at + run.row);
+    if (b.column[3] >= 0) pass_on(b, s, g, through, run, at + run.row);
   });
 }
 
@@ -175,7 +205,7 @@ void through_first_layers(const Block& b, const Weights<T>& weights, Scratch<T>&
   for (int r = 0; r < rows; ++r)
     for (int c = 0; c < b.f; c += 16) {
       const v16 v = load(s.result + int64_t(r) * s.narrow + c);
-      store(d_x + r * b.f + c, b.residual && through ? v + load(through + r * b.h + c) : v);
+      store(d_x + r * b.f + c, through && b.column[3] < 0 ? v + load(through + r * b.h + c) : v);
     }
 }
 
