@@ -113,12 +113,8 @@ class WSKANLayer(nn.Module):
             parts.append((activation(first).flatten(0, 1), columns @ update.second.weight))
             bias = bias + columns @ update.second.bias
         total = F.linear(x, outer[0], bias)
-        for (
-            part,
-            weight,
-        ) in (
-            parts
-        ):  # one after the other: gradients of parts side by side would be strided, which takes PyTorch a third longer
+        # one after the other: gradients of parts side by side would be strided, which takes PyTorch a third longer
+        for part, weight in parts:
             total = torch.addmm(total, part, weight.t())
         out: Tensor = self.node_update.second(activation(total)).view_as(v)
         return out
