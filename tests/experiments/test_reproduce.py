@@ -108,6 +108,34 @@ def test_methods_one_at_a_time(workspace: Workspace, tmp_path: Path) -> None:
             show(name, request_of(methods=(method,)), workspace, tmp_path)
 
 
+def test_an_ablation_shows_the_runs_that_another_table_has(
+    workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = show("table3", request_of(methods=("ws_kan", "deepsets")), workspace, tmp_path).tables
+    path = tmp_path / "table3" / "smoke.json"
+    known = path.read_text()
+    path.write_text(known.replace('"digits"', '"mnist"'))
+    no_pe = request_of(methods=("no_pe",))
+    assert {at for table in show("table7", no_pe, workspace, tmp_path).tables for at in table.cells} == {("no_pe", "digits")}  # fmt: skip
+    path.write_text(known)
+    tables = show("table7", no_pe, workspace, tmp_path).tables
+    for table, other in zip(tables, base, strict=True):
+        assert {row for row, _ in table.cells} == {"no_pe", "ws_kan"}, "but no DeepSets"
+        assert table.cells["ws_kan", "digits"] == other.cells["ws_kan", "digits"]
+    data = json.loads((tmp_path / "table7" / "smoke.json").read_text())
+    assert {record["asked"]["model"]["positional_encoding"] for record in data["runs"].values()} == {True, False}
+    capsys.readouterr()
+    longer = dataclasses.replace(SMOKE.classifiers.accuracy, hidden=(17,))
+    other_scale = dataclasses.replace(SMOKE, classifiers=dataclasses.replace(SMOKE.classifiers, accuracy=longer))
+    found = show("table7", request_of(other_scale, methods=("no_pe",)), workspace, tmp_path)
+    assert {row for row, _ in found.tables[0].cells} == {"no_pe"}, "figures of other settings stay where they are"
+    assert "table3" not in capsys.readouterr().out, "and are not replaced"
+    assert path.read_text() == known
+    path.write_text("{}")
+    with pytest.raises(DataError, match="move it away"):
+        show("table7", no_pe, workspace, tmp_path)
+
+
 def test_the_rate_is_chosen_on_validation_alone() -> None:
     def run(val: float, test: float) -> Any:
         return SimpleNamespace(record={"val": {"accuracy": val}, "test": {"accuracy": test}})

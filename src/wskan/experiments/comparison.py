@@ -39,11 +39,12 @@ def comparison(
     labels: Mapping[str, str] | None = None,
     elsewhere: Sequence[str] | None = None,
     resize: Callable[[Scale], Scale] = lambda scale: scale,
+    shares: Experiment | None = None,
 ) -> Experiment:
     """An experiment whose rows are methods and whose columns are data sets, with a table for each metric, all under the same notes.
 
     Args:
-        name, resize: see :class:`Experiment`.
+        name, resize, shares: see :class:`Experiment`.
         problem: what is learned.
         methods: in :data:`wskan.experiments.METHODS`.
         metrics: a table each.
@@ -90,7 +91,13 @@ def comparison(
         return Findings(tables=tuple(map(table, metrics)), runs=run_records(workspace, plans(request)))
 
     return Experiment(
-        name=name, plans=plans, find=find, methods=tuple(methods), classifiers=problem != "inr", resize=resize
+        name=name,
+        plans=plans,
+        find=find,
+        methods=tuple(methods),
+        classifiers=problem != "inr",
+        resize=resize,
+        shares=shares,
     )
 
 

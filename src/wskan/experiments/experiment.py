@@ -104,6 +104,7 @@ class Experiment:
         resize: the scale that it is run at, given the one that was asked for.
         settings: what its figures depend on beside the scale and the runs.
         seconds: for what it measures beside its runs and is not there yet.
+        shares: the experiment that reports runs of this one, too, in tables of the same metrics: those in its result file stand in this one's tables.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Experiment:
     resize: Callable[[Scale], Scale] = lambda scale: scale
     settings: Callable[[Request], Any] = lambda request: None
     seconds: Callable[[Workspace, Request], float] = lambda workspace, request: 0.0
+    shares: Experiment | None = None
 
     def request(
         self,

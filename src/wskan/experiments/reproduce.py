@@ -29,7 +29,7 @@ def reproduce(
 ) -> Findings | None:
     """Build the zoos that are missing, train the models that are missing, and write ``out/NAME/SCALE.json``, ``.md`` and ``.png``.
 
-    Interrupted anywhere, the same call goes on from there. Data sets, seeds and methods may be done one at a time: the result file gathers them.
+    Interrupted anywhere, the same call goes on from there. Data sets, seeds and methods may be done one at a time: the result file gathers them, and what that of ``experiment.shares`` has.
 
     Args:
         experiment: which table or figure.
@@ -52,7 +52,10 @@ def reproduce(
         return None
     folder, scale = out / experiment.name, request.scale.name
     name = protocol(experiment, request, workspace, origin["machine"])
-    earlier = _earlier(folder / f"{scale}.json", name, console)
+    earlier = _known(folder / f"{scale}.json", name, console)
+    shared = None
+    if (base := experiment.shares) is not None:
+        shared = _known(out / base.name / f"{scale}.json", protocol(base, request, workspace, origin["machine"]))
     progress = _Progress(console, cost)
     longest_first = sorted(plans, key=lambda plan: -cost.runs.get(plan, 0))  # or one would be left to a single core
     workspace.train_all(longest_first, progress, experiment.recipes(request))
@@ -61,6 +64,8 @@ def reproduce(
         found = _with_notes(
             found, [f"{plan}: training diverged, its hyperparameters are left out." for plan in diverged]
         )
+    if shared:
+        found = _gather(found, _rows_of(found, shared))
     if earlier:
         found = _gather(found, earlier)
     used = {run for table in found.tables for cell in table.cells.values() for run in cell.facts.get("runs", ())}
@@ -103,16 +108,17 @@ def protocol(experiment: Experiment, request: Request, workspace: Workspace, mac
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _earlier(path: Path, name: str, console: Console) -> Findings | None:
-    """What is already known of this experiment, if it was measured in the same way."""
+def _known(path: Path, name: str, console: Console | None = None) -> Findings | None:
+    """What a result file shows, if it was measured by that protocol; otherwise None, and the console is told that it will be replaced."""
     if not path.exists():
         return None
     try:
         data = json.loads(path.read_text())
         if (found := data["protocol"]) != name:
-            console.print(
-                f"{path} was measured with other settings (protocol {found}, now {name}): it will be replaced"
-            )
+            if console is not None:
+                console.print(
+                    f"{path} was measured with other settings (protocol {found}, now {name}): it will be replaced"
+                )
             return None
         tables = data.get("tables") or [data["table"]]
         return Findings(
@@ -128,6 +134,18 @@ def _with_notes(found: Findings, notes: Sequence[str]) -> Findings:
     """With more notes under each table."""
     tables = tuple(dataclasses.replace(table, notes=[*table.notes, *notes]) for table in found.tables)
     return dataclasses.replace(found, tables=tables)
+
+
+def _rows_of(found: Findings, shared: Findings) -> Findings:
+    """Figures of another experiment in this one's tables: those of its rows and columns, metric by metric."""
+    tables = tuple(
+        dataclasses.replace(
+            table,
+            cells={at: cell for at, cell in other.cells.items() if at[0] in table.rows and at[1] in table.columns},
+        )
+        for table, other in zip(found.tables, shared.tables, strict=True)
+    )
+    return Findings(tables=tables, runs=shared.runs)
 
 
 def _gather(found: Findings, earlier: Findings) -> Findings:

@@ -12,7 +12,9 @@ BASELINES = ("mlp", "mlp_aug", "mlp_align", "dmc", "deepsets", "set_transformer"
 ABLATIONS = ("no_pe", "no_bidir", "ws_kan")
 
 
-def classification(name: str, title: str, methods: Sequence[str], paper: str) -> Experiment:
+def classification(
+    name: str, title: str, methods: Sequence[str], paper: str, shares: Experiment | None = None
+) -> Experiment:
     """Test accuracies of methods."""
 
     def notes(workspace: Workspace, request: Request) -> list[str]:
@@ -24,9 +26,8 @@ def classification(name: str, title: str, methods: Sequence[str], paper: str) ->
         zoos = {dataset: workspace.zoo(request.scale.recipe(dataset)) for dataset in request.datasets}
         return [*said, *data_notes(zoos)]
 
-    return comparison(
-        name, "inr", methods, [Metric("accuracy", title, "test accuracy, percent", "higher", paper)], notes
-    )
+    metric = Metric("accuracy", title, "test accuracy, percent", "higher", paper)
+    return comparison(name, "inr", methods, [metric], notes, shares=shares)
 
 
 def protocol_notes(request: Request) -> list[str]:
@@ -46,4 +47,6 @@ def protocol_notes(request: Request) -> list[str]:
 
 
 table1 = classification("table1", "Table 1: INR classification", BASELINES, "table1_inr_classification_accuracy")
-table6 = classification("table6", "Table 6: INR classification, ablation", ABLATIONS, "table6_ablation_inr_accuracy")
+table6 = classification(
+    "table6", "Table 6: INR classification, ablation", ABLATIONS, "table6_ablation_inr_accuracy", shares=table1
+)

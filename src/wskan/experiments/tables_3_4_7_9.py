@@ -15,13 +15,15 @@ CLASSIFIER_METHODS = ("mlp", "mlp_aug", "mlp_align", "dmc", "deepsets", "ws_kan"
 """The paper leaves out the SetTransformer, which attends between all of 26,432 edges."""
 
 
-def on_classifiers(name: str, problem: Problem, methods: Sequence[str], metrics: Sequence[Metric]) -> Experiment:
+def on_classifiers(
+    name: str, problem: Problem, methods: Sequence[str], metrics: Sequence[Metric], shares: Experiment | None = None
+) -> Experiment:
     """Test scores of methods on zoos of classifiers."""
 
     def notes(workspace: Workspace, request: Request) -> list[str]:
         return [*protocol_notes(request, problem), *classifier_notes(zoos(workspace, request))]
 
-    return comparison(name, problem, methods, metrics, notes)
+    return comparison(name, problem, methods, metrics, notes, shares=shares)
 
 
 def recipes(request: Request) -> list[Recipe]:
@@ -109,6 +111,7 @@ table7 = on_classifiers(
         "table7_ablation_accuracy_prediction_mse_x1e3",
         "table8_ablation_accuracy_prediction_r2_x1e2",
     ),
+    shares=table3,
 )
 table9 = on_classifiers(
     "table9",
@@ -120,4 +123,5 @@ table9 = on_classifiers(
         "table9_ablation_pruning_accuracy",
         "table10_ablation_pruning_auc",
     ),
+    shares=table4,
 )
