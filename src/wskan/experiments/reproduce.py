@@ -52,10 +52,9 @@ def reproduce(
         return None
     folder, scale = out / experiment.name, request.scale.name
     name = protocol(experiment, request, workspace, origin["machine"])
-    earlier = _known(folder / f"{scale}.json", name, console)
-    shared = None
-    if (base := experiment.shares) is not None:
-        shared = _known(out / base.name / f"{scale}.json", protocol(base, request, workspace, origin["machine"]))
+    earlier = _earlier(folder / f"{scale}.json", console, name)
+    base = experiment.shares
+    shared = None if base is None else _earlier(out / base.name / f"{scale}.json", console)
     progress = _Progress(console, cost)
     longest_first = sorted(plans, key=lambda plan: -cost.runs.get(plan, 0))  # or one would be left to a single core
     workspace.train_all(longest_first, progress, experiment.recipes(request))
@@ -65,7 +64,8 @@ def reproduce(
             found, [f"{plan}: training diverged, its hyperparameters are left out." for plan in diverged]
         )
     if shared:
-        found = _gather(found, _rows_of(found, shared))
+        whole = dataclasses.replace(request, methods=None, seeds=(*{*request.seeds, *request.scale.seeds},))
+        found = _gather(found, _shared(found, shared, {plan.name for plan in experiment.plans(whole)}))
     if earlier:
         found = _gather(found, earlier)
     used = {run for table in found.tables for cell in table.cells.values() for run in cell.facts.get("runs", ())}
@@ -108,17 +108,16 @@ def protocol(experiment: Experiment, request: Request, workspace: Workspace, mac
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _known(path: Path, name: str, console: Console | None = None) -> Findings | None:
-    """What a result file shows, if it was measured by that protocol; otherwise None, and the console is told that it will be replaced."""
+def _earlier(path: Path, console: Console, name: str | None = None) -> Findings | None:
+    """What a result file shows, if it is there; with the name of a protocol, only if it was measured by that."""
     if not path.exists():
         return None
     try:
         data = json.loads(path.read_text())
-        if (found := data["protocol"]) != name:
-            if console is not None:
-                console.print(
-                    f"{path} was measured with other settings (protocol {found}, now {name}): it will be replaced"
-                )
+        if name is not None and (found := data["protocol"]) != name:
+            console.print(
+                f"{path} was measured with other settings (protocol {found}, now {name}): it will be replaced"
+            )
             return None
         tables = data.get("tables") or [data["table"]]
         return Findings(
@@ -136,16 +135,16 @@ def _with_notes(found: Findings, notes: Sequence[str]) -> Findings:
     return dataclasses.replace(found, tables=tables)
 
 
-def _rows_of(found: Findings, shared: Findings) -> Findings:
-    """Figures of another experiment in this one's tables: those of its rows and columns, metric by metric."""
+def _shared(found: Findings, other: Findings, names: set[str]) -> Findings:
+    """Figures of another experiment in this one's tables, metric by metric: those that runs of these names gave, which hash all their settings."""
     tables = tuple(
         dataclasses.replace(
             table,
-            cells={at: cell for at, cell in other.cells.items() if at[0] in table.rows and at[1] in table.columns},
+            cells={at: cell for at, cell in known.cells.items() if names.issuperset(cell.facts.get("runs", [""]))},
         )
-        for table, other in zip(found.tables, shared.tables, strict=True)
+        for table, known in zip(found.tables, other.tables, strict=False)
     )
-    return Findings(tables=tables, runs=shared.runs)
+    return Findings(tables=tables, runs=other.runs)
 
 
 def _gather(found: Findings, earlier: Findings) -> Findings:
