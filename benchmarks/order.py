@@ -2,8 +2,9 @@
 
     python benchmarks/order.py [cifar10] --work reproduce [--data DIR] [--jobs 2]
     python benchmarks/order.py accuracy --work reproduce [--data DIR] [--jobs 2] [--report]
+    python benchmarks/order.py positions --work reproduce [--data DIR] [--jobs 2] [--report]
 
-``cifar10`` is of tables 1 and 6, one seed: ``results/order.json``. ``accuracy`` is of table 3 on MNIST, where DeepSets comes close to WS-KAN and the perceptrons far from the paper's: ``results/order_accuracy.json``. Zoos, splits and everything
+``cifar10`` is of tables 1 and 6, one seed: ``results/order.json``. ``accuracy`` is of table 3 on MNIST, where DeepSets comes close to WS-KAN and the perceptrons far from the paper's: ``results/order_accuracy.json``. ``positions`` is of table 7 on K-MNIST, where positional encoding helps and the paper's hurts, by the number of training KANs: ``results/order_positions.json``. Zoos, splits and everything
 else are those of ``wskan reproduce ... --scale cpu``. Nothing is chosen by these runs. What a model scores on its training KANs in the last epoch, with dropout, tells whether it fits them; of accuracies, which share of the squared error on validation
 a few KANs make, and how large their coefficients are, tells whether outliers decide, and a bootstrap over test KANs, all of them and by fifths of their largest coefficient,
 whether these can tell two methods apart, and where. Run again, it goes on; the result file gathers what was run elsewhere.
@@ -12,6 +13,7 @@ whether these can tell two methods apart, and where. Run again, it goes on; the 
 import argparse
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,18 @@ ACCURACY = {
         for rate in (5e-4, 1e-4)
     },
 }
-GROUPS = {"cifar10": ("order", CIFAR10), "accuracy": ("order_accuracy", ACCURACY)}
+SIZES = (250, 500, None)  # training KANs: None for all 1,000
+POSITIONS = {
+    f"{m}, {samples or 1_000} KANs, seed {seed}": classifier(m, seed, samples, dataset="kmnist")
+    for samples in SIZES
+    for seed in range(3)
+    for m in ("no_pe", "ws_kan")
+}
+GROUPS = {
+    "cifar10": ("order", CIFAR10),
+    "accuracy": ("order_accuracy", ACCURACY),
+    "positions": ("order_positions", POSITIONS),
+}
 
 
 def described(workspace: Workspace, plan: Plan) -> dict[str, Any]:
@@ -79,6 +92,18 @@ def described(workspace: Workspace, plan: Plan) -> dict[str, Any]:
         "run": plan.name,
         "record": record,
     }
+
+
+def comparisons(workspace: Workspace, group: str) -> dict[str, Any]:
+    """What the finished runs show together."""
+    if group == "accuracy":
+        parts = [compared(workspace, d, partial(classifier, dataset=d)) for d in SCALE.classifiers.datasets]
+        return {what: values for part in parts for what, values in part.items()}
+    if group == "positions":
+        pair = "no_pe less ws_kan, kmnist"
+        sizes = {n: compared(workspace, "kmnist", partial(classifier, samples=n, dataset="kmnist")) for n in SIZES}
+        return {f"{pair}, {n or 1_000} KANs": part[pair] for n, part in sizes.items() if pair in part}
+    return {}
 
 
 def gathered(name: str, origin: dict[str, Any]) -> dict[str, Any]:
@@ -106,10 +131,8 @@ def main() -> None:
         workspace.train_all(list(plans.values()), report)
     found = {what: described(workspace, plan) for what, plan in plans.items() if workspace.is_finished(plan)}
     origin = provenance()
-    if arguments.group == "accuracy":
-        for dataset in SCALE.classifiers.datasets:
-            shown = compared(workspace, dataset, lambda method, seed, d=dataset: classifier(method, seed, dataset=d))
-            found |= {what: {**values, "record": origin} for what, values in shown.items()}
+    shown = comparisons(workspace, arguments.group)
+    found |= {what: {**values, "record": origin} for what, values in shown.items()}
     write(name, gathered(name, origin) | found)
 
 
