@@ -1,0 +1,117 @@
+"""Classifiers that pykan's own ``fit`` made, read by runs that learned from a zoo of this library: does what they know carry over?
+
+    python benchmarks/pykan_kans.py ZOO RUN [RUN ...] [--data DIR] [--kans 10]
+
+For evenly many shares of permuted labels, a test KAN of the zoo, and pykan's KAN of the same labels by the same recipe ("twins"). Runs for pruning masks are asked for masks, held against the
+oracle's (ROC-AUC of edges; accuracy left at their own threshold, and with as many edges as the oracle keeps), runs for accuracies for these. pykan fits one KAN a core at a time.
+"""
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from common import pykan_fit, write
+from wskan.kan import Population, accuracy, from_pykan, oracle_masks
+from wskan.kan.edges import join_edges
+from wskan.tasks import Run, open_run, prune
+from wskan.tasks.binary_metrics import roc_auc
+from wskan.tasks.pruning_mask import PruningMask
+from wskan.zoo import Zoo, open_zoo
+from wskan.zoo.targets import Labels, load_labels
+
+
+def fitted(zoo: Path, row: int, folder: Path | None) -> dict[str, torch.Tensor]:
+    """pykan's KAN of a zoo's row, as tensors."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    recipe = open_zoo(zoo).recipe
+    labels = load_labels(recipe, folder)
+    return from_pykan(pykan_fit(recipe, labels.inputs, labels.values([row])[0], row)[0]).tensors()
+
+
+def judged(run: Run, kans: Population, labels: Labels) -> dict[str, float]:
+    """What a run says of one KAN, beside what data say."""
+    if not isinstance(run.task, PruningMask):
+        return {"predicted": float(run.predict(kans))}
+    masks = oracle_masks(kans, labels.scored)
+    oracle, logits = join_edges(masks), run.predict(kans)
+    share = float(oracle.float().mean())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # outputs that are cut off count as what they are
+        pruned, as_many = prune(run, kans), prune(run, kans, share=share)
+
+    def right(population: Population) -> float:
+        return float(accuracy(population, labels.test_inputs, labels.test_labels))
+
+    return {
+        "auc": float(roc_auc(logits.flatten(), oracle.flatten())),
+        "kept": float(run.task.keep(logits).float().mean()),
+        "kept_by_oracle": share,
+        "accuracy": right(pruned),
+        "accuracy_with_as_many": right(as_many),
+        "accuracy_by_oracle": right(kans.prune(masks)),
+    }
+
+
+def spread(kans: Population) -> list[float]:
+    """Standard deviation of the coefficients of each layer."""
+    return [float(layer.coef.std()) for layer in kans.layers]
+
+
+def rows_of(zoo: Zoo, count: int) -> list[int]:
+    """Test KANs in the middle of so many equal shares of them by label noise."""
+    rows = zoo.split("test")
+    order = rows[zoo.columns["noise"][rows].argsort()]
+    return [int(order[len(order) * (2 * i + 1) // (2 * count)]) for i in range(count)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("zoo", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--kans", type=int, default=10)
+    arguments = parser.parse_args()
+    folder, data = arguments.zoo.resolve(), arguments.data and arguments.data.resolve()
+    zoo, runs = open_zoo(folder), {path.name: open_run(path) for path in arguments.runs}
+    labels, rows = load_labels(zoo.recipe, data), rows_of(zoo, arguments.kans)
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+        tensors = pool.starmap(fitted, [(folder, row, data) for row in rows])
+    found: list[dict[str, Any]] = []
+    for row, parameters in zip(rows, tensors, strict=True):
+        twins = {
+            "pykan": Population.from_tensors(zoo.spec, parameters),
+            "wskan": zoo.population(torch.tensor([row])),
+        }
+        about = {"row": row, "noise": float(zoo.columns["noise"][row])}
+        for origin, kans in twins.items():
+            about[origin] = {
+                "accuracy": float(accuracy(kans, labels.test_inputs, labels.test_labels)),
+                "deviation_of_coefficients": spread(kans),
+                **{name: judged(run, kans, labels) for name, run in runs.items()},
+            }
+        found.append(about)
+        print(about, flush=True)
+    means = {
+        origin: {name: averages([about[origin][name] for about in found]) for name in runs}
+        for origin in ("pykan", "wskan")
+    }
+    write(
+        "pykan_kans",
+        {"runs": {name: run.record for name, run in runs.items()}, "kans": found, "means": means},
+    )
+
+
+def averages(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Over KANs."""
+    return {name: statistics.fmean(row[name] for row in rows) for name in rows[0]}
+
+
+if __name__ == "__main__":
+    main()
