@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from wskan.align import AlignedZoo, align_zoo, aligned_zoo, merge_many, weight_matching
 from wskan.errors import DataError, ShapeError
-from wskan.kan import FitConfig, KANSpec
+from wskan.kan import FitConfig, KANSpec, Permutation, Population
+from wskan.kan.population import FIELDS
 from wskan.testing import FakeZoo
 from wskan.zoo import Recipe, build_zoo
 
@@ -40,6 +41,21 @@ def test_it_is_the_zoo_with_permuted_kans(zoo: FakeZoo, aligned: AlignedZoo) -> 
     aligned.verify()
     with pytest.raises(DataError, match="no pruning masks"):
         aligned.masks(rows)
+
+
+def test_kans_are_permuted_a_few_at_a_time(zoo: FakeZoo, aligned: AlignedZoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, sizes, permute = torch.tensor([31, 0, 20, 7, 7]), [], Population.permute
+    expected = zoo.population(rows).permute(aligned.permutation[rows])
+
+    def watched(kans: Population, permutation: Permutation) -> Population:
+        sizes.append(len(kans))
+        return permute(kans, permutation)
+
+    monkeypatch.setattr(Population, "permute", watched)
+    monkeypatch.setattr(aligned_zoo, "AT_ONCE", 2 * zoo.spec.num_parameters)
+    for a, b in zip(aligned.population(rows).layers, expected.layers, strict=True):
+        assert all(torch.equal(getattr(a, name), getattr(b, name)) for name in FIELDS)
+    assert sizes == [2, 2, 1], "or a zoo would be in memory twice"
 
 
 def test_masks_follow_their_kans(tmp_path: Path) -> None:

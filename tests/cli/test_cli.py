@@ -105,7 +105,7 @@ def test_what_the_oracle_of_a_zoo_asks(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert built[0].classifier == Classifier(score="activation", threshold=0.05)
     with pytest.raises(SystemExit):
         main(["zoo", "build", "tiny", "zoo", "--score", "activation", "--storage", "float16"])
-    assert "--storage and --score are for zoos of classifiers" in capsys.readouterr().err
+    assert "for zoos of classifiers only, which tiny is not: --storage, --score" in capsys.readouterr().err
     hints = typing.get_type_hints(Build)
     assert hints["score"] == Score | None
     assert hints["storage"] == Storage | None

@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from wskan.errors import DataError, DivergedError
-from wskan.experiments import EXPERIMENTS, METHODS, SCALES, Plan, Request, Workspace, estimate, get_scale, reproduce
+from wskan.experiments import (
+    EXPERIMENTS,
+    METHODS,
+    SCALES,
+    Plan,
+    Request,
+    Workspace,
+    cost,
+    estimate,
+    get_scale,
+    reproduce,
+)
 from wskan.experiments.cost import duration
 from wskan.experiments.experiment import Findings, best_choice
 from wskan.experiments.reproduce import protocol
@@ -328,13 +339,25 @@ def test_one_experiment_at_a_time(workspace: Workspace) -> None:
 def test_what_is_there_costs_nothing(workspace: Workspace) -> None:
     request = request_of(seeds=(7,))
     plans = EXPERIMENTS["table6"].plans(request)
-    cost = estimate(workspace, plans, [plan.recipe for plan in plans])
-    assert len(cost.runs) == 3
-    assert cost.seconds > 0
-    assert str(len(cost.runs)) in str(cost)
+    all_of_it = estimate(workspace, plans, [plan.recipe for plan in plans])
+    assert len(all_of_it.runs) == 3
+    assert all_of_it.seconds > 0
+    assert str(len(all_of_it.runs)) in str(all_of_it)
     for plan in plans:
         workspace.train(plan)
     assert estimate(workspace, plans, [plan.recipe for plan in plans]).seconds == 0
+
+
+def test_runs_of_a_kind_are_timed_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[Plan] = []
+    monkeypatch.setattr(cost, "_seconds_a_graph", lambda plan, device: timed.append(plan) or float(len(timed)))
+    plans = [plan for seed in (8, 9) for plan in EXPERIMENTS["table6"].plans(request_of(seeds=(seed,)))]
+    runs = estimate(workspace, plans, []).runs
+    assert len(timed) == len({plan.model for plan in plans}) == 3
+    assert len(runs) == len(plans)
+    other = dataclasses.replace(plans[0], scale=dataclasses.replace(plans[0].scale, training=dataclasses.replace(plans[0].training, batch_size=7)))  # fmt: skip
+    estimate(workspace, [plans[0], other], [])
+    assert len(timed) == 5, "other batches take other times"
 
 
 def test_missing_data_is_said(tmp_path: Path) -> None:

@@ -80,6 +80,23 @@ def test_the_lowest_of_bars_on_a_logarithmic_axis_is_seen(tmp_path: Path, monkey
     assert drawn[0].axes[0].get_ylim()[0] == pytest.approx(1e-3)
 
 
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((98.31, 98.27), "98.29 ± 0.03"),
+        ((98.2901, 98.2899), "98.29 ± <0.01"),
+        ((3.0, 4.0), "3.5 ± 0.71"),
+        ((34.0, 69.0), "51.50 ± 25"),
+        ((0.0515, 0.0519), "0.0517 ± 0.0003"),
+        ((300.0, 700.0), "500.00 ± 283"),
+        ((0.0, 0.0), "0 ± 0"),
+    ],
+)
+def test_a_deviation_has_no_digits_that_its_mean_lacks(values: tuple[float, ...], text: str) -> None:
+    table = make({("a", "x"): Cell(values=values)}, decimals=2)
+    assert table.text("a", "x").replace("**", "") == text
+
+
 def test_what_was_gathered_before_comes_first() -> None:
     def tables(**titles: float) -> tuple[Table, ...]:
         return tuple(make({("a", "x"): Cell(values=(value,))}, title=title) for title, value in titles.items())

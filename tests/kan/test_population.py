@@ -72,6 +72,14 @@ def test_finite_kans_are_told_apart() -> None:
     assert population.is_finite().tolist() == [True, False, True]
 
 
+def test_masks_that_are_not_finite_are_refused() -> None:
+    kans = random_population((2, 3, 1), 2, 0)
+    masks = [layer.mask.clone() for layer in kans.layers]
+    masks[1][0, 0, 0] = torch.nan
+    with pytest.raises(DataError, match="masks hold NaN"):
+        kans.prune(masks)
+
+
 def test_wrong_shapes_and_keys_are_named() -> None:
     spec = KANSpec(widths=(2, 3, 1), grid=4)
     population = Population.init(spec, [0])

@@ -1,4 +1,5 @@
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from wskan.errors import DataError
-from wskan.models import WSKAN, WSKANConfig, build_model, load_model, save_model
+from wskan.models import WSKAN, FlatMLPConfig, WSKANConfig, build_model, load_model, save_model
 
 CONFIG = WSKANConfig(widths=(2, 4, 1), edge_dim=9, out_dim=3, hidden=8, num_layers=1)
 
@@ -47,6 +48,25 @@ def test_malformed_configurations_are_refused(saved: Path, change: dict[str, obj
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(DataError):
         load_model(saved)
+
+
+@pytest.mark.parametrize(("hidden", "refused"), [(128, False), (4096, True)])
+def test_models_that_would_fill_the_memory_are_refused(hidden: int, refused: bool) -> None:
+    config = FlatMLPConfig(
+        widths=(784, 32, 32, 10), edge_dim=10, out_dim=1, readout="edge", hidden=hidden, num_layers=2
+    )
+    with (
+        torch.device("meta"),
+        pytest.raises(DataError, match=r"mlp would have 1,1\d\d,.* GB; take a smaller") if refused else nullcontext(),
+    ):
+        build_model(config)
+
+
+def test_checking_the_size_of_a_model_draws_no_random_numbers() -> None:
+    torch.manual_seed(3)
+    expected = WSKAN(CONFIG)
+    torch.manual_seed(3)
+    assert all(torch.equal(a, b) for a, b in zip(build_model(CONFIG).parameters(), expected.parameters(), strict=True))
 
 
 def test_damaged_files_are_refused(saved: Path, tmp_path: Path) -> None:

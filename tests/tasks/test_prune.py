@@ -48,6 +48,19 @@ def test_edges_left_are_those_above_the_threshold(zoo: Zoo, run: Run, monkeypatc
     assert all(torch.equal(a.mask, b.mask) for a, b in zip(again.layers, pruned.layers, strict=True))
 
 
+@pytest.mark.filterwarnings("ignore:.*constant now")
+def test_half_precision_is_asked_for(zoo: Zoo, run: Run) -> None:
+    kans = zoo.population(zoo.split("test"))
+    single, half = run.predict(kans), run.predict(kans, precision="bf16")
+    assert half.dtype == single.dtype == torch.float32
+    assert not torch.equal(half, single), "products in bfloat16 round"
+    torch.testing.assert_close(half, single, rtol=0.1, atol=0.1)
+    pruned = prune(run, kans, precision="bf16")
+    assert torch.equal(join_edges([layer.mask for layer in pruned.layers]) != 0, half > run.task.threshold)
+    with pytest.raises(DataError, match="precision must be one of '32', 'bf16', got '16'"):
+        run.predict(kans, precision="16")  # type: ignore[arg-type]
+
+
 def test_pruned_edges_stay_pruned(zoo: Zoo, run: Run) -> None:
     kans = zoo.population(zoo.split("test"))
     none = kans.prune([torch.zeros_like(layer.mask) for layer in kans.layers])
@@ -89,7 +102,7 @@ def test_outputs_that_no_path_leads_to_are_told(run: Run, monkeypatch: pytest.Mo
     kans = random_population((3, 5, 5, 4), 4, 0)
     x = torch.rand(50, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
     score = torch.rand(4, kans.spec.num_edges, generator=torch.Generator().manual_seed(1))
-    monkeypatch.setattr(Run, "predict", lambda self, population: score)
+    monkeypatch.setattr(Run, "predict", lambda self, population, precision: score)
     with pytest.warns(UserWarning, match="constant now") as told:
         pruned = prune(run, kans, share=0.3)
     assert all((layer.mask != 0).flatten(1).any(1).all() for layer in pruned.layers)  # every layer has edges left

@@ -71,6 +71,13 @@ def test_classifiers_round_trip(half: Zoo) -> None:
     assert info["kept_mean"] == pytest.approx(float(kept))
 
 
+def test_a_column_of_whole_numbers_is_summarised_too(tmp_path: Path) -> None:
+    shards = [shard(index) for index in range(4)]
+    for tensors in shards:
+        tensors["facts.accuracy"] = tensors["facts.accuracy"].round().long()
+    assert open_zoo(write(tmp_path / "zoo", shards)).info()["accuracy_quantiles"]["1.0"] == 1
+
+
 @given(st.lists(st.integers(0, 13), max_size=20))
 def test_rows_in_any_order_across_shards_are_what_was_written(half: Zoo, picked: list[int]) -> None:
     rows = torch.tensor(picked, dtype=torch.int64)

@@ -23,9 +23,11 @@ from wskan.align.merge_many import Merge, merge_many, random_rows
 from wskan.align.weight_matching import weight_matching
 from wskan.errors import DataError
 from wskan.kan import Permutation, Population
+from wskan.kan.population import FIELDS
 from wskan.zoo import Zoo
 
-BATCH, NUMBERS = 1024, 2**26  # KANs, and parameters of them, in memory at once
+BATCH, NUMBERS = 1024, 2**26  # KANs, and parameters of them, that are aligned at once
+AT_ONCE = 2**22  # parameters that are permuted at once
 
 
 class AlignedZoo(Zoo):
@@ -63,8 +65,13 @@ class AlignedZoo(Zoo):
         return self.zoo.has_masks
 
     def population(self, rows: Tensor | slice, *, stored: bool = False) -> Population:
-        """Some of the KANs, permuted, in the order asked for."""
-        return self.zoo.population(rows, stored=stored).permute(self.permutation[rows])
+        """Some of the KANs, permuted, in the order asked for. They are permuted in place, a few at a time: never in memory twice."""
+        kans, permutation = self.zoo.population(rows, stored=stored), self.permutation[rows]
+        step = max(1, AT_ONCE // self.spec.num_parameters)
+        for begin in range(0, len(kans), step):
+            some = slice(begin, begin + step)
+            _overwrite(kans[some], kans[some].permute(permutation[some]))
+        return kans
 
     def masks(self, rows: Tensor | slice) -> list[Tensor]:
         """Which edges of some of the KANs the oracle keeps, permuted with them."""
@@ -109,6 +116,13 @@ def align_zoo(
         facts = {"merged": len(merge.rows), "distance": merge.distance.tolist(), "converged": merge.converged}
         write_alignment(folder, zoo, arguments, facts, alignment)
     return AlignedZoo(zoo, folder, arguments, read_alignment(folder, zoo, arguments))
+
+
+def _overwrite(kans: Population, others: Population) -> None:
+    for layer, other in zip(kans.layers, others.layers, strict=True):
+        for name in FIELDS:
+            if name != "knots" or not layer.shared_knots:
+                getattr(layer, name).copy_(getattr(other, name))
 
 
 class _Report(Protocol):

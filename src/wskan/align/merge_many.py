@@ -70,7 +70,8 @@ def merge_many(
         raise DataError(f"merging needs at least two KANs, got {len(population)} and a subset of {subset}")
     generator = torch.Generator().manual_seed(seed)
     rows = random_rows(len(population), subset, generator)
-    population = population[rows]
+    if len(rows) < len(population):  # or it would be in memory twice
+        population = population[rows]
     check_alignable(population.spec, channel_weights)
     channels, size = edge_channels(population, channel_weights), len(rows)
     steps = [Permutation.identity(population.spec.widths)] * size  # each KAN's permutation so far
@@ -86,6 +87,7 @@ def merge_many(
         converged = distance[-2] - distance[-1] <= tolerance * distance[-2]
         if progress:
             progress(len(distance) - 1, distance[-1])
+    del channels  # as large as the KANs
     permutation = Permutation.cat(steps)
     return Merge(
         mean=average(population.permute(permutation), torch.full((1, size), 1 / size)),

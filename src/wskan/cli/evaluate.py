@@ -42,5 +42,6 @@ class Evaluate:
         scores = evaluate(run.model, zoo, run.task, run.features, split=self.split)
         text = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
         Console().print(
-            f"{run.task.name} on {len(zoo.split(self.split)):,} {self.split} KANs of {self.zoo}: [bold]{text}"
+            f"{run.task.name} on {len(zoo.split(self.split)):,} {self.split} KANs of {self.zoo}: [bold]{text}",
+            soft_wrap=True,
         )

@@ -30,7 +30,7 @@ class Build:
     score: Literal["attribution", "activation"] | None = None
     """Classifiers: what the oracle says an edge is worth, pykan's attribution or the mean |activation| of its older releases."""
     threshold: float | None = None
-    """Classifiers: the oracle keeps edges that score more (default: 0.01)."""
+    """Classifiers: the oracle keeps edges that score more; 0.01 if not given."""
     engine: Literal["auto", "kernel", "torch", "compile"] = "auto"
     """What trains: the C++ kernel, PyTorch, or PyTorch under torch.compile."""
     device: str | None = None
@@ -51,7 +51,7 @@ class Build:
         changes = {n: value for n in ("storage", "score", "threshold") if (value := getattr(self, n)) is not None}
         if changes:
             if recipe.classifier is None:
-                raise DataError(f"--{' and --'.join(changes)} are for zoos of classifiers, {recipe.name} is none")
+                raise DataError(f"for zoos of classifiers only, which {recipe.name} is not: --{', --'.join(changes)}")
             recipe = dataclasses.replace(recipe, classifier=dataclasses.replace(recipe.classifier, **changes))
         zoo = build_zoo(
             recipe,

@@ -69,7 +69,9 @@ def estimate(workspace: Workspace, plans: Sequence[Plan], recipes: Sequence[Reci
     missing = workspace.missing(plans)
     unbuilt = [r for r in {r.digest: r for r in recipes}.values() if not _built(workspace, r)]
     threads, device = torch.get_num_threads(), workspace.place
-    kan_seconds = sum(len(recipe) * _seconds_a_kan(recipe) for recipe in unbuilt)
+    like = {(recipe.spec, recipe.fit, recipe.classifier is None): recipe for recipe in unbuilt}
+    a_kan = {kind: _seconds_a_kan(recipe) for kind, recipe in like.items()}
+    kan_seconds = sum(len(r) * a_kan[r.spec, r.fit, r.classifier is None] for r in unbuilt)
     torch.set_num_threads(workspace.threads)
     try:
         kinds: dict[tuple[Any, ...], float] = {}
@@ -128,7 +130,7 @@ def _seconds_a_kan(recipe: Recipe) -> float:
 
 def _kind(plan: Plan) -> tuple[Any, ...]:
     """Runs that take as long as each other."""
-    return plan.dataset, plan.variant, plan.method, plan.problem, plan.hidden, plan.num_layers
+    return plan.recipe.spec, plan.model, plan.features, plan.training.precision, plan.training.batch_size
 
 
 def _graphs(plan: Plan) -> float:

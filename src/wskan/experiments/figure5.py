@@ -116,7 +116,7 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
                 for who, value in seconds.items()
             },
             [
-                f"Oracle: this library's, on {len(labels.scored):,} images. WS-KAN in {'bf16' if bf16 else 'fp32'}. Oracle and WS-KAN on {torch.get_num_threads()} cores of {machine['processor']}"
+                f"Oracle: this library's, on {len(labels.scored):,} images. WS-KAN in {'bf16' if bf16 else 'fp32'}. Oracle and WS-KAN on {torch.get_num_threads()} core{'s' if torch.get_num_threads() > 1 else ''} of {machine['processor']}"
                 + (f", GPU {torch.cuda.get_device_name()}." if workspace.place == "cuda" else ".")
             ],
             columns={dataset: dataset},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -209,12 +210,22 @@ class Table:
         if cell is None:
             return ""
         ours = f"{cell.mean:.3g}" if cell.mean < 10 else f"{cell.mean:.{self.decimals}f}"
-        ours += f" ± {cell.std:.2g}" if len(cell.values) > 1 else " (one seed)" if self._lonely(cell) else ""
+        ours += f" ± {self._deviation(cell)}" if len(cell.values) > 1 else " (one seed)" if self._lonely(cell) else ""
         ours = f"**{ours}**" if self._is_first(row, column) else ours
         if cell.paper is None:
             return ours
         mean, std = cell.paper
         return f"{ours} ({mean:g}" + (f" ± {std:g})" if std else ")")
+
+    def _deviation(self, cell: Cell) -> str:
+        """Two digits, but none beyond those of the mean."""
+        size = abs(cell.mean)
+        places = self.decimals if size >= 10 else 2 - math.floor(math.log10(size)) if size else 2
+        if cell.std >= 99.5:
+            return f"{cell.std:.0f}"
+        if cell.std >= 0.995 * 10 ** (1 - places) or not cell.std:
+            return f"{cell.std:.2g}"
+        return f"{cell.std:.{places}f}" if round(cell.std, places) else f"<{10**-places:g}"
 
     def _lonely(self, cell: Cell) -> bool:
         """Whether a run has fewer seeds than others."""

@@ -202,10 +202,13 @@ class Population:
 
         Raises:
             ShapeError: masks of another shape.
+            DataError: masks with NaN.
         """
         shapes = [tuple(layer.mask.shape) for layer in self.layers]
         if [tuple(mask.shape) for mask in masks] != shapes:
             raise ShapeError(f"masks have shapes {[tuple(mask.shape) for mask in masks]}, these KANs need {shapes}")
+        if any(bool(mask.isnan().any()) for mask in masks):
+            raise DataError("masks hold NaN, which says of no edge whether it stays")
         pairs = zip(self.layers, masks, strict=True)
         return Population(
             self.spec,

@@ -25,13 +25,14 @@ MODELS: dict[str, tuple[type[MetaNetwork], type[ModelConfig]]] = {
     "set_transformer": (SetTransformer, SetTransformerConfig),
 }
 MAX_CONFIG = 2**20
+MAX_PARAMETERS = 2**30  # 4 GB of weights
 
 
 def build_model(config: ModelConfig | Mapping[str, Any]) -> MetaNetwork:
     """A fresh model of a configuration, or of its JSON types.
 
     Raises:
-        DataError: an unknown model or a malformed configuration.
+        DataError: an unknown model, a malformed configuration, or more parameters than any use of these models needs.
     """
     name = (
         config.model
@@ -43,7 +44,14 @@ def build_model(config: ModelConfig | Mapping[str, Any]) -> MetaNetwork:
     if not isinstance(name, str) or name not in MODELS:
         raise DataError(f"unknown model {name!r:.100}; choose from {', '.join(MODELS)}")
     cls, config_cls = MODELS[name]
-    return cls(config if isinstance(config, config_cls) else config_cls.from_dict(config))  # type: ignore[arg-type]
+    config = config if isinstance(config, config_cls) else config_cls.from_dict(config)  # type: ignore[arg-type]
+    with torch.device("meta"):
+        size = cls(config).num_parameters
+    if size > MAX_PARAMETERS:
+        raise DataError(
+            f"{name} would have {size:,} parameters for KANs {list(config.widths)}, {4 * size / 1e9:,.0f} GB; take a smaller hidden dimension, or more than one layer"
+        )
+    return cls(config)
 
 
 def save_model(model: MetaNetwork, folder: Path | str) -> None:

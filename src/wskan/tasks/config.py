@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from wskan.errors import DataError
 from wskan.tasks.augmentation import SYMMETRIES, Symmetry
+
+Precision = Literal["32", "bf16"]  # single, or automatic mixed precision
+
+
+def check_precision(precision: str) -> None:
+    """Raise DataError unless it is one of :data:`Precision`."""
+    if precision not in get_args(Precision):
+        raise DataError(f"precision must be one of {', '.join(map(repr, get_args(Precision)))}, got {precision!r}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +46,7 @@ class TrainConfig:
     warmup_steps: int = 100
     gradient_clip: float = 1.0
     patience: int = 50
-    precision: Literal["32", "bf16"] = "32"
+    precision: Precision = "32"
     compile: bool = False
     augment: tuple[Symmetry, ...] = ()
     seed: int = 0
@@ -52,10 +60,9 @@ class TrainConfig:
             raise DataError(
                 f"TrainConfig: lr {self.lr}, weight_decay {self.weight_decay} or gradient_clip {self.gradient_clip} is out of range"
             )
-        if self.precision not in ("32", "bf16") or not isinstance(self.compile, bool):
-            raise DataError(
-                f"TrainConfig: precision must be '32' or 'bf16' and compile a bool, got {self.precision!r}, {self.compile!r}"
-            )
+        check_precision(self.precision)
+        if not isinstance(self.compile, bool):
+            raise DataError(f"TrainConfig: compile must be a bool, got {self.compile!r}")
         names = list(self.augment) if isinstance(self.augment, tuple | list) else [None]
         if any(name not in SYMMETRIES or names.count(name) > 1 for name in names):
             raise DataError(f"TrainConfig: augment must be some of {SYMMETRIES}, each once, got {self.augment!r:.200}")

@@ -11,6 +11,7 @@ from wskan.graph import FeatureConfig, KANGraph
 from wskan.kan import KANSpec
 from wskan.memory import freed_memory_kept
 from wskan.models import MetaNetwork
+from wskan.tasks.config import Precision
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.output import flat
 from wskan.tasks.task import Task
@@ -20,14 +21,17 @@ BATCH, EDGES = 128, 2**18  # graphs, and edges of them, that a model sees at onc
 
 
 @torch.inference_mode()
-def predict(model: MetaNetwork, batches: Iterable[tuple[KANGraph, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Outputs ``[n, out_dim]``, or ``[n, E * out_dim]`` with the edge read-out, and targets ``[n, ...]`` of all batches, on the CPU."""
+def predict(
+    model: MetaNetwork, batches: Iterable[tuple[KANGraph, Tensor]], precision: Precision = "32"
+) -> tuple[Tensor, Tensor]:
+    """Outputs ``[n, out_dim]``, or ``[n, E * out_dim]`` with the edge read-out, and targets ``[n, ...]`` of all batches, on the CPU in single precision; ``"bf16"`` is that of the model's products."""
     was_training = model.training
     model.eval()
     outputs, targets = [], []
     with freed_memory_kept():
         for graph, target in batches:
-            outputs.append(flat(model(graph)).cpu())
+            with torch.autocast(graph.edges[0].device.type, torch.bfloat16, enabled=precision == "bf16"):
+                outputs.append(flat(model(graph)).cpu())
             targets.append(target.cpu())
     model.train(was_training)
     return torch.cat(outputs), torch.cat(targets)

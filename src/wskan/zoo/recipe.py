@@ -47,10 +47,10 @@ class Classifier:
     def __post_init__(self) -> None:
         if not isinstance(self.scored, int) or isinstance(self.scored, bool) or not 2 <= self.scored <= 10_000_000:
             raise DataError(f"recipe: scored must be a whole number of at least 2, got {self.scored!r}")
-        if not 0 <= self.noise <= 1 or not 0 <= self.threshold < 1e6:
-            raise DataError(
-                f"recipe: noise {self.noise} must be in [0, 1] and threshold {self.threshold:g} at least 0 and below 1e6"
-            )
+        if not 0 <= self.noise <= 1:
+            raise DataError(f"recipe: noise must be in [0, 1], got {self.noise}")
+        if not 0 <= self.threshold < 1e6:
+            raise DataError(f"recipe: threshold must be at least 0 and below 1e6, got {self.threshold:g}")
         if self.score not in get_args(Score) or self.storage not in get_args(Storage):
             raise DataError(f"recipe: unknown score {self.score!r:.100} or storage {self.storage!r:.100}")
 

@@ -191,6 +191,7 @@ class Zoo:
         summaries: dict[str, Any] = {}
         for name in ("psnr", "accuracy", "noise"):
             if (column := self.columns.get(name)) is not None:
+                column = column.float()  # whole numbers have no quantiles
                 quantiles = {str(q): float(column.quantile(q)) for q in (0.0, 0.01, 0.1, 0.5, 0.9, 1.0)}
                 summaries |= {f"{name}_mean": float(column.mean()), f"{name}_quantiles": quantiles}
         if "psnr" in self.columns:
