@@ -81,7 +81,7 @@ class Run:
 
         Args:
             population: K KANs like those that the model was trained on; one of pykan's comes from :func:`wskan.kan.from_pykan`.
-            precision: ``"bf16"`` takes a third of the time where the processor has instructions for it, for answers of about three digits.
+            precision: ``"bf16"`` takes half of the time or less where the processor has instructions for it, for answers of about three digits.
 
         Raises:
             DataError: an unknown precision; KANs that are not finite, or whose features mean something else than those that the run knows; a run that knows aligned KANs only.
