@@ -45,7 +45,8 @@ def reproduce(
     experiment.check(request)
     console, begin, origin = Console(), time.perf_counter(), provenance()
     plans = experiment.plans(request)
-    cost = estimate(workspace, plans, [*(plan.recipe for plan in plans), *experiment.recipes(request)])
+    with console.status(f"{experiment.name}: timing a few steps of what is missing"):
+        cost = estimate(workspace, plans, [*(plan.recipe for plan in plans), *experiment.recipes(request)])
     cost = dataclasses.replace(cost, other_seconds=experiment.seconds(workspace, request))
     console.print(f"[bold]{experiment.name}[/] at scale {request.scale.name}: {cost}")
     if dry_run:
