@@ -3,8 +3,9 @@
     python benchmarks/order.py [cifar10] --work reproduce [--data DIR] [--jobs 2]
     python benchmarks/order.py accuracy --work reproduce [--data DIR] [--jobs 2] [--report]
     python benchmarks/order.py positions --work reproduce [--data DIR] [--jobs 2] [--report]
+    python benchmarks/order.py masks --work reproduce [--data DIR] [--jobs 2]
 
-``cifar10`` is of tables 1 and 6, one seed: ``results/order.json``. ``accuracy`` is of table 3 on MNIST, where DeepSets comes close to WS-KAN and the perceptrons far from the paper's: ``results/order_accuracy.json``. ``positions`` is of table 7 on K-MNIST, where positional encoding helps and the paper's hurts, by the number of training KANs: ``results/order_positions.json``. Zoos, splits and everything
+``cifar10`` is of tables 1 and 6, one seed: ``results/order.json``. ``accuracy`` is of table 3 on MNIST, where DeepSets comes close to WS-KAN and the perceptrons far from the paper's: ``results/order_accuracy.json``. ``positions`` is of table 7 on K-MNIST, where positional encoding helps and the paper's hurts, by the number of training KANs: ``results/order_positions.json``. ``masks`` is of the flattened baselines of table 4 on MNIST, one seed: ``results/order_masks.json``. Zoos, splits and everything
 else are those of ``wskan reproduce ... --scale cpu``. Nothing is chosen by these runs. What a model scores on its training KANs in the last epoch, with dropout, tells whether it fits them; of accuracies, which share of the squared error on validation
 a few KANs make, and how large their coefficients are, tells whether outliers decide, and a bootstrap over test KANs, all of them and by fifths of their largest coefficient,
 whether these can tell two methods apart, and where. Run again, it goes on; the result file gathers what was run elsewhere.
@@ -20,6 +21,7 @@ from typing import Any
 from common import RESULTS, write
 from errors import compared, outliers
 from wskan.experiments import get_scale
+from wskan.experiments.classifier_scale import Problem
 from wskan.experiments.plan import Plan
 from wskan.experiments.scale import Scale
 from wskan.experiments.workspace import Workspace
@@ -39,10 +41,23 @@ def plan(method: str, scale: Scale = SCALE, samples: int | None = None) -> Plan:
 
 
 def classifier(
-    method: str, seed: int, samples: int | None = None, rate: float | None = None, dataset: str = "mnist"
+    method: str,
+    seed: int,
+    samples: int | None = None,
+    rate: float | None = None,
+    dataset: str = "mnist",
+    problem: Problem = "accuracy",
+    scale: Scale = SCALE,
 ) -> Plan:
-    search = SCALE.classifiers.accuracy
-    return Plan(scale=SCALE, dataset=dataset, method=method, rate=rate or search.rates[0], seed=seed, samples=samples, problem="accuracy", hidden=search.hidden[0], num_layers=search.num_layers[0])  # fmt: skip
+    search = scale.classifiers.search(problem)
+    return Plan(scale=scale, dataset=dataset, method=method, rate=rate or search.rates[0], seed=seed, samples=samples, problem=problem, hidden=search.hidden[0], num_layers=search.num_layers[0])  # fmt: skip
+
+
+def masks(method: str, epochs: int = 30, dropout: float = 0.2, samples: int | None = None) -> Plan:
+    search = SCALE.classifiers.pruning
+    longer = dataclasses.replace(search, training=dataclasses.replace(search.training, epochs=epochs))
+    scale = dataclasses.replace(SCALE, dropout=dropout, classifiers=dataclasses.replace(SCALE.classifiers, pruning=longer))  # fmt: skip
+    return classifier(method, 0, samples, problem="pruning", scale=scale)
 
 
 CIFAR10 = {
@@ -73,20 +88,26 @@ POSITIONS = {
     for seed in range(3)
     for m in ("no_pe", "ws_kan")
 }
+MASKS = {
+    **{m: masks(m) for m in ("mlp", "mlp_align", "dmc")},
+    **{f"{m}, no dropout": masks(m, dropout=0.0) for m in ("mlp", "mlp_align", "dmc")},
+    "mlp_align, 120 epochs": masks("mlp_align", epochs=120),
+    **{f"{m}, half of the KANs": masks(m, samples=500) for m in ("mlp", "mlp_align", "dmc")},
+}
 GROUPS = {
     "cifar10": ("order", CIFAR10),
     "accuracy": ("order_accuracy", ACCURACY),
     "positions": ("order_positions", POSITIONS),
+    "masks": ("order_masks", MASKS),
 }
 
 
 def described(workspace: Workspace, plan: Plan) -> dict[str, Any]:
     run = workspace.open(plan)
-    record, metric = run.record, run.task.monitor
-    fitted = [row[f"train_{metric}"] for row in learning_curve(run.folder) if f"train_{metric}" in row]
+    record, last = run.record, learning_curve(run.folder)[-1]
     return {
         **{f"{split}_{name}": record[split][name] for split in ("val", "test") for name in run.task.metrics()},
-        f"train_{metric}_last_epoch": fitted[-1],
+        **{f"{name}_last_epoch": last[name] for name in last if name.startswith("train_")},
         **({"worst": outliers(workspace, plan)} if plan.problem == "accuracy" else {}),
         "seconds": record["train_seconds"],
         "run": plan.name,
