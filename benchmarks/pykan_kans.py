@@ -3,7 +3,8 @@
     python benchmarks/pykan_kans.py ZOO RUN [RUN ...] [--data DIR] [--kans 10]
 
 For evenly many shares of permuted labels, a test KAN of the zoo, and pykan's KAN of the same labels by the same recipe ("twins"). Runs for pruning masks are asked for masks, held against the
-oracle's (ROC-AUC of edges; accuracy left at their own threshold, and with as many edges as the oracle keeps), runs for accuracies for these. pykan fits one KAN a core at a time.
+oracle's (ROC-AUC of edges; accuracy left at their own threshold, and with as many edges as the oracle keeps), runs for accuracies for these. pykan fits one KAN a core at a time;
+scores and masks of this library's oracle are held against its `attribute` and `prune_edge`, too.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 
 from common import pykan_fit, write
-from wskan.kan import Population, accuracy, from_pykan, oracle_masks
+from wskan.kan import Population, accuracy, edge_scores, from_pykan, oracle_masks
 from wskan.kan.edges import join_edges
 from wskan.tasks import Run, open_run, prune
 from wskan.tasks.binary_metrics import roc_auc
@@ -25,30 +26,44 @@ from wskan.tasks.pruning_mask import PruningMask
 from wskan.zoo import Zoo, open_zoo
 from wskan.zoo.targets import Labels, load_labels
 
+TINY = 1e-6  # scores below count as this: the threshold is 0.01
 
-def fitted(zoo: Path, row: int, folder: Path | None) -> dict[str, torch.Tensor]:
-    """pykan's KAN of a zoo's row, as tensors."""
+
+def fitted(zoo: Path, row: int, folder: Path | None) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+    """pykan's KAN of a zoo's row, as tensors, and how this library's oracle differs from pykan's own on it."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     recipe = open_zoo(zoo).recipe
     labels = load_labels(recipe, folder)
-    return from_pykan(pykan_fit(recipe, labels.inputs, labels.values([row])[0], row)[0]).tensors()
+    model, _ = pykan_fit(recipe, labels.inputs, labels.values([row])[0], row)
+    kans = from_pykan(model)
+    with torch.no_grad():
+        model(labels.scored)
+    model.attribute()
+    pairs = zip(edge_scores(kans, labels.scored), model.edge_scores, strict=True)
+    errors = [((mine[0] - theirs.detach().T).abs() / theirs.detach().T.abs().clamp_min(TINY)) for mine, theirs in pairs]
+    masks = oracle_masks(kans, labels.scored)
+    model.prune_edge(threshold=recipe.classifier.threshold, log_history=False)
+    different = sum(int((m[0] != (act.mask != 0)).sum()) for m, act in zip(masks, model.act_fun, strict=True))
+    largest = max(float(error.max()) for error in errors)
+    return kans.tensors(), {"largest_relative_error_of_scores": largest, "edges_of_mask_different": different}
 
 
 def judged(run: Run, kans: Population, labels: Labels) -> dict[str, float]:
     """What a run says of one KAN, beside what data say."""
+
+    def right(population: Population) -> float:
+        return float(accuracy(population, labels.test_inputs, labels.test_labels))
+
     if not isinstance(run.task, PruningMask):
-        return {"predicted": float(run.predict(kans))}
+        predicted, true = float(run.predict(kans)), right(kans)
+        return {"predicted": predicted, "accuracy": true, "squared_error": (predicted - true) ** 2}
     masks = oracle_masks(kans, labels.scored)
     oracle, logits = join_edges(masks), run.predict(kans)
     share = float(oracle.float().mean())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # outputs that are cut off count as what they are
         pruned, as_many = prune(run, kans), prune(run, kans, share=share)
-
-    def right(population: Population) -> float:
-        return float(accuracy(population, labels.test_inputs, labels.test_labels))
-
     return {
         "auc": float(roc_auc(logits.flatten(), oracle.flatten())),
         "kept": float(run.task.keep(logits).float().mean()),
@@ -84,12 +99,12 @@ def main() -> None:
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         tensors = pool.starmap(fitted, [(folder, row, data) for row in rows])
     found: list[dict[str, Any]] = []
-    for row, parameters in zip(rows, tensors, strict=True):
+    for row, (parameters, oracle) in zip(rows, tensors, strict=True):
         twins = {
             "pykan": Population.from_tensors(zoo.spec, parameters),
             "wskan": zoo.population(torch.tensor([row])),
         }
-        about = {"row": row, "noise": float(zoo.columns["noise"][row])}
+        about = {"row": row, "noise": float(zoo.columns["noise"][row]), "oracle_beside_pykans": oracle}
         for origin, kans in twins.items():
             about[origin] = {
                 "accuracy": float(accuracy(kans, labels.test_inputs, labels.test_labels)),
