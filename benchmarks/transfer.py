@@ -1,6 +1,6 @@
 """Classifiers that pykan's own ``fit`` made, read by runs that learned from a zoo of this library: does what they know carry over?
 
-    python benchmarks/pykan_kans.py ZOO RUN [RUN ...] [--data DIR] [--kans 10]
+    python benchmarks/transfer.py ZOO RUN [RUN ...] [--data DIR] [--kans 10]
 
 For evenly many shares of permuted labels, a test KAN of the zoo, and pykan's KAN of the same labels by the same recipe ("twins"). Runs for pruning masks are asked for masks, held against the
 oracle's (ROC-AUC of edges; accuracy left at their own threshold, and with as many edges as the oracle keeps), runs for accuracies for these. pykan fits one KAN a core at a time;
@@ -26,7 +26,7 @@ from wskan.tasks.pruning_mask import PruningMask
 from wskan.zoo import Zoo, open_zoo
 from wskan.zoo.targets import Labels, load_labels
 
-TINY = 1e-6  # scores below count as this: the threshold is 0.01
+TINY = 1e-5  # scores below count as this, a thousandth of the threshold
 
 
 def fitted(zoo: Path, row: int, folder: Path | None) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
@@ -45,8 +45,12 @@ def fitted(zoo: Path, row: int, folder: Path | None) -> tuple[dict[str, torch.Te
     masks = oracle_masks(kans, labels.scored)
     model.prune_edge(threshold=recipe.classifier.threshold, log_history=False)
     different = sum(int((m[0] != (act.mask != 0)).sum()) for m, act in zip(masks, model.act_fun, strict=True))
-    largest = max(float(error.max()) for error in errors)
-    return kans.tensors(), {"largest_relative_error_of_scores": largest, "edges_of_mask_different": different}
+    facts = {
+        "largest_relative_error_of_scores": max(float(error.max()) for error in errors),
+        "scores_off_by_more_than_1e-5": sum(int((error > 1e-5).sum()) for error in errors),
+        "edges_of_mask_different": different,
+    }
+    return kans.tensors(), facts
 
 
 def judged(run: Run, kans: Population, labels: Labels) -> dict[str, float]:
@@ -118,7 +122,7 @@ def main() -> None:
         for origin in ("pykan", "wskan")
     }
     write(
-        "pykan_kans",
+        "transfer",
         {"runs": {name: run.record for name, run in runs.items()}, "kans": found, "means": means},
     )
 
