@@ -90,9 +90,9 @@ POSITIONS = {
 }
 MASKS = {
     **{m: masks(m) for m in ("mlp", "mlp_align", "dmc")},
-    **{f"{m}, no dropout": masks(m, dropout=0.0) for m in ("mlp", "mlp_align", "dmc")},
+    **{f"{m}, half of the KANs": masks(m, samples=500) for m in ("mlp_align", "dmc")},
+    "mlp_align, no dropout": masks("mlp_align", dropout=0.0),
     "mlp_align, 120 epochs": masks("mlp_align", epochs=120),
-    **{f"{m}, half of the KANs": masks(m, samples=500) for m in ("mlp", "mlp_align", "dmc")},
 }
 GROUPS = {
     "cifar10": ("order", CIFAR10),
