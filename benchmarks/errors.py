@@ -1,4 +1,4 @@
-"""Where methods err: predicted accuracies of classifiers (tables 3 and 7), compared KAN by KAN. Part of ``order.py accuracy``."""
+"""Where methods err: predicted accuracies of classifiers (tables 3 and 7), compared KAN by KAN, and what is known of masks without looking at a KAN. Part of ``order.py``."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,9 @@ from wskan.experiments.methods import RAW
 from wskan.experiments.plan import Plan
 from wskan.experiments.workspace import Workspace
 from wskan.graph import kan_graph
+from wskan.kan.edges import join_edges
 from wskan.tasks import GraphDataset, predict_split
+from wskan.tasks.binary_metrics import roc_auc
 from wskan.zoo import Zoo
 from wskan.zoo.manifest import sha256
 
@@ -117,3 +119,17 @@ def largest_features(zoo: Zoo, split: str) -> dict[str, Any]:
     largest = torch.stack([edges.abs().amax((1, 2, 3)) for edges in graph.edges]).amax(0)
     medians = [float(edges.abs().median()) for edges in graph.edges]
     return {"largest": largest.tolist(), "median_a_layer": medians}
+
+
+def prior(zoo: Zoo) -> dict[str, float]:
+    """ROC-AUC of masks on test KANs for scores that ignore the KAN: how many training KANs keep an edge, and how many edges of its first neuron they keep."""
+    train, test = zoo.masks(zoo.split("train")), zoo.masks(zoo.split("test"))
+    kept = join_edges(test)
+    scores = {
+        "edge": [mask.float().mean(0, keepdim=True) for mask in train],
+        "first neuron": [mask.float().mean((0, 2)).view(1, -1, 1).expand(1, *mask.shape[1:]) for mask in train],
+    }
+    return {
+        f"test_auc, by {what}": roc_auc(join_edges(score).expand_as(kept).flatten(), kept.flatten())
+        for what, score in scores.items()
+    }
