@@ -3,7 +3,7 @@
     python benchmarks/order.py [cifar10] --work reproduce [--data DIR] [--jobs 2]
     python benchmarks/order.py accuracy --work reproduce [--data DIR] [--jobs 2] [--report]
     python benchmarks/order.py positions --work reproduce [--data DIR] [--jobs 2] [--report]
-    python benchmarks/order.py masks --work reproduce [--data DIR] [--jobs 2]
+    python benchmarks/order.py masks --work reproduce [--data DIR] [--jobs 2] [--report]
 
 ``cifar10`` is of tables 1 and 6, one seed: ``results/order.json``. ``accuracy`` is of table 3 on MNIST, where DeepSets comes close to WS-KAN and the perceptrons far from the paper's: ``results/order_accuracy.json``. ``positions`` is of table 7 on K-MNIST, where positional encoding helps and the paper's hurts, by the number of training KANs: ``results/order_positions.json``. ``masks`` is of the flattened baselines of table 4 on MNIST, one seed, with what a score has that ignores the KAN: ``results/order_masks.json``. Zoos, splits and everything
 else are those of ``wskan reproduce ... --scale cpu``. Nothing is chosen by these runs. What a model scores on its training KANs in the last epoch, with dropout, tells whether it fits them; of accuracies, which share of the squared error on validation
@@ -54,7 +54,7 @@ def classifier(
 
 
 def masks(method: str, dropout: float = 0.2, samples: int | None = None) -> Plan:
-    return classifier(method, 0, samples, problem="pruning", scale=dataclasses.replace(SCALE, dropout=dropout))
+    return classifier(method, 0, samples, problem="pruning", scale=changed(dropout=dropout))
 
 
 CIFAR10 = {

@@ -69,7 +69,7 @@ def judged(run: Run, kans: Population, labels: Labels) -> dict[str, float]:
         warnings.simplefilter("ignore")  # outputs that are cut off count as what they are
         pruned, as_many = prune(run, kans), prune(run, kans, share=share)
     return {
-        "auc": float(roc_auc(logits.flatten(), oracle.flatten())),
+        "auc": roc_auc(logits.flatten(), oracle.flatten()),
         "kept": float(run.task.keep(logits).float().mean()),
         "kept_by_oracle": share,
         "accuracy": right(pruned),

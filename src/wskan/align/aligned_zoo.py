@@ -70,7 +70,8 @@ class AlignedZoo(Zoo):
         step = max(1, AT_ONCE // self.spec.num_parameters)
         for begin in range(0, len(kans), step):
             some = slice(begin, begin + step)
-            _overwrite(kans[some], kans[some].permute(permutation[some]))
+            part = kans[some]
+            _overwrite(part, part.permute(permutation[some]))
         return kans
 
     def masks(self, rows: Tensor | slice) -> list[Tensor]:

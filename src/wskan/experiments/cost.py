@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
 
 import torch
 
@@ -19,6 +19,7 @@ from wskan.tasks.output import flat
 from wskan.zoo import Recipe, open_zoo
 
 GRAPHS = 32  # of a timed step, at most
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,18 +70,14 @@ def estimate(workspace: Workspace, plans: Sequence[Plan], recipes: Sequence[Reci
     missing = workspace.missing(plans)
     unbuilt = [r for r in {r.digest: r for r in recipes}.values() if not _built(workspace, r)]
     threads, device = torch.get_num_threads(), workspace.place
-    like = {(recipe.spec, recipe.fit, recipe.classifier is None): recipe for recipe in unbuilt}
-    a_kan = {kind: _seconds_a_kan(recipe) for kind, recipe in like.items()}
-    kan_seconds = sum(len(r) * a_kan[r.spec, r.fit, r.classifier is None] for r in unbuilt)
+    a_kan = _once(unbuilt, lambda recipe: (recipe.spec, recipe.fit, recipe.classifier), _seconds_a_kan)
+    kan_seconds = sum(len(recipe) * seconds for recipe, seconds in a_kan)
     torch.set_num_threads(workspace.threads)
     try:
-        kinds: dict[tuple[Any, ...], float] = {}
-        for plan in missing:
-            if (kind := _kind(plan)) not in kinds:
-                kinds[kind] = _seconds_a_graph(plan, device)
+        a_graph = _once(missing, _kind, lambda plan: _seconds_a_graph(plan, device))
     finally:
         torch.set_num_threads(threads)
-    runs = {plan: kinds[_kind(plan)] * _graphs(plan) for plan in missing}
+    runs = {plan: seconds * _graphs(plan) for plan, seconds in a_graph}
     return Cost(
         kans=sum(map(len, unbuilt)),
         kan_seconds=kan_seconds,
@@ -106,6 +103,15 @@ def _built(workspace: Workspace, recipe: Recipe) -> bool:
     return True
 
 
+def _once(things: Sequence[T], kind: Callable[[T], Hashable], seconds: Callable[[T], float]) -> list[tuple[T, float]]:
+    """Each thing with its seconds, taken of the first of its kind."""
+    found: dict[Hashable, float] = {}
+    for thing in things:
+        if kind(thing) not in found:
+            found[kind(thing)] = seconds(thing)
+    return [(thing, found[kind(thing)]) for thing in things]
+
+
 def _seconds_a_kan(recipe: Recipe) -> float:
     spec, size = recipe.spec, 2 * torch.get_num_threads()
     steps = min(recipe.fit.steps, 100)
@@ -128,7 +134,7 @@ def _seconds_a_kan(recipe: Recipe) -> float:
     return seconds / size
 
 
-def _kind(plan: Plan) -> tuple[Any, ...]:
+def _kind(plan: Plan) -> Hashable:
     """Runs that take as long as each other."""
     return plan.recipe.spec, plan.model, plan.features, plan.training.precision, plan.training.batch_size
 
