@@ -13,6 +13,7 @@ from wskan.kan.oracle import Score, edge_scores, oracle_masks
 from wskan.kan.permutation import Permutation
 from wskan.kan.population import Layer, Population
 from wskan.kan.pykan import from_pykan
+from wskan.kan.responses import Responses, responses
 from wskan.kan.spec import KANSpec
 from wskan.kan.spline import bspline_basis, extend_knots, greville_abscissae, uniform_knots
 from wskan.kan.symmetry import negate_neurons, scale_edges, shift_edges
@@ -29,6 +30,7 @@ __all__ = [
     "Layer",
     "Permutation",
     "Population",
+    "Responses",
     "Score",
     "accuracy",
     "activations",
@@ -48,6 +50,7 @@ __all__ = [
     "oracle_masks",
     "outputs",
     "outside_domain",
+    "responses",
     "scale_edges",
     "shift_edges",
     "symmetry_error",

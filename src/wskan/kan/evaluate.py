@@ -11,6 +11,7 @@ from torch import Tensor
 from wskan.errors import DataError, ShapeError
 from wskan.kan import kernel
 from wskan.kan.population import BASE_FUNCTIONS, Layer, Population
+from wskan.kan.spec import KANSpec
 
 NUMBERS = 2**25  # held at once: 128 MB in single precision
 
@@ -46,7 +47,7 @@ def outputs(population: Population, x: Tensor) -> Tensor:
 
 
 def _outputs(population: Population, x: Tensor) -> Tensor:
-    if _by_kernel(population):
+    if by_kernel(population):
         return kernel.evaluate(population, x)
     parts = []
     for kans, own in _few_kans(population, x):
@@ -95,7 +96,7 @@ def activations(population: Population, x: Tensor) -> list[Activations]:
     x = checked_inputs(population, x)
     if x.shape[1] < 2:
         raise ShapeError(f"one input does not vary: x has shape {tuple(x.shape)}, need at least two")
-    if _by_kernel(population):
+    if by_kernel(population):
         return [
             Activations(edge_std=edge, edge_mean=mean, node_std=node)
             for edge, mean, node in zip(*kernel.activations(population, x), strict=True)
@@ -116,7 +117,7 @@ def _activations(population: Population, x: Tensor) -> list[Activations]:
     for part in torch.split(x, max(1, NUMBERS // (len(population) * widest)), 1):
         values = part.expand(len(population), -1, -1)
         for layer, edge, node in zip(population.layers, edges, nodes, strict=True):
-            each = _edge_values(layer, values, population)
+            each = edge_values(layer, values, spec)
             values = each.sum(2)
             edge.add(each)
             node.add(values)
@@ -126,11 +127,11 @@ def _activations(population: Population, x: Tensor) -> list[Activations]:
     ]
 
 
-def _edge_values(layer: Layer, x: Tensor, population: Population) -> Tensor:
-    """phi_{p,q}(x_p), ``[K, B, in, out]``."""
-    basis = population.spec.functions.values(x.unsqueeze(-1), layer.knots.unsqueeze(1)).squeeze(-2)
+def edge_values(layer: Layer, x: Tensor, spec: KANSpec) -> Tensor:
+    """phi_{p,q}(x_p), ``[K, B, in, out]``, at x ``[K, B, in]``."""
+    basis = spec.functions.values(x.unsqueeze(-1), layer.knots.unsqueeze(1)).squeeze(-2)
     spline = torch.einsum("kbic,kioc->kbio", basis, (layer.spline_weight * layer.mask).unsqueeze(-1) * layer.coef)
-    base = BASE_FUNCTIONS[population.spec.base](x).unsqueeze(-1)
+    base = BASE_FUNCTIONS[spec.base](x).unsqueeze(-1)
     return base * (layer.base_weight * layer.mask).unsqueeze(1) + spline
 
 
@@ -180,7 +181,8 @@ def checked_inputs(population: Population, x: Tensor) -> Tensor:
     return x
 
 
-def _by_kernel(population: Population) -> bool:
+def by_kernel(population: Population) -> bool:
+    """Whether the C++ kernel can evaluate these KANs where they are."""
     cpu = population.layers[0].coef.device.type == "cpu"
     return cpu and kernel.unavailable(population.spec) is None
 

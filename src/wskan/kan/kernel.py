@@ -56,6 +56,8 @@ class _Evaluation(ctypes.Structure):
         ("input_stride", ctypes.c_int64),
         ("outputs", _Pointer),
         *((name, _Pointers) for name in ("edge_std", "edge_mean", "node_std")),
+        ("edge_points", ctypes.c_int64),
+        *((name, _Pointers) for name in ("node_values", "edge_values")),
     ]
 
 
@@ -129,6 +131,16 @@ def activations(population: Population, inputs: Tensor) -> tuple[list[Tensor], l
     node_std = [torch.empty(shape[0], shape[2], dtype=torch.float32) for shape in shapes]
     _evaluate(population, inputs, edge_std=_array(edge_std), edge_mean=_array(edge_mean), node_std=_array(node_std))
     return edge_std, edge_mean, node_std
+
+
+def responses(population: Population, inputs: Tensor, edge_points: int) -> tuple[list[Tensor], list[Tensor]]:
+    """For each layer, activations ``[K, out, N]`` of neurons and, at the first inputs, values ``[K, in, out, edge_points]`` of edges."""
+    inputs = _here(inputs)
+    shapes = [tuple(layer.mask.shape) for layer in population.layers]
+    nodes = [torch.empty(shape[0], shape[2], inputs.shape[1], dtype=torch.float32) for shape in shapes]
+    edges = [torch.zeros(*shape, edge_points, dtype=torch.float32) for shape in shapes]
+    _evaluate(population, inputs, edge_points=edge_points, node_values=_array(nodes), edge_values=_array(edges))
+    return nodes, edges
 
 
 def _evaluate(population: Population, inputs: Tensor, **results: Any) -> None:

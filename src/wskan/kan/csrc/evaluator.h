@@ -14,6 +14,8 @@ struct Evaluation {
   int64_t input_stride;                   // 0 when all KANs share the inputs
   float* outputs;                         // [K, N, out], or null
   float **edge_std, **edge_mean, **node_std;  // of each layer, [K, in, out] (mean of absolute values) and [K, out], or null
+  int64_t edge_points;                    // at the first so many inputs, values of edges are wanted
+  float **node_values, **edge_values;     // of each layer, [K, out, N] and [K, in, out, edge_points], or null
 };
 
 struct Moments {  // sums over samples of a quantity less a value that it takes, and of its absolute values
@@ -48,6 +50,7 @@ class Evaluator : Network<Layer> {
       this->forward();
       if (P.outputs) copy(k, begin, size);
       for (size_t l = 0; P.edge_std && l < layers.size(); ++l) measure(layers[l], edges[l], nodes[l], begin == 0);
+      for (size_t l = 0; P.node_values && l < layers.size(); ++l) record(layers[l], k, begin, P.node_values[l], P.edge_values[l]);
     }
     if (P.edge_std) report(k);
   }
@@ -61,6 +64,31 @@ class Evaluator : Network<Layer> {
     const auto& last = layers.back();
     for (int b = 0; b < size; ++b)
       for (int q = 0; q < last.O; ++q) P.outputs[(k * P.points + begin + b) * last.O + q] = last.Y.data()[b * last.OP + q];
+  }
+
+  void record(Layer& layer, int64_t k, int64_t begin, float* node, float* edge) const {
+    for (int q = 0; q < layer.O; ++q)
+      for (int b = 0; b < layer.B; ++b) node[(k * layer.O + q) * P.points + begin + b] = layer.Y[b * layer.OP + q];
+    const int wanted = int(std::min<int64_t>(layer.B, P.edge_points - begin));
+    for (int p = 0; wanted > 0 && p < layer.I; ++p) {
+      float* to = edge + (k * layer.I + p) * layer.O * P.edge_points + begin;
+      layer.each(p, [&](const Sample& x) {
+        const bool zeros = x.b == layer.B;  // all samples that are zero, together
+        if (x.b >= wanted && !zeros) return;
+        for (int q = 0; q < layer.O; ++q) {
+          const float phi = value(layer, p, q, x);
+          for (int b = zeros ? 0 : x.b, end = zeros ? wanted : x.b + 1; b < end; ++b)
+            if (!zeros || layer.X[p * layer.B + b] == 0.0f) to[q * P.edge_points + b] = phi;
+        }
+      });
+    }
+  }
+
+  static float value(const Layer& layer, int p, int q, const Sample& x) {
+    const float* e = layer.E + size_t(p * layer.rows + x.row) * layer.OP;
+    float phi = x.base * layer.wb[p * layer.OP + q];
+    for (int r = 0; r < layer.R; ++r) phi += x.value[r * x.stride] * e[r * layer.OP + q];
+    return phi;
   }
 
   static void measure(Layer& layer, Moments& edge, Moments& node, bool first) {
