@@ -1,6 +1,7 @@
 import dataclasses
 import itertools
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.graph import FeatureConfig, KANGraph
+from wskan.graph import FeatureConfig, KANGraph, probe_inputs
 from wskan.kan import Permutation, Population
 from wskan.models import FlatMLPConfig
 from wskan.tasks import GraphDataset, INRClassification, TrainConfig, augment, graph_loader, train
-from wskan.tasks.augmentation import SYMMETRIES, Symmetry, _generator
+from wskan.tasks.augmentation import SYMMETRIES, Symmetry, _generator, check_symmetries, moved_probes
 from wskan.tasks.data import Batches, Draw
 from wskan.tasks.module import TrainingModule
 from wskan.testing import FakeZoo, in_domain, random_population
@@ -27,8 +28,8 @@ def zoo() -> Zoo:
     return FakeZoo()
 
 
-def dataset(zoo: Zoo, **options: object) -> GraphDataset:
-    return GraphDataset(zoo, "train", INRClassification(), FeatureConfig(), **options)  # type: ignore[arg-type]
+def dataset(zoo: Zoo, features: FeatureConfig | None = None, **options: object) -> GraphDataset:
+    return GraphDataset(zoo, "train", INRClassification(), features or FeatureConfig(), **options)  # type: ignore[arg-type]
 
 
 def epoch(data: GraphDataset, number: int, seed: int = 0) -> list[tuple[KANGraph, Tensor]]:
@@ -188,12 +189,47 @@ def test_scale_and_sign_keep_functions_and_noise_stays_close() -> None:
 
 
 def test_every_symmetry_reaches_training_batches(zoo: Zoo) -> None:
-    plain, seen = dataset(zoo)[Draw([0, 1, 2], 5)][0], []
+    features = FeatureConfig(form="observed", probes=30)
+    plain, seen = dataset(zoo, features=features)[Draw([0, 1, 2], 5)][0], []
     for name in SYMMETRIES:
-        graph = dataset(zoo, augment=(name,))[Draw([0, 1, 2], 5)][0]
-        assert not same(graph, plain)
+        graph = dataset(zoo, features=features, augment=(name,))[Draw([0, 1, 2], 5)][0]
+        assert name == "scale" or not same(graph, plain)  # which observed edges do not show
         seen.append(graph)
     assert not any(same(a, b) for a, b in itertools.combinations(seen, 2))
+
+
+def test_probes_move_as_the_image_would() -> None:
+    kans, features = random_population((2, 3, 1), 200, 0), FeatureConfig(probes=60, probe_domain=(-1.0, 3.0))
+    still = probe_inputs(kans, 60, (-1.0, 3.0))
+    assert moved_probes(kans, features, ("permutation", "noise"), 0) is None
+    mirrored = moved_probes(kans, features, ("mirror",), 0)
+    assert mirrored is not None
+    flipped = (mirrored - still).abs().amax((1, 2)) > 1e-3
+    assert 0.3 < float(flipped.float().mean()) < 0.7
+    other = torch.stack([still[0, :, 0], 2 - still[0, :, 1]], -1)  # the middle of the domain is 1
+    torch.testing.assert_close(mirrored[flipped], other.expand(int(flipped.sum()), -1, -1))
+    moved = moved_probes(kans, features, ("affine",), 0)
+    assert moved is not None
+    assert moved.min() >= -1
+    assert moved.max() <= 3
+    inner = ((still[0] - 1).abs().amax(1) < 1.2).nonzero().squeeze(1)  # far from the border
+    a, b = (still[0, inner] - 1).expand(200, -1, -1), moved[:, inner] - 1
+    matrix = torch.linalg.lstsq(torch.cat([a, torch.ones_like(a[..., :1])], -1), b)
+    assert (torch.cat([a, torch.ones_like(a[..., :1])], -1) @ matrix.solution - b).abs().max() < 1e-4
+    factor = torch.linalg.det(matrix.solution[:, :2]).sqrt()
+    assert math.exp(-0.08) < factor.min() < 0.94
+    assert 1.06 < factor.max() < math.exp(0.08) + 1e-6
+    shift = matrix.solution[:, 2].abs()
+    assert 0.15 < shift.max() <= 0.16 + 1e-6
+    assert torch.equal(moved, moved_probes(kans, features, ("affine",), 0))
+
+
+def test_probes_that_cannot_move_are_refused() -> None:
+    few, many = random_population((2, 3, 1), 1, 0).spec, random_population((9, 3), 1, 0).spec
+    check_symmetries(("affine", "mirror"), few, FeatureConfig(probes=4))
+    for spec, features in ((few, FeatureConfig()), (many, FeatureConfig(probes=4))):
+        with pytest.raises(DataError, match="affine and mirror move probes of KANs of at most 8 inputs"):
+            check_symmetries(("mirror", "affine"), spec, features)
 
 
 @pytest.mark.parametrize("bad", ["scale", ["rotation"], ["scale", "rotation"]])

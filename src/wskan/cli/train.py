@@ -27,8 +27,10 @@ class Train:
     """Layers."""
     dropout: float = 0.2
     """Dropout probability."""
-    form: Literal["raw", "folded", "gauge", "function"] = "function"
-    """How an edge is described: function (values and slopes), raw (eq. 5 of the paper), folded (spline weight in the coefficients), or gauge (folded, shifts in biases of neurons, signs fixed)."""
+    form: Literal["raw", "folded", "gauge", "function", "observed"] = "function"
+    """How an edge is described: function (values and slopes), raw (eq. 5 of the paper), folded (spline weight in the coefficients), gauge (folded, shifts in biases of neurons, signs fixed), or observed (values at the first 24 probes)."""
+    probes: int = 0
+    """Number of inputs at which each KAN is evaluated; its neurons are described by their activations there. 0 reads weights only."""
     knots: bool = False
     """Give the knots of each neuron's grid to the model as node features."""
     epochs: int = 300
@@ -43,9 +45,9 @@ class Train:
     """bf16 is faster where the processor has instructions for it."""
     compile: bool = False
     """Run the model through torch.compile."""
-    augment: tuple[Literal["permutation", "scale", "sign", "noise"], ...] = ()
+    augment: tuple[Literal["permutation", "scale", "sign", "noise", "affine", "mirror"], ...] = ()
     """Give each training KAN other weights for the same function each time it is seen: permutation reorders hidden neurons, scale and sign are symmetries of splines, noise
-    (1 % on each parameter) is none."""
+    (1 % on each parameter) is none. With probes, affine shifts, rotates and scales what the KAN represents, mirror flips it from left to right."""
     checkpoint_activations: bool = False
     """WS-KAN: less memory, more time."""
     heads: int | None = None
@@ -75,7 +77,7 @@ class Train:
         zoo = open_zoo(self.zoo)
         if self.align is not None:
             zoo = align_zoo(zoo, self.align, progress=True)
-        task, features = get_task(self.task, zoo), FeatureConfig(form=self.form, knots=self.knots)
+        task, features = get_task(self.task, zoo), FeatureConfig(form=self.form, knots=self.knots, probes=self.probes)
         config_cls, given = MODELS[self.model][1], self._given()
         if unknown := sorted(given.keys() - {field.name for field in dataclasses.fields(config_cls)}):
             raise DataError(f"model {self.model} has no {' and no '.join(unknown)}")

@@ -9,6 +9,7 @@ from wskan.graph import FeatureConfig, Form
 from wskan.tasks import Symmetry
 
 RAW = FeatureConfig(form="raw", knots=False)
+WEIGHT_FORMS = tuple(form for form in get_args(Form) if form != "observed")
 SYMMETRIC: tuple[Symmetry, ...] = (
     "scale",
     "sign",
@@ -64,7 +65,7 @@ def form_label(features: FeatureConfig, augment: tuple[Symmetry, ...] = ()) -> s
 
 FORMS_OF_FEATURES = {
     form_name(features, augment): (features, augment)
-    for form in get_args(Form)
+    for form in WEIGHT_FORMS
     for features in (FeatureConfig(form=form, knots=False), FeatureConfig(form=form, knots=True))
     for augment in ((), SYMMETRIC)
 }

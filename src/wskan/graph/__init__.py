@@ -5,6 +5,7 @@ from wskan.graph.features import FeatureConfig, kan_graph
 from wskan.graph.forms import FORMS, Form
 from wskan.graph.kan_graph import KANGraph
 from wskan.graph.positions import edge_positions, node_positions, num_edge_positions, num_node_positions
+from wskan.graph.probes import probe_inputs
 from wskan.graph.pyg import from_pyg, to_pyg
 from wskan.graph.statistics import FeatureStatistics, feature_statistics
 
@@ -23,5 +24,6 @@ __all__ = [
     "node_positions",
     "num_edge_positions",
     "num_node_positions",
+    "probe_inputs",
     "to_pyg",
 ]

@@ -3,40 +3,58 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from wskan.errors import DataError
+from wskan.errors import DataError, ShapeError
 from wskan.graph.forms import FORMS, Described, Form, describe, edge_dim
 from wskan.graph.kan_graph import KANGraph
-from wskan.kan import KANSpec, Population
+from wskan.graph.probes import OBSERVED, probe_inputs
+from wskan.kan import KANSpec, Population, Responses, responses
 from wskan.kan.canonical import gauge_constant
+
+MAX_PROBES = 4_096
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FeatureConfig:
-    """Choice of features.
+    """Choose what describes an edge and a node.
+
+    With ``probes=0`` features are read from the weights. With probes, each KAN is evaluated.
 
     Args:
-        form: of the description of an edge, see :func:`wskan.graph.forms.describe`; from ``"function"`` INRs are classified best (results/forms), ``"raw"`` is eq. 5 of the paper. With
-            ``"gauge"``, neurons have a bias.
+        form: of the description of an edge, see :func:`wskan.graph.forms.describe`; ``"raw"`` is eq. 5 of the paper. With ``"gauge"``, neurons have a bias.
         knots: describe each neuron that has outgoing edges by the G + 1 knots of its grid on the domain; eq. 5 alone forgets an adapted grid.
+        probes: number P of inputs at which the KAN is evaluated; each neuron but the inputs is described by its activations there. The form ``"observed"`` needs some.
+        probe_domain: interval that inputs of KANs of at most 8 inputs are probed on: the range of the coordinates of an image, unless told otherwise. KANs of more inputs are
+            probed at quantiles of their own grids (:func:`wskan.graph.probe_inputs`).
 
     Raises:
-        DataError: an unknown form, or knots that are neither true nor false.
+        DataError: an unknown form, or values of another type or out of range.
     """
 
     form: Form = "function"
     knots: bool = False
+    probes: int = 0
+    probe_domain: tuple[float, float] = (-1.0, 1.0)
 
     def __post_init__(self) -> None:
         if self.form not in FORMS or not isinstance(self.knots, bool):
             raise DataError(
                 f"features: form must be one of {', '.join(FORMS)} and knots true or false, got {self.form!r:.100}, {self.knots!r:.100}"
             )
+        whole = isinstance(self.probes, int) and not isinstance(self.probes, bool)
+        if not whole or not 0 <= self.probes <= MAX_PROBES:
+            raise DataError(
+                f"features: probes must be a whole number from 0 to {MAX_PROBES:,}, got {self.probes!r:.100}"
+            )
+        if self.form == "observed" and not self.probes:
+            raise DataError("features: the form observed describes edges at probes; choose a number of probes")
+        object.__setattr__(self, "probe_domain", _interval(self.probe_domain))
 
     def check(self, spec: KANSpec) -> None:
         """Refuse KANs that have no such features.
@@ -49,26 +67,30 @@ class FeatureConfig:
 
     def edge_dim(self, spec: KANSpec) -> int:
         """Number F of features of an edge."""
-        return edge_dim(self.form, spec)
+        return min(OBSERVED, self.probes) if self.form == "observed" else edge_dim(self.form, spec)
 
     @property
     def bias_dim(self) -> int:
-        """How many of the features of a node, the first ones, are biases."""
-        return 1 if self.form == "gauge" else 0
+        """How many of the features of a node, the first ones, inputs lack: its bias, if it has one, and its activations at probes."""
+        return (1 if self.form == "gauge" else 0) + self.probes
 
     def node_dim(self, spec: KANSpec) -> int:
-        """Number D of features of a node: its bias, if it has one, and its knots, if asked for."""
+        """Number D of features of a node: what inputs lack, and its knots, if asked for."""
         return self.bias_dim + (spec.grid + 1 if self.knots else 0)
 
     def meaning(self, spec: KANSpec) -> dict[str, Any]:
-        """What of a specification the features depend on: KANs that agree in it can be read by one model. Functions do not depend on how they are parametrised."""
-        names = () if self.form == "function" else ("basis", "grid", "degree", "domain", "base")
+        """Name what of a specification the features depend on: KANs that agree in it can be read by one model. Functions do not depend on how they are parametrised."""
+        names = () if self.form in ("function", "observed") else ("basis", "grid", "degree", "domain", "base")
         return {name: getattr(spec, name) for name in (*names, *(("grid",) if self.knots else ()))}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, the inverse of :meth:`from_dict`. The form is left out where it is eq. 5: names of runs are older than the choice."""
-        data = dataclasses.asdict(self)
-        return {name: value for name, value in data.items() if (name, value) != ("form", "raw")}
+        """Plain JSON types, the inverse of :meth:`from_dict`. What older runs had no choice of is left out where it is as theirs: their names hash the rest."""
+        data: dict[str, Any] = {"knots": self.knots}
+        if self.form != "raw":
+            data["form"] = self.form
+        if self.probes:
+            data |= {"probes": self.probes, "probe_domain": list(self.probe_domain)}
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FeatureConfig:
@@ -77,38 +99,73 @@ class FeatureConfig:
         Raises:
             DataError: unknown keys or values.
         """
-        if not isinstance(data, Mapping) or not set(data) <= {"form", "knots"}:
-            raise DataError(f"features are an object with any of 'form' and 'knots', got {data!r:.200}")
+        names = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(data, Mapping) or not set(data) <= names:
+            raise DataError(f"features are an object with any of {sorted(names)}, got {data!r:.200}")
         return cls(**{"form": "raw", "knots": False, **data})
 
 
-def kan_graph(population: Population, config: FeatureConfig | None = None) -> KANGraph:
-    """The KAN-graphs of a population (paper, section 3.2).
+def kan_graph(population: Population, config: FeatureConfig | None = None, probes: Tensor | None = None) -> KANGraph:
+    """Make the KAN-graphs of a population (paper, section 3.2).
 
     Features of an edge are values and slopes of its function, or [w_b, w_s, c_0, ..., c_{C-1}] (eq. 5) or another form if that is chosen; zero if it is masked. Those of a node
-    are its bias, if the form has any, and its knots, if asked for; inputs have no bias and outputs no knots: there, zero stands.
+    are its bias, if the form has any, its activations at the probes and its knots, if asked for. Inputs have neither bias nor activations, outputs no knots: there, zero stands.
+
+    Args:
+        population: K KANs.
+        config: choice of features.
+        probes: inputs ``[1 or K, P, in]`` to probe at, if not those of :func:`wskan.graph.probe_inputs`.
+
+    Raises:
+        ShapeError: probes of another shape than ``config`` asks for.
     """
     config = config or FeatureConfig()
-    described = describe(population, config.form)
+    seen = _probe(population, config, probes)
+    described = describe(population, config.form, seen)
     masks = [layer.mask != 0 for layer in population.layers]
     return KANGraph(
         edges=described.edges,
-        nodes=tuple(_node_features(described, index, config) for index in range(len(population.spec.widths))),
+        nodes=tuple(_node_features(described, index, config, seen) for index in range(len(population.spec.widths))),
         edge_mask=tuple(None if bool(mask.all()) else mask for mask in masks),
         node_mask=(None,) * len(population.spec.widths),
     )
 
 
-def _node_features(described: Described, index: int, config: FeatureConfig) -> Tensor:
+def _probe(population: Population, config: FeatureConfig, probes: Tensor | None) -> Responses | None:
+    if probes is None and not config.probes:
+        return None
+    if probes is None:
+        probes = probe_inputs(population, config.probes, config.probe_domain)
+    elif probes.ndim != 3 or probes.shape[1] != config.probes:
+        raise ShapeError(f"probes must be [1 or K, {config.probes}, in], got {tuple(probes.shape)}")
+    return responses(population, probes, min(OBSERVED, config.probes) if config.form == "observed" else 0)
+
+
+def _node_features(described: Described, index: int, config: FeatureConfig, seen: Responses | None) -> Tensor:
     """``[K, n_l, D]`` of layer ``index``."""
     population, spec = described.population, described.population.spec
     like, shape = described.edges[0], (len(population), spec.widths[index])
     parts = [like.new_zeros(*shape, 0)]
-    if described.biases is not None:
-        parts.append(described.biases[index - 1].unsqueeze(-1) if index > 0 else like.new_zeros(*shape, 1))
+    if index == 0:
+        parts.append(like.new_zeros(*shape, config.bias_dim))
+    elif described.biases is not None:
+        parts.append(described.biases[index - 1].unsqueeze(-1))
+    if index > 0 and seen is not None:
+        parts.append(described.oriented(seen.nodes[index - 1].to(like), index))
     if config.knots:
         inner = like.new_zeros(spec.grid + 1)
         if index < spec.num_layers:
             inner = spec.functions.inner(population.layers[index].knots).to(like)
         parts.append(inner.expand(*shape, -1))
     return torch.cat(parts, -1)
+
+
+def _interval(value: object) -> tuple[float, float]:
+    """Two finite numbers, the smaller first."""
+    numbers = list(value) if isinstance(value, tuple | list) else []
+    if len(numbers) != 2 or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
+        raise DataError(f"features: probe_domain must be two numbers, got {value!r:.100}")
+    low, high = float(numbers[0]), float(numbers[1])
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise DataError(f"features: probe_domain must be two finite numbers a < b, got {value!r:.100}")
+    return low, high

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.kan import KANSpec, Layer, Population, edge_functions, fix_gauge, fold
+from wskan.kan import KANSpec, Layer, Population, Responses, edge_functions, fix_gauge, fold
 
-Form = Literal["raw", "folded", "gauge", "function"]
+Form = Literal["raw", "folded", "gauge", "function", "observed"]
 FORMS: tuple[str, ...] = get_args(Form)
 POINTS = 12  # at which a function is described
 
@@ -24,15 +24,23 @@ class Described:
         edges: ``[K, n_l, n_{l+1}, F]`` a layer, zero for a masked edge.
         biases: ``[K, n_{l+1}]`` a layer, of the neurons that it leads to; None in a form without.
         population: the KANs that edges and biases belong to: their grids are those of the form.
+        negated: ``[K, n_l]`` bool for each hidden layer, which of its neurons the form negates; None if it negates none.
     """
 
     edges: tuple[Tensor, ...]
     biases: tuple[Tensor, ...] | None = None
     population: Population
+    negated: tuple[Tensor, ...] | None = None
+
+    def oriented(self, activations: Tensor, index: int) -> Tensor:
+        """Give activations ``[K, n_l, P]`` of the neurons of layer ``index`` the sign that they have in this form."""
+        if self.negated is None or index > len(self.negated):
+            return activations
+        return torch.where(self.negated[index - 1].unsqueeze(-1), -activations, activations)
 
 
-def describe(population: Population, form: Form) -> Described:
-    """Features of the edges in one of four forms.
+def describe(population: Population, form: Form, seen: Responses | None = None) -> Described:
+    """Describe the edges in one of five forms.
 
     - ``"raw"``: [w_b, w_s, c] (paper, eq. 5). Every symmetry shows.
     - ``"folded"``: [w_b, w_s c] (:func:`wskan.kan.fold`). No scale shows.
@@ -40,19 +48,30 @@ def describe(population: Population, form: Form) -> Described:
       and wavelets, which hold no constant.
     - ``"function"``: values and slopes of the edge's function at 12 points spread over its domain (:func:`wskan.kan.edge_functions`): for any parametrisation. No scale shows, and a
       shift in the values alone.
+    - ``"observed"``: the edge's values at what its neuron does at the probes. Neither scale, basis nor grid shows; a shift does, and a sign only where the edge is that of a
+      negated neuron.
+
+    Args:
+        population: K KANs.
+        form: which.
+        seen: what the KANs do at the probes, for ``"observed"``.
 
     Raises:
-        DataError: an unknown form, or ``"gauge"`` for a basis that holds no constant.
+        DataError: an unknown form, ``"gauge"`` for a basis that holds no constant, or ``"observed"`` without probes.
     """
     if form not in FORMS:
         raise DataError(f"form must be one of {', '.join(FORMS)}, got {form!r:.100}")
+    if form == "observed":
+        if seen is None or not seen.edges[0].shape[-1]:
+            raise DataError("the form observed describes edges at probes, and there are none")
+        return Described(edges=seen.edges, population=population)
     if form == "function":
         pairs = edge_functions(population, POINTS)
         return Described(edges=tuple(torch.cat(pair, -1) for pair in pairs), population=population)
     if form == "gauge":
         gauge = fix_gauge(population)
         edges = tuple(_parameters(layer, "base_weight") for layer in gauge.population.layers)
-        return Described(edges=edges, biases=gauge.biases, population=gauge.population)
+        return Described(edges=edges, biases=gauge.biases, population=gauge.population, negated=gauge.negated)
     if form == "folded":
         population = fold(population)
         return Described(
@@ -63,7 +82,7 @@ def describe(population: Population, form: Form) -> Described:
 
 
 def edge_dim(form: Form, spec: KANSpec) -> int:
-    """Number F of features of an edge."""
+    """Number F of features of an edge, in a form that reads weights."""
     return {
         "raw": spec.num_basis + 2,
         "folded": spec.num_basis + 1,

@@ -29,10 +29,12 @@ class Gauge:
     Attributes:
         population: spline weights are 1, and the edges hold no constant: coefficients of B-splines have mean 0.
         biases: of layer l ``[K, n_{l+1}]``, what is added to each neuron that the layer leads to.
+        negated: ``[K, n_l]`` bool for each hidden layer, which neurons were negated.
     """
 
     population: Population
     biases: tuple[Tensor, ...]
+    negated: tuple[Tensor, ...]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Outputs ``[K, B, out]`` on ``[K, B, in]``, in the domain those of the KANs that it was made from."""
@@ -55,15 +57,17 @@ def fix_gauge(population: Population) -> Gauge:
     functions, base = population.spec.functions, population.spec.base
     constant = gauge_constant(functions)
     population = fold(population)
+    negated = [_polarity(layer, base, functions) < 0 for layer in population.layers[:-1]]
     if negatable(population.spec):
-        signs = [_polarity(layer, base, functions) < 0 for layer in population.layers[:-1]]
-        population = negate_neurons(population, signs)
+        population = negate_neurons(population, negated)
+    else:
+        negated = [torch.zeros_like(which) for which in negated]
     layers, biases = [], []
     for layer in population.layers:
         level = functions.level(layer.coef)  # [K, in, out, 1]
         layers.append(dataclasses.replace(layer, coef=layer.coef - level * constant.to(level)))
         biases.append((level.squeeze(-1) * layer.mask).sum(1))
-    return Gauge(population=Population(population.spec, layers), biases=tuple(biases))
+    return Gauge(population=Population(population.spec, layers), biases=tuple(biases), negated=tuple(negated))
 
 
 def gauge_constant(functions: Basis) -> Tensor:

@@ -72,7 +72,7 @@ def train(
     task.check(zoo)
     task.check_model(model_config)
     features.check(zoo.spec)
-    check_symmetries(config.augment, zoo.spec)
+    check_symmetries(config.augment, zoo.spec, features)
     if empty := [split for split in SPLITS if len(zoo.split(split)) == 0]:
         raise DataError(
             f"the zoo in {zoo.folder} has no {' and no '.join(empty)} KANs; training needs all three splits"

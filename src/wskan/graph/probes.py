@@ -1,0 +1,41 @@
+"""Inputs at which KANs are probed (probe features: Kofinas et al., "Graph Neural Networks for Learning Equivariant Representations of Neural Networks", 2024)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wskan.kan import Population
+
+FEW = 8
+"""KANs of at most so many inputs, as implicit neural representations, are probed at fixed points of their input domain."""
+OBSERVED = 24
+"""The form ``"observed"`` describes an edge by its values at so many of the probes, the first ones."""
+
+
+def probe_inputs(population: Population, count: int, domain: tuple[float, float]) -> Tensor:
+    """Draw the inputs at which each KAN is probed, always the same ones.
+
+    KANs of few inputs are all probed at the same points, a scrambled Sobol sequence in the cube ``domain^in``. Of KANs of many inputs, each input takes fixed quantiles of
+    its own grid, chosen independently: an adapted grid holds the quantiles of what the input was in training.
+
+    Args:
+        population: K KANs.
+        count: number P of probes.
+        domain: interval that each of a few inputs is drawn from.
+
+    Returns:
+        ``[1, P, in]`` if there are at most ``FEW`` inputs, ``[K, P, in]`` otherwise.
+    """
+    spec, n_in = population.spec, population.spec.widths[0]
+    if n_in <= FEW:
+        sobol = torch.quasirandom.SobolEngine(n_in, scramble=True, seed=0)  # type: ignore[no-untyped-call]
+        points = sobol.draw(count, dtype=torch.float32)
+        return (domain[0] + (domain[1] - domain[0]) * points).unsqueeze(0)
+    place = torch.rand(count, n_in, generator=torch.Generator().manual_seed(0), dtype=torch.float32) * spec.grid
+    interval = place.long().clamp(max=spec.grid - 1)
+    inner = spec.functions.inner(population.layers[0].knots).float()  # [K or 1, in or 1, G+1]
+    knots = inner.expand(len(population), n_in, -1)
+    index = interval.T.to(knots.device).expand(len(population), -1, -1)  # [K, in, P]
+    low, high = knots.gather(2, index), knots.gather(2, index + 1)
+    return (low + (place - interval).T.to(knots) * (high - low)).transpose(1, 2)
