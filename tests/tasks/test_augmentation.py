@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.graph import FeatureConfig, KANGraph, probe_inputs
+from wskan.graph import FeatureConfig, InputMap, KANGraph, kan_graph, probe_inputs
 from wskan.kan import Permutation, Population
 from wskan.models import FlatMLPConfig
 from wskan.tasks import GraphDataset, INRClassification, TrainConfig, augment, graph_loader, train
-from wskan.tasks.augmentation import SYMMETRIES, Symmetry, _generator, check_symmetries, moved_probes
+from wskan.tasks.augmentation import SYMMETRIES, Symmetry, _generator, check_symmetries, input_map
 from wskan.tasks.data import Batches, Draw
 from wskan.tasks.module import TrainingModule
 from wskan.testing import FakeZoo, in_domain, random_population
@@ -198,38 +198,60 @@ def test_every_symmetry_reaches_training_batches(zoo: Zoo) -> None:
     assert not any(same(a, b) for a, b in itertools.combinations(seen, 2))
 
 
-def test_probes_move_as_the_image_would() -> None:
-    kans, features = random_population((2, 3, 1), 200, 0), FeatureConfig(probes=60, probe_domain=(-1.0, 3.0))
-    still = probe_inputs(kans, 60, (-1.0, 3.0))
-    assert moved_probes(kans, features, ("permutation", "noise"), 0) is None
-    mirrored = moved_probes(kans, features, ("mirror",), 0)
-    assert mirrored is not None
-    flipped = (mirrored - still).abs().amax((1, 2)) > 1e-3
-    assert 0.3 < float(flipped.float().mean()) < 0.7
-    other = torch.stack([still[0, :, 0], 2 - still[0, :, 1]], -1)  # the middle of the domain is 1
-    torch.testing.assert_close(mirrored[flipped], other.expand(int(flipped.sum()), -1, -1))
-    moved = moved_probes(kans, features, ("affine",), 0)
-    assert moved is not None
-    assert moved.min() >= -1
-    assert moved.max() <= 3
-    inner = ((still[0] - 1).abs().amax(1) < 1.2).nonzero().squeeze(1)  # far from the border
-    a, b = (still[0, inner] - 1).expand(200, -1, -1), moved[:, inner] - 1
-    matrix = torch.linalg.lstsq(torch.cat([a, torch.ones_like(a[..., :1])], -1), b)
-    assert (torch.cat([a, torch.ones_like(a[..., :1])], -1) @ matrix.solution - b).abs().max() < 1e-4
-    factor = torch.linalg.det(matrix.solution[:, :2]).sqrt()
-    assert math.exp(-0.08) < factor.min() < 0.94
-    assert 1.06 < factor.max() < math.exp(0.08) + 1e-6
-    shift = matrix.solution[:, 2].abs()
-    assert 0.15 < shift.max() <= 0.16 + 1e-6
-    assert torch.equal(moved, moved_probes(kans, features, ("affine",), 0))
+def test_kans_are_seen_as_those_of_moved_images() -> None:
+    """A KAN after a map of its inputs is described as the KAN that has the map built in, where a KAN can have it."""
+    kans, features = (
+        random_population((2, 3, 1), 200, 0, base="zero", adapted=False),
+        FeatureConfig(form="observed", probes=60),
+    )
+    assert input_map(kans, features, ("permutation", "noise"), 0) is None
+    for names in (("mirror",), ("affine",), ("affine", "mirror")):
+        drawn = input_map(kans, features, names, 0)  # type: ignore[arg-type]
+        assert drawn is not None
+        x = drawn(probe_inputs(kans, 60, (-1.0, 1.0)), (-1.0, 1.0))
+        assert x.abs().max() <= 1
+        torch.testing.assert_close(kan_graph(kans, features, drawn).nodes[-1].mT, kans(x), rtol=1e-3, atol=1e-3)
+        assert torch.equal(drawn.scale, input_map(kans, features, names, 0).scale)  # type: ignore[arg-type, union-attr]
+    factor = drawn.scale[:, 0]
+    assert math.exp(-0.08) <= factor.min() < 0.94
+    assert 1.06 < factor.max() <= math.exp(0.08)
+    assert 0.3 < float((drawn.scale[:, 1] < 0).float().mean()) < 0.7
+    assert 0.07 < drawn.shift.abs().max() <= 0.08
+    assert drawn.angle is not None
+    assert 0.13 < drawn.angle.abs().max() <= 0.14
 
 
-def test_probes_that_cannot_move_are_refused() -> None:
+def test_functions_are_those_of_the_kan_with_moved_knots() -> None:
+    kans, features = random_population((2, 4, 1), 20, 0, base="zero", adapted=False), FeatureConfig()
+    scale, shift = torch.tensor([0.5, -0.8]).expand(20, 2), torch.tensor([0.3, 0.1]).expand(20, 2)
+    moved = kan_graph(kans, features, InputMap(scale=scale, shift=shift))
+    x = torch.linspace(-1, 1, 25)[1::2]  # the points of the form
+    for p in range(2):
+        inputs = torch.zeros(12, 2)
+        inputs[:, p] = scale[0, p] * x + shift[0, p]
+        alone = [dataclasses.replace(kans.layers[0], mask=torch.zeros_like(kans.layers[0].mask))]
+        alone[0].mask[:, p] = kans.layers[0].mask[:, p]
+        values = alone[0](inputs.expand(20, -1, -1), kans.spec)
+        torch.testing.assert_close(moved.edges[0][:, p, :, :12].mT, values, rtol=1e-4, atol=1e-5)
+        slopes = kan_graph(kans, features, InputMap(scale=scale, shift=shift)).edges[0][:, p, :, 12:]
+        step = 1e-3 * scale[0, p]
+        ends = []
+        for sign in (1, -1):
+            near = inputs.clone()
+            near[:, p] += sign * step
+            ends.append(alone[0].map(torch.Tensor.double)(near.double().expand(20, -1, -1), kans.spec))
+        torch.testing.assert_close(slopes.mT.double(), (ends[0] - ends[1]) / 2e-3, rtol=2e-2, atol=2e-2)
+    assert torch.equal(moved.edges[1], kan_graph(kans, features).edges[1])
+
+
+def test_moves_that_show_nowhere_are_refused() -> None:
     few, many = random_population((2, 3, 1), 1, 0).spec, random_population((9, 3), 1, 0).spec
-    check_symmetries(("affine", "mirror"), few, FeatureConfig(probes=4))
-    for spec, features in ((few, FeatureConfig()), (many, FeatureConfig(probes=4))):
-        with pytest.raises(DataError, match="affine and mirror move probes of KANs of at most 8 inputs"):
-            check_symmetries(("mirror", "affine"), spec, features)
+    for features in (FeatureConfig(form="raw", probes=4), FeatureConfig()):
+        check_symmetries(("affine", "mirror"), few, features)
+    with pytest.raises(DataError, match="affine and mirror: for KANs of at most 8 inputs, these have 9"):
+        check_symmetries(("mirror", "affine"), many, FeatureConfig(probes=4))
+    with pytest.raises(DataError, match="show in probes and in the form function, not in raw"):
+        check_symmetries(("affine",), few, FeatureConfig(form="raw"))
 
 
 @pytest.mark.parametrize("bad", ["scale", ["rotation"], ["scale", "rotation"]])

@@ -47,7 +47,7 @@ class Train:
     """Run the model through torch.compile."""
     augment: tuple[Literal["permutation", "scale", "sign", "noise", "affine", "mirror"], ...] = ()
     """Give each training KAN other weights for the same function each time it is seen: permutation reorders hidden neurons, scale and sign are symmetries of splines, noise
-    (1 % on each parameter) is none. With probes, affine shifts, rotates and scales what the KAN represents, mirror flips it from left to right."""
+    (1 % on each parameter) is none. affine shifts, rotates and scales the image that the KAN represents, mirror flips it from left to right: with probes, or form function."""
     checkpoint_activations: bool = False
     """WS-KAN: less memory, more time."""
     heads: int | None = None

@@ -5,7 +5,7 @@ from wskan.graph.features import FeatureConfig, kan_graph
 from wskan.graph.forms import FORMS, Form
 from wskan.graph.kan_graph import KANGraph
 from wskan.graph.positions import edge_positions, node_positions, num_edge_positions, num_node_positions
-from wskan.graph.probes import probe_inputs
+from wskan.graph.probes import InputMap, probe_inputs
 from wskan.graph.pyg import from_pyg, to_pyg
 from wskan.graph.statistics import FeatureStatistics, feature_statistics
 
@@ -14,6 +14,7 @@ __all__ = [
     "FeatureConfig",
     "FeatureStatistics",
     "Form",
+    "InputMap",
     "KANGraph",
     "collate",
     "edge_positions",

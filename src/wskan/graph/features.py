@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wskan.errors import DataError, ShapeError
+from wskan.errors import DataError
 from wskan.graph.forms import FORMS, Described, Form, describe, edge_dim
 from wskan.graph.kan_graph import KANGraph
-from wskan.graph.probes import OBSERVED, probe_inputs
+from wskan.graph.probes import OBSERVED, InputMap, probe_inputs
 from wskan.kan import KANSpec, Population, Responses, responses
 from wskan.kan.canonical import gauge_constant
 
@@ -105,7 +105,7 @@ class FeatureConfig:
         return cls(**{"form": "raw", "knots": False, **data})
 
 
-def kan_graph(population: Population, config: FeatureConfig | None = None, probes: Tensor | None = None) -> KANGraph:
+def kan_graph(population: Population, config: FeatureConfig | None = None, inputs: InputMap | None = None) -> KANGraph:
     """Make the KAN-graphs of a population (paper, section 3.2).
 
     Features of an edge are values and slopes of its function, or [w_b, w_s, c_0, ..., c_{C-1}] (eq. 5) or another form if that is chosen; zero if it is masked. Those of a node
@@ -114,14 +114,11 @@ def kan_graph(population: Population, config: FeatureConfig | None = None, probe
     Args:
         population: K KANs.
         config: choice of features.
-        probes: inputs ``[1 or K, P, in]`` to probe at, if not those of :func:`wskan.graph.probe_inputs`.
-
-    Raises:
-        ShapeError: probes of another shape than ``config`` asks for.
+        inputs: describe the KANs after this map of their inputs, which moves the probes; of forms that read weights ``"function"`` alone takes it, without the rotation.
     """
     config = config or FeatureConfig()
-    seen = _probe(population, config, probes)
-    described = describe(population, config.form, seen)
+    seen = _probe(population, config, inputs)
+    described = describe(population, config.form, seen, inputs)
     masks = [layer.mask != 0 for layer in population.layers]
     return KANGraph(
         edges=described.edges,
@@ -131,14 +128,12 @@ def kan_graph(population: Population, config: FeatureConfig | None = None, probe
     )
 
 
-def _probe(population: Population, config: FeatureConfig, probes: Tensor | None) -> Responses | None:
-    if probes is None and not config.probes:
+def _probe(population: Population, config: FeatureConfig, inputs: InputMap | None) -> Responses | None:
+    if not config.probes:
         return None
-    if probes is None:
-        probes = probe_inputs(population, config.probes, config.probe_domain)
-    elif probes.ndim != 3 or probes.shape[1] != config.probes:
-        raise ShapeError(f"probes must be [1 or K, {config.probes}, in], got {tuple(probes.shape)}")
-    return responses(population, probes, min(OBSERVED, config.probes) if config.form == "observed" else 0)
+    x = probe_inputs(population, config.probes, config.probe_domain)
+    x = x if inputs is None else inputs(x, config.probe_domain)
+    return responses(population, x, min(OBSERVED, config.probes) if config.form == "observed" else 0)
 
 
 def _node_features(described: Described, index: int, config: FeatureConfig, seen: Responses | None) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError
+from wskan.graph.probes import InputMap
 from wskan.kan import KANSpec, Layer, Population, Responses, edge_functions, fix_gauge, fold
 
 Form = Literal["raw", "folded", "gauge", "function", "observed"]
@@ -39,7 +40,9 @@ class Described:
         return torch.where(self.negated[index - 1].unsqueeze(-1), -activations, activations)
 
 
-def describe(population: Population, form: Form, seen: Responses | None = None) -> Described:
+def describe(
+    population: Population, form: Form, seen: Responses | None = None, inputs: InputMap | None = None
+) -> Described:
     """Describe the edges in one of five forms.
 
     - ``"raw"``: [w_b, w_s, c] (paper, eq. 5). Every symmetry shows.
@@ -55,6 +58,7 @@ def describe(population: Population, form: Form, seen: Responses | None = None) 
         population: K KANs.
         form: which.
         seen: what the KANs do at the probes, for ``"observed"``.
+        inputs: describe the KANs after this map of their inputs; ``"function"`` takes scale and shift, other forms leave it out.
 
     Raises:
         DataError: an unknown form, ``"gauge"`` for a basis that holds no constant, or ``"observed"`` without probes.
@@ -66,7 +70,8 @@ def describe(population: Population, form: Form, seen: Responses | None = None) 
             raise DataError("the form observed describes edges at probes, and there are none")
         return Described(edges=seen.edges, population=population)
     if form == "function":
-        pairs = edge_functions(population, POINTS)
+        move = () if inputs is None else (inputs.scale, inputs.shift)
+        pairs = edge_functions(population, POINTS, *move)
         return Described(edges=tuple(torch.cat(pair, -1) for pair in pairs), population=population)
     if form == "gauge":
         gauge = fix_gauge(population)

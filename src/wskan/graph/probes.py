@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import Tensor
 
@@ -39,3 +41,27 @@ def probe_inputs(population: Population, count: int, domain: tuple[float, float]
     index = interval.T.to(knots.device).expand(len(population), -1, -1)  # [K, in, P]
     low, high = knots.gather(2, index), knots.gather(2, index + 1)
     return (low + (place - interval).T.to(knots) * (high - low)).transpose(1, 2)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class InputMap:
+    """Map the inputs of each of K KANs, ``x -> R (s * (x - m)) + t + m`` with m the middle of their domain: the KAN of a moved image.
+
+    Attributes:
+        scale: s, ``[K, in]``; negative where an input is mirrored.
+        shift: t, ``[K, in]``.
+        angle: of the rotation R, radians ``[K]``; None for KANs of other than two inputs.
+    """
+
+    scale: Tensor
+    shift: Tensor
+    angle: Tensor | None = None
+
+    def __call__(self, x: Tensor, domain: tuple[float, float]) -> Tensor:
+        """Map points ``[1 or K, P, in]`` to ``[K, P, in]``; those that would leave the domain stay on its border."""
+        middle = (domain[0] + domain[1]) / 2
+        x = (x - middle) * self.scale.unsqueeze(1)
+        if self.angle is not None:
+            cos, sin = self.angle.cos(), self.angle.sin()
+            x = x @ torch.stack([cos, sin, -sin, cos], -1).view(-1, 2, 2)
+        return (x + self.shift.unsqueeze(1) + middle).clamp(*domain)

@@ -18,10 +18,17 @@ BASE_SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def edge_functions(population: Population, points: int) -> list[tuple[Tensor, Tensor]]:
-    """Values phi_{p,q}(x) and slopes phi_{p,q}'(x) of every edge (eq. 3) at points spread over its own domain.
+def edge_functions(
+    population: Population, points: int, scale: Tensor | None = None, shift: Tensor | None = None
+) -> list[tuple[Tensor, Tensor]]:
+    """Evaluate phi_{p,q}(x) and phi_{p,q}'(x) of every edge (eq. 3) at points spread over its own domain.
 
     They are the middles of ``points`` equal parts of the interval between the first and the last knot of neuron p (extended knots left out). Zero for a masked edge.
+
+    Args:
+        population: K KANs.
+        points: how many.
+        scale, shift: describe the KANs that compute ``f(scale * x + shift)``, ``[K, in]`` each; where that leaves the first layer's domain, the value at its border is taken.
 
     Returns:
         A pair ``[K, n_l, n_{l+1}, points]`` a layer.
@@ -31,13 +38,22 @@ def edge_functions(population: Population, points: int) -> list[tuple[Tensor, Te
     """
     if points < 1:
         raise DataError(f"a function is described at one point or more, got {points}")
-    return [_layer_functions(layer, points, population.spec) for layer in population.layers]
+    first, *rest = population.layers
+    blocks = [_layer_functions(layer, points, population.spec) for layer in rest]
+    return [_layer_functions(first, points, population.spec, scale, shift), *blocks]
 
 
-def _layer_functions(layer: Layer, points: int, spec: KANSpec) -> tuple[Tensor, Tensor]:
+def _layer_functions(
+    layer: Layer, points: int, spec: KANSpec, scale: Tensor | None = None, shift: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     inner = spec.functions.inner(layer.knots)
     low, high = inner[..., :1], inner[..., -1:]  # [K or 1, in or 1, 1]
     x = low + (torch.arange(points).to(low) + 0.5) / points * (high - low)  # [K or 1, in or 1, P]
+    if scale is not None:
+        x = scale.to(x).unsqueeze(-1) * x
+    if shift is not None:
+        x = x + shift.to(x).unsqueeze(-1)
+    x = x.maximum(low).minimum(high)
     coef = (layer.spline_weight * layer.mask).unsqueeze(-1) * layer.coef  # [K, in, out, C]
     weight = (layer.base_weight * layer.mask).unsqueeze(-1)  # [K, in, out, 1]
 
@@ -45,4 +61,5 @@ def _layer_functions(layer: Layer, points: int, spec: KANSpec) -> tuple[Tensor, 
         return weight * base_part.unsqueeze(-2) + coef @ basis.mT
 
     values = combine(BASE_FUNCTIONS[spec.base](x), spec.functions.values(x, layer.knots))
-    return values, combine(BASE_SLOPES[spec.base](x), spec.functions.slopes(x, layer.knots))
+    slopes = combine(BASE_SLOPES[spec.base](x), spec.functions.slopes(x, layer.knots))
+    return values, slopes if scale is None else slopes * scale.to(x)[..., None, None]

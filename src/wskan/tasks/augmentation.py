@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.graph import FeatureConfig
-from wskan.graph.probes import FEW, probe_inputs
+from wskan.graph import FeatureConfig, InputMap
+from wskan.graph.probes import FEW
 from wskan.kan import KANSpec, Layer, Permutation, Population, derive_seed, negate_neurons, scale_edges
 from wskan.kan.edges import join_edges, split_edges
 from wskan.kan.symmetry import check_negatable
@@ -32,7 +32,7 @@ def augment(population: Population, symmetries: Sequence[Symmetry], seed: int) -
         symmetries: ``"permutation"`` reorders the neurons of every hidden layer (paper, Proposition 3.1: the baseline "MLP + Aug."); ``"scale"`` multiplies each spline
             weight by a factor from 1/2 to 2, log-uniform, and divides the coefficients by it (:func:`wskan.kan.scale_edges`); ``"sign"`` negates each hidden neuron or not
             (:func:`wskan.kan.negate_neurons`: exact in the domain of the grids only); ``"noise"``, which is no symmetry, multiplies each parameter by a normal number of mean 1 and
-            standard deviation 0.01. ``"affine"`` and ``"mirror"`` leave the KAN as it is; see :func:`moved_probes`.
+            standard deviation 0.01. ``"affine"`` and ``"mirror"`` leave the KAN as it is; see :func:`input_map`.
         seed: of the draw.
 
     Raises:
@@ -55,53 +55,44 @@ def augment(population: Population, symmetries: Sequence[Symmetry], seed: int) -
     return population
 
 
-def moved_probes(
+def input_map(
     population: Population, features: FeatureConfig, symmetries: Sequence[Symmetry], seed: int
-) -> Tensor | None:
-    """Draw the inputs at which each KAN is probed, so that it is seen as the KAN of a moved image.
+) -> InputMap | None:
+    """Draw how the inputs of each KAN move, so that it is seen as the KAN of a moved image; None if ``symmetries`` do not ask for it.
 
-    A KAN evaluated at shifted, rotated, scaled or mirrored inputs is the KAN of an image that is. ``"affine"`` draws for each KAN one shift for each input of up to 0.08 of half the domain,
-    a factor of e^-0.08 to e^0.08 and, where there are two inputs, a rotation of up to 0.14 radians about the middle of the domain; ``"mirror"`` mirrors the last input (from left to right, of an image) or not. Points
-    that would leave the domain stay on its border.
-
-    Returns:
-        ``[K, P, in]``; None if ``symmetries`` move no probes.
+    ``"affine"`` draws for each KAN a shift of each input of up to 0.08 of half the domain, one factor of e^-0.08 to e^0.08 and, where there are two inputs, a rotation of up to
+    0.14 radians about the middle of the domain; ``"mirror"`` mirrors the last input (from left to right, of an image) or not.
     """
     if not set(symmetries) & set(OF_INPUTS):
         return None
-    low, high = features.probe_domain
-    middle, half, size, n_in = (low + high) / 2, (high - low) / 2, len(population), population.spec.widths[0]
-    x = (probe_inputs(population, features.probes, features.probe_domain) - middle).expand(size, -1, -1)
+    size, n_in, angle = len(population), population.spec.widths[0], None
+    scale, shift = (make(size, n_in, dtype=torch.float32) for make in (torch.ones, torch.zeros))
     if "mirror" in symmetries:
-        flipped = torch.rand(size, generator=_generator(seed, "mirror"), dtype=torch.float32) < 0.5
-        sign = torch.ones(size, 1, n_in, dtype=torch.float32)
-        sign[flipped, :, -1] = -1
-        x = x * sign
+        scale[torch.rand(size, generator=_generator(seed, "mirror"), dtype=torch.float32) < 0.5, -1] = -1
     if "affine" in symmetries:
         u = torch.rand(size, n_in + 2, generator=_generator(seed, "affine"), dtype=torch.float32) * 2 - 1
-        if n_in == 2:
-            angle = ROTATION * u[:, 0]
-            turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], -1).view(-1, 2, 2)
-            x = x @ turn
-        x = x * torch.exp(STRETCH * u[:, 1])[:, None, None] + SHIFT * half * u[:, None, 2:]
-    return x.clamp(-half, half) + middle
+        low, high = features.probe_domain
+        scale, shift = scale * torch.exp(STRETCH * u[:, :1]), SHIFT * (high - low) / 2 * u[:, 2:]
+        angle = ROTATION * u[:, 1] if n_in == 2 else None
+    device = population.layers[0].coef.device
+    return InputMap(scale=scale.to(device), shift=shift.to(device), angle=None if angle is None else angle.to(device))
 
 
 def check_symmetries(symmetries: Sequence[Symmetry], spec: KANSpec, features: FeatureConfig | None = None) -> None:
     """Refuse what cannot be drawn for KANs of a specification, or shows in none of their features.
 
     Raises:
-        DataError: see :func:`augment`; ``"affine"`` or ``"mirror"`` without probes, or for KANs of more than 8 inputs.
+        DataError: see :func:`augment`; ``"affine"`` or ``"mirror"`` for KANs of more than 8 inputs, or for features that they do not show in.
     """
     if isinstance(symmetries, str) or not set(symmetries) <= set(SYMMETRIES):
         raise DataError(f"symmetries must be some of {', '.join(SYMMETRIES)}, got {symmetries!r:.100}")
     if "sign" in symmetries:
         check_negatable(spec)
     moving = sorted(set(symmetries) & set(OF_INPUTS))
-    if moving and features is not None and (not features.probes or spec.widths[0] > FEW):
-        raise DataError(
-            f"{' and '.join(moving)} move probes of KANs of at most {FEW} inputs; these have {spec.widths[0]}, and {features.probes} probes"
-        )
+    if moving and spec.widths[0] > FEW:
+        raise DataError(f"{' and '.join(moving)}: for KANs of at most {FEW} inputs, these have {spec.widths[0]}")
+    if moving and features is not None and features.form != "function" and not features.probes:
+        raise DataError(f"{' and '.join(moving)} show in probes and in the form function, not in {features.form}")
 
 
 def augment_edges(values: Tensor, widths: Sequence[int], symmetries: Sequence[Symmetry], seed: int) -> Tensor:

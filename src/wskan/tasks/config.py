@@ -32,8 +32,8 @@ class TrainConfig:
         patience: stop after this many epochs without a better validation score; 0 for never.
         precision: ``"32"``, or ``"bf16"`` for automatic mixed precision.
         compile: run the model through ``torch.compile``; needs a compiler and a minute or two at the start.
-        augment: symmetries, noise, and moves of the probes, drawn anew for each training KAN each time it is seen; see :func:`wskan.tasks.augmentation.augment` and
-            :func:`wskan.tasks.augmentation.moved_probes`.
+        augment: symmetries, noise, and moves of the inputs, drawn anew for each training KAN each time it is seen; see :func:`wskan.tasks.augmentation.augment` and
+            :func:`wskan.tasks.augmentation.input_map`.
         seed: of initial weights, dropout, augmentation and the order of batches.
 
     Raises:

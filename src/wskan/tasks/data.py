@@ -13,7 +13,7 @@ from wskan.errors import DataError
 from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, feature_statistics, gather, kan_graph
 from wskan.kan import Population
 from wskan.models.edge_set import edges_exist
-from wskan.tasks.augmentation import Symmetry, augment, augment_edges, moved_probes
+from wskan.tasks.augmentation import Symmetry, augment, augment_edges, input_map
 from wskan.tasks.task import ABSENT, Task
 from wskan.zoo import Zoo
 
@@ -90,13 +90,13 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         if self.graphs is not None:
             graph = self.graphs[index.to(self.device)]
         else:
-            population, probes = self._population(index), None
+            population, inputs = self._population(index), None
             if isinstance(draw, Draw):
                 population = augment(population, self.augment, draw.seed)
                 if self.task.readout == "edge":
                     target = augment_edges(target, self.zoo.spec.widths, self.augment, draw.seed)
-                probes = moved_probes(population, self.features, self.augment, draw.seed)
-            graph = kan_graph(population, self.features, probes)
+                inputs = input_map(population, self.features, self.augment, draw.seed)
+            graph = kan_graph(population, self.features, inputs)
         if self.task.readout == "edge" and (exist := edges_exist(graph)) is not None:
             target = target.masked_fill(~exist, ABSENT)
         return graph, target
