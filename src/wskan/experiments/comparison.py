@@ -38,6 +38,7 @@ def comparison(
     *,
     labels: Mapping[str, str] | None = None,
     elsewhere: Sequence[str] | None = None,
+    full: Sequence[str] | None = None,
     resize: Callable[[Scale], Scale] = lambda scale: scale,
     shares: Experiment | None = None,
 ) -> Experiment:
@@ -51,15 +52,20 @@ def comparison(
         notes: what a reader has to know.
         labels: of rows, if not those of the methods.
         elsewhere: methods on other data sets than the first of the scale, if not all.
+        full: methods at scale ``full``, if others.
     """
-    labels = labels or {method: METHODS[method].label for method in methods}
+    every = tuple(dict.fromkeys([*methods, *(full or ())]))
+    labels = labels or {method: METHODS[method].label for method in every}
+
+    def methods_of(scale: Scale) -> Sequence[str]:
+        return full if full is not None and scale.name == "full" else methods
 
     def cells_of(request: Request) -> dict[tuple[str, str], list[Plan]]:
         first = (request.scale if problem == "inr" else request.scale.classifiers).datasets[0]
         return {
             (method, dataset): found
             for dataset in request.datasets
-            for method in (methods if elsewhere is None or dataset == first else elsewhere)
+            for method in (methods_of(request.scale) if elsewhere is None or dataset == first else elsewhere)
             if (found := request.plans(dataset, method, problem=problem))
         }
 
@@ -81,7 +87,8 @@ def comparison(
                 title=metric.title,
                 unit=metric.unit,
                 better=metric.better,
-                rows=labels,
+                rows={method: label for method, label in labels.items() if method in methods_of(request.scale)},
+                reads={method: METHODS[method].reads for method in methods_of(request.scale)},
                 columns={dataset: dataset for dataset in request.datasets},
                 cells=figures,
                 notes=said,
@@ -94,7 +101,7 @@ def comparison(
         name=name,
         plans=plans,
         find=find,
-        methods=tuple(methods),
+        methods=every,
         classifiers=problem != "inr",
         resize=resize,
         shares=shares,

@@ -53,18 +53,19 @@ class Request:
         """Every choice of hyperparameters with every seed; sine waves have one (C.1.2). The SetTransformer only where the scale can afford it. None for a method that was not asked for."""
         if self.methods is not None and method not in self.methods:
             return []
+        scale = self.scale.of(method)
         if problem != "inr":
-            search = self.scale.classifiers.search(problem)
+            search = scale.classifiers.search(problem)
             return [
-                Plan(scale=self.scale, dataset=dataset, method=method, rate=rate, seed=seed, problem=problem, hidden=hidden, num_layers=layers)
+                Plan(scale=scale, dataset=dataset, method=method, rate=rate, seed=seed, problem=problem, hidden=hidden, num_layers=layers)
                 for hidden, layers, rate, seed in itertools.product(search.hidden, search.num_layers, search.rates, self.seeds)
             ]  # fmt: skip
-        seeds, limits = self.seeds, self.scale.set_transformer
-        rates = (self.scale.waves.lr,) if dataset == "sine" else self.scale.rates
+        seeds, limits = self.seeds, scale.set_transformer
+        rates = (scale.waves.lr,) if dataset == "sine" else scale.rates
         if method == "set_transformer" and limits is not None:
             seeds = seeds[: limits[1]] if dataset in limits[0] else ()
         return [
-            Plan(scale=self.scale, dataset=dataset, method=method, rate=rate, seed=seed, samples=samples)
+            Plan(scale=scale, dataset=dataset, method=method, rate=rate, seed=seed, samples=samples)
             for rate in rates
             for seed in seeds
         ]

@@ -28,6 +28,7 @@ class Method:
         augment: symmetries drawn anew for each training KAN each time it is seen.
         aligned: whether all KANs are aligned to the mean of the training KANs first (appendix D.1).
         features: what describes a KAN; eq. 5 in the paper.
+        task: what it is trained for, if not the task of the problem.
     """
 
     label: str
@@ -36,7 +37,22 @@ class Method:
     augment: tuple[Symmetry, ...] = ()
     aligned: bool = False
     features: FeatureConfig = RAW
+    task: str | None = None
 
+    @property
+    def reads(self) -> str:
+        """What it learns from: the weights of a KAN, or what comes out when the KAN is evaluated."""
+        if self.model in OUTPUT_MODELS:
+            return "outputs"
+        if self.features.form == "observed":
+            return "activations"
+        return "weights, activations" if self.features.probes else "weights"
+
+
+OUTPUT_MODELS = ("probe_gen", "image_cnn")
+MIRRORED = ("fashion-mnist", "cifar10")
+"""Images that keep their class when they are mirrored from left to right."""
+MOVES: tuple[Symmetry, ...] = ("affine", "mirror")
 
 PAPER_METHODS: dict[str, Method] = {
     "mlp": Method(label="MLP", model="mlp"),
@@ -71,9 +87,25 @@ FORMS_OF_FEATURES = {
 }
 """What WS-KAN may read, and whether symmetries are drawn at training time, by the name of the method."""
 
-METHODS: dict[str, Method] = PAPER_METHODS | {
-    name: Method(label=f"WS-KAN, {form_label(features, augment)}", model="ws_kan", augment=augment, features=features)
-    for name, (features, augment) in FORMS_OF_FEATURES.items()
-    if name not in PAPER_METHODS
+PROBES = FeatureConfig(form="observed", probes=196)
+KNOTS = FeatureConfig(form="raw", knots=True)
+FULL_METHODS: dict[str, Method] = {
+    "weights": Method(label="WS-KAN, weights", model="ws_kan", features=FeatureConfig(form="function"), augment=MOVES),
+    "probes": Method(label="WS-KAN, probes", model="ws_kan", features=PROBES, augment=MOVES),
+    "probe_gen": Method(label="ProbeGen", model="probe_gen", features=KNOTS),
+    "image_cnn": Method(label="CNN on the rendered image", model="image_cnn", features=KNOTS),
 }
+"""Beyond the paper: at scale ``full``."""
+
+METHODS: dict[str, Method] = (
+    PAPER_METHODS
+    | FULL_METHODS
+    | {
+        name: Method(
+            label=f"WS-KAN, {form_label(features, augment)}", model="ws_kan", augment=augment, features=features
+        )
+        for name, (features, augment) in FORMS_OF_FEATURES.items()
+        if name not in PAPER_METHODS
+    }
+)
 """All, by name."""

@@ -9,6 +9,7 @@ import torch
 
 from wskan.experiments.experiment import Experiment, Findings, Request, best_choice, evaluated, run_records
 from wskan.experiments.forms import EXPLAINED, shorter
+from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan
 from wskan.experiments.scale import Scale
 from wskan.experiments.table import Cell, Table
@@ -17,7 +18,7 @@ from wskan.experiments.workspace import Workspace
 from wskan.kan import Population, fold
 from wskan.zoo import Recipe, Zoo
 
-METHOD = "function"  # the one form that knows no parametrisation
+METHOD, FULL_METHOD = "function", "probes"  # which know no parametrisation
 KANS = {
     "splines": "B-splines",
     "rbf-small": "FastKAN, small start",
@@ -35,6 +36,16 @@ def resize(scale: Scale) -> Scale:
     return dataclasses.replace(scale, datasets=scale.datasets[:1])
 
 
+def method(request: Request) -> str:
+    """What reads the KANs: WS-KAN on functions, at scale ``full`` on activations."""
+    return FULL_METHOD if request.scale.name == "full" else METHOD
+
+
+def trained_on(request: Request) -> tuple[str, ...]:
+    """The KANs that a model is trained on; at scale ``full`` B-splines alone."""
+    return TRAINED[:1] if request.scale.name == "full" else TRAINED
+
+
 def variant(kind: str) -> str:
     """As :meth:`Scale.recipe` calls it."""
     return "" if kind == "splines" else kind
@@ -42,19 +53,26 @@ def variant(kind: str) -> str:
 
 def plans_on(request: Request, dataset: str, kind: str) -> list[Plan]:
     """Runs on one of the zoos of a data set."""
-    return [dataclasses.replace(plan, variant=variant(kind)) for plan in request.plans(dataset, METHOD)]
+    return [dataclasses.replace(plan, variant=variant(kind)) for plan in request.plans(dataset, method(request))]
 
 
 def plans(request: Request) -> list[Plan]:
     """Runs on B-splines, and on FastKANs."""
-    return [plan for dataset in request.datasets for kind in TRAINED for plan in plans_on(request, dataset, kind)]
+    return [
+        plan
+        for dataset in request.datasets
+        for kind in trained_on(request)
+        for plan in plans_on(request, dataset, kind)
+    ]
 
 
 def zoos(request: Request, dataset: str) -> dict[str, Recipe]:
     """What is read: where nothing is trained, test KANs alone."""
     recipes = {kind: request.scale.recipe(dataset, variant(kind)) for kind in KANS}
+    trained = trained_on(request)
+    few = request.scale.wide_test if request.scale.name == "full" else None  # as many as of another width
     return {
-        kind: recipe if kind in TRAINED else dataclasses.replace(recipe, train=0, val=0)
+        kind: recipe if kind in trained else dataclasses.replace(recipe, train=0, val=0, test=few or recipe.test)
         for kind, recipe in recipes.items()
     }
 
@@ -75,7 +93,7 @@ def find(workspace: Workspace, request: Request) -> Findings:
 
 def _accuracies(workspace: Workspace, request: Request, dataset: str, built: Mapping[str, Zoo]) -> Table:
     cells: dict[tuple[str, str], Cell] = {}
-    for trained in TRAINED:
+    for trained in trained_on(request):
         chosen = best_choice(workspace, plans_on(request, dataset, trained))
         for read, zoo in built.items():
             cells[trained, read] = evaluated(workspace, chosen, zoo)
@@ -85,14 +103,15 @@ def _accuracies(workspace: Workspace, request: Request, dataset: str, built: Map
         title=f"Parametrisations: INR classification, {dataset}",
         unit="test accuracy, percent",
         better="higher",
-        rows={kind: f"trained on {KANS[kind]}" for kind in TRAINED},
+        rows={kind: f"trained on {KANS[kind]}" for kind in trained_on(request)},
         columns=KANS,
         cells=cells,
+        reads={kind: METHODS[method(request)].reads for kind in trained_on(request)},
         notes=[
             f"KANs {list(spec.widths)} of the same images: B-splines with G={spec.grid}, k={spec.degree} and adapted grids; FastKANs, without layer normalisation, of as many radial basis functions on "
             f"[-1, 1], with coefficients that begin at 0.01 (small start) or at its default of 0.1 (fine), or by its own default of 8 on [-2, 2], of which test KANs only. Mean PSNR: {quality} dB.",
             "KANs of another basis come as they are: features are standardised by the statistics of the KANs trained on.",
-            EXPLAINED,
+            *([] if request.scale.name == "full" else [EXPLAINED]),
             *protocol_notes(request),
         ],
     )
@@ -121,5 +140,5 @@ def _memories(dataset: str, built: Mapping[str, Zoo]) -> Table:
 
 
 parametrisations = Experiment(
-    name="parametrisations", plans=plans, recipes=recipes, find=find, methods=(METHOD,), resize=resize
+    name="parametrisations", plans=plans, recipes=recipes, find=find, methods=(METHOD, FULL_METHOD), resize=resize
 )

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from wskan.experiments.classifier_scale import TASKS, Problem
-from wskan.experiments.methods import METHODS
+from wskan.experiments.methods import METHODS, MIRRORED, OUTPUT_MODELS
 from wskan.experiments.scale import Scale
 from wskan.graph import FeatureConfig
 from wskan.models import MODELS, ModelConfig
@@ -53,7 +53,8 @@ class Plan:
     @property
     def task(self) -> Task:
         """What is learned."""
-        return get_task("frequency-regression" if self.dataset == "sine" else TASKS[self.problem])
+        own = METHODS[self.method].task
+        return get_task(own or ("frequency-regression" if self.dataset == "sine" else TASKS[self.problem]))
 
     @property
     def features(self) -> FeatureConfig:
@@ -67,6 +68,11 @@ class Plan:
         options = dict(method.options)
         if method.model == "set_transformer":
             options["inducing"] = scale.inducing
+        if method.model in OUTPUT_MODELS:
+            options |= {name: value for name, value in spec.to_dict().items() if name != "widths"}
+            options["basis"] = spec.basis
+        if method.model == "image_cnn":
+            options["mirror"] = self.dataset in MIRRORED
         return MODELS[method.model][1](
             model=method.model,
             widths=spec.widths,
@@ -87,7 +93,10 @@ class Plan:
         base = self.scale.waves if self.dataset == "sine" else self.scale.training
         if self.problem != "inr":
             base = self.scale.classifiers.search(self.problem).training
-        return dataclasses.replace(base, lr=self.rate, seed=self.seed, augment=METHODS[self.method].augment)
+        augment = METHODS[self.method].augment
+        if self.dataset not in MIRRORED:
+            augment = tuple(name for name in augment if name != "mirror")
+        return dataclasses.replace(base, lr=self.rate, seed=self.seed, augment=augment)
 
     @property
     def graphs(self) -> int:

@@ -94,7 +94,7 @@ def protocol(experiment: Experiment, request: Request, workspace: Workspace, mac
     """Eight hexadecimal digits that name how figures are measured; only those of one protocol stand in one table. Names of runs hash all their settings."""
     scale = request.scale
     whole = Request(scale=scale, datasets=experiment.datasets(scale), seeds=scale.seeds)
-    sizes = dataclasses.asdict(scale)
+    sizes = scale.settings()
     classifiers = sizes.pop("classifiers")
     settings: list[Any] = [
         classifiers if experiment.classifiers else sizes,

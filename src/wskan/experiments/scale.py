@@ -35,6 +35,7 @@ class Scale:
         timing: training KANs, test KANs and epochs that table 11 measures.
         recipe_changes: what else is changed in a recipe, for tests.
         classifiers: the same for zoos of classifiers.
+        tuned: by method, fields of the scale that differ for it.
     """
 
     name: str
@@ -56,6 +57,17 @@ class Scale:
     timing: tuple[int, int, int]
     recipe_changes: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     classifiers: ClassifierScale
+    tuned: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict, hash=False, compare=False)
+
+    def of(self, method: str) -> Scale:
+        """Give the scale as it is for a method."""
+        changes = self.tuned.get(method)
+        return self if changes is None else dataclasses.replace(self, **changes)
+
+    def settings(self) -> dict[str, Any]:
+        """List everything in it, as plain types; what the method's own differs in is left out where nothing does, since results are older than that."""
+        settings = dataclasses.asdict(self)
+        return settings if self.tuned else {name: value for name, value in settings.items() if name != "tuned"}
 
     def recipe(self, dataset: str, variant: str = "") -> Recipe:
         """Of the zoo of a data set, or of that variant of it which ends its name: ``"rbf"``.
@@ -129,7 +141,7 @@ SCALES: dict[str, Scale] = {
     )
 }
 
-ScaleName = Literal["smoke", "cpu", "paper"]
+ScaleName = Literal["smoke", "cpu", "full", "paper"]
 
 
 def get_scale(name: str) -> Scale:

@@ -76,6 +76,7 @@ class Table:
         groups: group of each row whose figures may be compared; None if all may.
         over: what the mean is taken over; empty for single figures.
         decimals: of figures of 10 and more.
+        reads: what each row learns from, if that is to be shown: weights, or what comes out when a KAN is evaluated.
     """
 
     title: str
@@ -92,6 +93,7 @@ class Table:
     groups: Mapping[str, str] | None = None
     over: str = "seeds"
     decimals: int = 1
+    reads: Mapping[str, str] | None = None
 
     def first(self, column: str, group: str | None = None) -> str | None:
         """The best row of a column (of a group), by the mean; None if there is none, or if all are alike."""
@@ -123,7 +125,9 @@ class Table:
             "labels": labels,
             "cells": cells,
             "notes": list(self.notes),
-            "style": {name: getattr(self, name) for name in STYLE} | {"groups": groups},
+            "style": {name: getattr(self, name) for name in STYLE}
+            | {"groups": groups}
+            | ({} if self.reads is None else {"reads": dict(self.reads)}),
         }
 
     @classmethod
@@ -140,7 +144,9 @@ class Table:
                     facts = {n: value for n, value in cell.items() if n not in ("mean", "std", "values", "paper")}
                     paper = None if cell["paper"] is None else (float(cell["paper"][0]), float(cell["paper"][1]))
                     cells[row, column] = Cell(values=tuple(map(float, cell["values"])), paper=paper, facts=facts)
-            style = {name: value for name, value in data.get("style", {}).items() if name in (*STYLE, "groups")}
+            style = {
+                name: value for name, value in data.get("style", {}).items() if name in (*STYLE, "groups", "reads")
+            }
             return cls(
                 title=str(data["title"]),
                 unit=str(data["unit"]),
@@ -165,24 +171,28 @@ class Table:
             cells=cells,
             rows={**earlier.rows, **self.rows},
             groups=None if self.groups is None else {**(earlier.groups or {}), **self.groups},
+            reads=None if self.reads is None else {**(earlier.reads or {}), **self.reads},
             columns={column: label for column, label in columns.items() if any(c == column for _, c in cells)},
             notes=list(dict.fromkeys([*self.notes, *earlier.notes])),
         )
 
     def to_markdown(self) -> str:
         """Ours first, the paper's in brackets; the best of each column in bold."""
-        parameters = {row: self._parameters(row) for row in self.rows}
+        about = {
+            name: [of(row) for row in self.rows]
+            for name, of in (("reads", self._reads), ("parameters", self._parameters))
+        }
+        about = {name: texts for name, texts in about.items() if any(texts)}
         lines = [
             f"# {self.title}",
             "",
             self._heading(),
             "",
         ]
-        more = ["parameters"] if any(parameters.values()) else []
-        lines.append("| | " + " | ".join([*more, *self.columns.values()]) + " |")
-        lines.append("| --- |" + " ---: |" * (len(more) + len(self.columns)))
-        for row, label in self.rows.items():
-            texts = [*([parameters[row]] if more else []), *(self.text(row, column) for column in self.columns)]
+        lines.append("| | " + " | ".join([*about, *self.columns.values()]) + " |")
+        lines.append("| --- |" + " ---: |" * (len(about) + len(self.columns)))
+        for index, (row, label) in enumerate(self.rows.items()):
+            texts = [*(column[index] for column in about.values()), *(self.text(row, c) for c in self.columns)]
             lines.append(f"| {label} | " + " | ".join(texts) + " |")
         return "\n".join([*lines, "", *(f"- {note}" for note in self.notes)]) + "\n"
 
@@ -197,6 +207,9 @@ class Table:
     def has_paper(self) -> bool:
         """Whether the paper gives any of the figures."""
         return any(cell.paper is not None for cell in self.cells.values())
+
+    def _reads(self, row: str) -> str:
+        return (self.reads or {}).get(row, "")
 
     def _parameters(self, row: str) -> str:
         counts = {

@@ -10,7 +10,12 @@ from wskan.experiments.tables_1_6 import protocol_notes
 from wskan.experiments.workspace import Workspace
 from wskan.zoo import Recipe
 
-METHODS_2 = ("ws_kan", "no_pe")
+METHODS_2, FULL_2 = ("ws_kan", "no_pe"), ("weights", "probes")
+
+
+def methods(request: Request) -> tuple[str, ...]:
+    """Those compared: WS-KANs, at scale ``full`` one that reads weights and one that is shown activations."""
+    return FULL_2 if request.scale.name == "full" else METHODS_2
 
 
 def datasets(request: Request) -> list[str]:
@@ -20,7 +25,7 @@ def datasets(request: Request) -> list[str]:
 
 def plans(request: Request) -> list[Plan]:
     """The runs of tables 1 and 6."""
-    return [p for dataset in datasets(request) for method in METHODS_2 for p in request.plans(dataset, method)]
+    return [p for dataset in datasets(request) for method in methods(request) for p in request.plans(dataset, method)]
 
 
 def columns(request: Request, dataset: str) -> dict[str, Recipe]:
@@ -45,12 +50,12 @@ def find(workspace: Workspace, request: Request) -> Findings:
     labels: dict[str, str] = {}
     for dataset in datasets(request):
         zoos = {column: workspace.zoo(recipe, progress=True) for column, recipe in columns(request, dataset).items()}
-        for method in METHODS_2:
+        for method in methods(request):
             row = f"{method} {dataset}"
             labels[row] = f"{METHODS[method].label}, {dataset}"
             chosen = best_choice(workspace, request.plans(dataset, method))
             for column, zoo in zoos.items():
-                paper = paper_cell("table2_ood_width_accuracy", dataset, column) if method == "ws_kan" else None
+                paper = paper_cell("table2_ood_width_accuracy", dataset, column) if method != "no_pe" else None
                 cells[row, column] = evaluated(workspace, chosen, zoo, paper, psnr=zoo.info()["psnr_mean"])
     first = request.scale.recipe(datasets(request)[0]).spec.widths
     names = {column: column for column in columns(request, datasets(request)[0])}
@@ -63,6 +68,7 @@ def find(workspace: Workspace, request: Request) -> Findings:
         columns={**names, "deeper": f"deeper {deeper}"},
         cells=cells,
         groups={row: row.split()[1] for row in labels},
+        reads={row: METHODS[row.split()[0]].reads for row in labels},
         notes=[
             f"Trained on KANs {list(first)} only. {request.scale.wide_test:,} test KANs of each other shape, of images that the first column has, too; the paper takes all, and has no deeper KANs.",
             "Deeper KANs: a hidden layer takes the learned position of the layer at the same relative depth (wskan.graph.node_positions); no PE needs none.",
