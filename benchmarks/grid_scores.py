@@ -1,4 +1,4 @@
-"""Scores of edges without data, against the masks of the oracle, which has data: which way of reading them off the KAN agrees with it most?
+"""Scores of edges without data, against the masks of the oracle, which has data: which way of finding them is best?
 
     python benchmarks/grid_scores.py ZOO [--data DIR] [--kans 100] [--uniform 50]
 
@@ -9,8 +9,8 @@ Areas under the ROC curve (percent, all edges of all KANs) on test KANs of a zoo
 - ``independent_draws``: pykan's formula on inputs drawn independently from the grids of the first layer.
 - ``geometric_mean``: of the scores of the first and the third.
 
-The same for as many KANs of the recipe fitted again on the uniform grid (``adapt_grid=False``): how well it does where grids say nothing of activations; there
-``attribution`` takes the draws.
+The same for as many KANs of the recipe fitted again on the uniform grid (``adapt_grid=False``): how well it does where
+grids say nothing of activations; there ``attribution`` takes the draws.
 """
 
 import argparse

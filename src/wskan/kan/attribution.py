@@ -1,7 +1,8 @@
-"""How much of a KAN's output each edge and each neuron accounts for: pykan's attribution, from data or from the KAN alone.
+"""How much of a KAN's output each edge and neuron accounts for: pykan's attribution, from data or the KAN alone.
 
-A neuron hands its score down to the edges that lead to it, in proportion to how much these vary, over how much the neuron itself does; its own score is the sum over the edges
-that lead away from it (pykan 0.2.8, ``attribute``). Without data, what varies how much is read off the grids: grid adaptation puts knots at quantiles of what a neuron saw.
+A neuron hands its score down to the edges that lead to it, in proportion to how much these vary, over how much the
+neuron itself does; its own score is the sum over the edges that lead away from it (pykan 0.2.8, ``attribute``). Without
+data, what varies how much is read off the grids: grid adaptation puts knots at quantiles of what a neuron saw.
 """
 
 from __future__ import annotations
@@ -39,8 +40,10 @@ class Attribution:
 def attribution(population: Population, x: Tensor | None = None) -> Attribution:
     """Attribute the outputs of each KAN to its edges and neurons.
 
-    Without data, KAN by KAN: where every hidden layer has a grid that adapted, in closed form (:func:`grid_deviations`). Where one still has the uniform grid of the
-    specification, and with every basis but B-splines, grids say nothing of activations, and inputs drawn from those of the first layer stand in for data (:func:`drawn_inputs`).
+    Without data, KAN by KAN: where every hidden layer has a grid that adapted, in closed form
+    (:func:`grid_deviations`). Where one still has the uniform grid of the specification, and with every basis but
+    B-splines, grids say nothing of activations, and inputs drawn from those of the first layer stand in for data
+    (:func:`drawn_inputs`).
 
     Args:
         population: K KANs.
@@ -69,7 +72,12 @@ def attribution(population: Population, x: Tensor | None = None) -> Attribution:
 
 
 def hand_down(edge_std: Sequence[Tensor], node_std: Sequence[Tensor]) -> Attribution:
-    """Scores from how much edges ``[K, n_l, n_{l+1}]`` and the neurons that they lead to ``[K, n_{l+1}]`` vary, from the outputs back to the inputs."""
+    """Hand scores down from the outputs, 1/out each, to the inputs.
+
+    Args:
+        edge_std: ``[K, n_l, n_{l+1}]`` of each layer, how much each edge varies.
+        node_std: ``[K, n_{l+1}]`` of each layer, how much the neurons do that the edges lead to.
+    """
     nodes = [torch.full_like(node_std[-1], 1 / node_std[-1].shape[1])]  # pykan's mean over outputs, each scoring 1
     edges: list[Tensor] = []
     for edge, node in zip(reversed(edge_std), reversed(node_std), strict=True):
@@ -79,9 +87,11 @@ def hand_down(edge_std: Sequence[Tensor], node_std: Sequence[Tensor]) -> Attribu
 
 
 def grid_deviations(population: Population) -> tuple[list[Tensor], list[Tensor]]:
-    """Standard deviations of edges ``[K, n_l, n_{l+1}]`` and of the neurons that they lead to ``[K, n_{l+1}]``, in closed form.
+    """Read standard deviations off the grids: of edges ``[K, n_l, n_{l+1}]`` and of the neurons ``[K, n_{l+1}]`` that
+    they lead to, for each layer.
 
-    A neuron is taken to be uniform between neighbouring inner knots, as often in each interval. Outputs have no grid: their edges are taken to be independent.
+    A neuron is taken to be uniform between neighbouring inner knots, as often in each interval. Outputs have no grid:
+        their edges are taken to be independent.
     """
     spec = population.spec
     points = [_middles(spec.functions.inner(layer.knots), spec.grid) for layer in population.layers]  # [K, in, B]
@@ -99,7 +109,9 @@ def grid_deviations(population: Population) -> tuple[list[Tensor], list[Tensor]]
 
 
 def drawn_inputs(population: Population, count: int = DRAWS, seed: int = SEED) -> Tensor:
-    """Inputs ``[1 or K, count, in]`` drawn independently of each other from the grids of the first layer, as often from each interval; of every KAN from the same random numbers."""
+    """Draw inputs ``[1 or K, count, in]`` from the grids of the first layer, each independently of the others, as often
+    from each interval; for every KAN from the same random numbers.
+    """
     spec, knots = population.spec, population.layers[0].knots
     ranks = torch.rand(spec.widths[0], count, generator=torch.Generator().manual_seed(seed)).argsort(1)
     place = ((ranks + 0.5) / count * spec.grid).to(knots.device)  # each input comes by all quantiles
@@ -110,7 +122,9 @@ def drawn_inputs(population: Population, count: int = DRAWS, seed: int = SEED) -
 
 
 def adapted_grids(population: Population) -> Tensor:
-    """Which KANs have a grid that adapted in every hidden layer, ``[K]`` bool: other than uniform on the domain, or on its mirror image (:func:`wskan.kan.negate_neurons`)."""
+    """Tell which KANs have a grid that adapted in every hidden layer, ``[K]`` bool: one that is uniform neither on the
+    domain nor on its mirror image (:func:`wskan.kan.negate_neurons`).
+    """
     spec, device = population.spec, population.layers[0].coef.device
     if not spec.functions.adapts:
         return torch.zeros(len(population), dtype=torch.bool, device=device)

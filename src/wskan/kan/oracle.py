@@ -20,9 +20,11 @@ THRESHOLD = 0.01  # of the paper
 def edge_scores(population: Population, x: Tensor | None = None, score: Score = "attribution") -> list[Tensor]:
     """A score for each edge of each KAN on N inputs, or without any.
 
-    ``"attribution"`` is what ``attribute()`` and ``prune_edge`` of pykan 0.2.8 use: a neuron's score, 1/out for an output, is handed down to its edges in proportion to
-    the deviation of their activations, over that of their sum (:func:`wskan.kan.attribution`). ``"activation"`` is the mean absolute activation, which pykan's first releases used
-    and the paper's text names; the shares of edges that the paper's zoos keep are those of attribution (docs/decisions.md).
+    ``"attribution"`` is what ``attribute()`` and ``prune_edge`` of pykan 0.2.8 use: a neuron's score, 1/out for an
+    output, is handed down to its edges in proportion to the deviation of their activations, over that of their sum
+    (:func:`wskan.kan.attribution`). ``"activation"`` is the mean absolute activation, which pykan's first releases used
+    and the paper's text names; the shares of edges that the paper's zoos keep are those of attribution
+    (docs/decisions.md).
 
     Args:
         population: K KANs.
@@ -58,7 +60,12 @@ def oracle_masks(
 
 
 def masks_above(population: Population, scores: Sequence[Tensor], threshold: float) -> list[Tensor]:
-    """Which edges exist and score more than the threshold, ``[K, n_l, n_{l+1}]`` bool of each layer, from scores of that shape.
+    """Tell which edges exist and score more than a threshold, ``[K, n_l, n_{l+1}]`` bool of each layer.
+
+    Args:
+        population: K KANs.
+        scores: ``[K, n_l, n_{l+1}]`` of each layer.
+        threshold: what a score must exceed.
 
     Raises:
         DataError: a threshold that is no number.

@@ -33,7 +33,8 @@ class Classifier:
         score: of an edge; see :func:`wskan.kan.edge_scores`.
         threshold: the oracle keeps edges that score more.
         storage: of weights and coefficients on disk, and what accuracy and masks are measured with; knots stay in single precision.
-        scores: whether the zoo keeps the oracle's scores beside its masks, for the task ``"pruning-scores"``; two bytes an edge.
+        scores: whether the zoo keeps the oracle's scores beside its masks, two bytes an edge: for the task
+            ``"pruning-scores"``.
 
     Raises:
         DataError: a value is out of range.

@@ -42,7 +42,8 @@ class Zoo:
             or "split" not in shards[0].facts
         ):
             raise DataError(
-                f"{folder}: shards disagree on columns, masks, scores or precision; run `wskan zoo verify` and build again"
+                f"{folder}: shards disagree on columns, masks, scores or precision; "
+                "run `wskan zoo verify` and build again"
             )
         self.columns = {name: torch.cat([shard.facts[name] for shard in shards]) for name in shards[0].facts}
         for name, column in self.columns.items():
