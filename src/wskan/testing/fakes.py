@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -136,7 +137,7 @@ class FakeZoo(Zoo):
             self.columns |= {"source": index, "psnr": zeros + 50, "label": label, **waves}
         size_of = [layer.coef.square().mean(-1) for layer in kans.layers] if classifiers else []
         self._masks = [size > LARGE for size in size_of]  # about one in nine
-        self._scores = [(size * (THRESHOLD / LARGE)).log() for size in size_of]
+        self._scores = [math.log(THRESHOLD) + 4 * (size / LARGE).log() for size in size_of]  # as spread as real ones
 
     @property
     def dtype(self) -> torch.dtype:
