@@ -2,7 +2,7 @@
 
     python benchmarks/transfer.py ZOO RUN [RUN ...] [--data DIR] [--kans 10]
 
-For evenly many shares of permuted labels, a test KAN of the zoo, and pykan's KAN of the same labels by the same recipe ("twins"). Runs for pruning masks are asked for masks, held against the
+For evenly many shares of permuted labels, a test KAN of the zoo, and pykan's KAN of the same labels by the same recipe ("twins"). Runs for pruning masks or scores are asked for masks, held against the
 oracle's (ROC-AUC of edges; accuracy left at their own threshold, and with as many edges as the oracle keeps), runs for accuracies for these. pykan fits one KAN a core at a time;
 scores and masks of this library's oracle are held against its `attribute` and `prune_edge`, too.
 """
@@ -22,7 +22,7 @@ from wskan.kan import Population, accuracy, edge_scores, from_pykan, oracle_mask
 from wskan.kan.edges import join_edges
 from wskan.tasks import Run, open_run, prune
 from wskan.tasks.binary_metrics import roc_auc
-from wskan.tasks.pruning_mask import PruningMask
+from wskan.tasks.pruning import Pruning
 from wskan.zoo import Zoo, open_zoo
 from wskan.zoo.targets import Labels, load_labels
 
@@ -59,7 +59,7 @@ def judged(run: Run, kans: Population, labels: Labels) -> dict[str, float]:
     def right(population: Population) -> float:
         return float(accuracy(population, labels.test_inputs, labels.test_labels))
 
-    if not isinstance(run.task, PruningMask):
+    if not isinstance(run.task, Pruning):
         predicted, true = float(run.predict(kans)), right(kans)
         return {"predicted": predicted, "accuracy": true, "squared_error": (predicted - true) ** 2}
     masks = oracle_masks(kans, labels.scored)

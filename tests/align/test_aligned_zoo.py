@@ -1,4 +1,5 @@
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +70,9 @@ def test_masks_follow_their_kans(tmp_path: Path) -> None:
     ]  # what the masks of the fake say
     for mask, expected in zip(aligned.masks(rows), large, strict=True):
         assert torch.equal(mask, expected)
+    assert aligned.has_scores
+    for mask, score in zip(aligned.masks(rows), aligned.scores(rows), strict=True):
+        assert torch.equal(score > math.log(0.01), mask)
     assert len(aligned.masks(slice(3, 5))[0]) == 2
     assert aligned.info()["kept_mean"] == zoo.info()["kept_mean"]
 

@@ -103,6 +103,8 @@ def test_what_the_oracle_of_a_zoo_asks(monkeypatch: pytest.MonkeyPatch, capsys: 
     )
     main(["zoo", "build", "digits-classifier", "zoo", "--score", "activation", "--threshold", "0.05"])
     assert built[0].classifier == Classifier(score="activation", threshold=0.05)
+    main(["zoo", "build", "digits-classifier", "zoo", "--scores"])
+    assert built[1].classifier == Classifier(scores=True)
     with pytest.raises(SystemExit):
         main(["zoo", "build", "tiny", "zoo", "--score", "activation", "--storage", "float16"])
     assert "for zoos of classifiers only, which tiny is not: --storage, --score" in capsys.readouterr().err

@@ -75,7 +75,7 @@ def test_kernel_evaluates_as_torch_on_grids_of_their_own(basis: str, monkeypatch
     assert error < 3 * rounding
     assert error < 3e-5
     fast = activations(kans, x)
-    monkeypatch.setattr(evaluate, "_by_kernel", lambda population: False)
+    monkeypatch.setattr(evaluate, "by_kernel", lambda population: False)
     for a, b in zip(fast, activations(kans, x), strict=True):
         for name in ("edge_std", "edge_mean", "node_std"):
             torch.testing.assert_close(getattr(a, name), getattr(b, name), rtol=1e-3, atol=1e-5)

@@ -133,7 +133,10 @@ def test_accuracies_are_predicted_in_their_own_unit(zoo: Zoo, tmp_path: Path) ->
 
 
 def test_other_runs_and_broken_kans_are_refused(zoo: Zoo, run: Run, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="accuracy-prediction"):
+    with pytest.raises(
+        DataError,
+        match="accuracy-prediction, not for pruning: `wskan train --task pruning-mask` or `--task pruning-scores`",
+    ):
         prune(run_for(zoo, "accuracy-prediction", tmp_path / "run"), zoo.population(slice(None)))
     broken = zoo.population(zoo.split("test"))
     broken.layers[0].coef[1] = float("nan")

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -51,6 +53,11 @@ def test_fake_classifiers_have_accuracies_and_masks() -> None:
     assert zoo.columns["accuracy"].dtype == zoo.columns["noise"].dtype == torch.float32
     assert [tuple(mask.shape) for mask in zoo.masks(zoo.split("val"))] == [(20, 2, 4), (20, 4, 4), (20, 4, 1)]
     assert 0.05 < zoo.info()["kept_mean"] < 0.2
+    for mask, score in zip(zoo.masks(slice(None)), zoo.scores(slice(None)), strict=True):
+        assert torch.equal(score > math.log(0.01), mask)
+    assert not FakeZoo().has_scores
+    with pytest.raises(DataError, match="no scores of edges"):
+        FakeZoo().scores(slice(None))
     assert not FakeZoo().has_masks
     with pytest.raises(DataError, match="no pruning masks"):
         FakeZoo().masks(slice(None))

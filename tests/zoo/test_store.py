@@ -27,6 +27,8 @@ RECIPE = Recipe(
 )  # fmt: skip
 MASKS = [torch.rand(14, n, m, generator=torch.Generator().manual_seed(n)) < 0.3 for n, m in ((4, 5), (5, 3))]
 
+SCORES = [torch.randn(14, n, m, generator=torch.Generator().manual_seed(n)).half() - 5 for n, m in ((4, 5), (5, 3))]
+
 Tensors = dict[str, Tensor]
 
 
@@ -37,6 +39,7 @@ def shard(index: int, dtype: torch.dtype = torch.float16, population: Population
     facts = {"index": rows, "split": torch.arange(3).repeat_interleave(torch.tensor([8, 3, 3]))[rows], "seed": rows}
     facts |= {"attempts": 0 * rows, "loss": noise.double(), "noise": noise, "accuracy": 0.9 - 0.8 * noise}
     oracle = {f"oracle.{layer}": mask[rows].to(torch.uint8) for layer, mask in enumerate(MASKS)}
+    oracle |= {f"score.{layer}": score[rows] for layer, score in enumerate(SCORES)}
     tensors = population[rows].tensors()
     parameters = {name: tensor if name.endswith("knots") else tensor.to(dtype) for name, tensor in tensors.items()}
     return {**parameters, **oracle, **{f"facts.{name}": column for name, column in facts.items()}}
@@ -59,7 +62,7 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
 
 
 def test_classifiers_round_trip(half: Zoo) -> None:
-    assert (half.dtype, half.has_masks) == (torch.float16, True)
+    assert (half.dtype, half.has_masks, half.has_scores) == (torch.float16, True, True)
     assert set(half.columns) == {"index", "split", "seed", "attempts", "loss", "accuracy", "noise"}
     half.verify()
     info = half.info()
@@ -92,6 +95,9 @@ def test_rows_in_any_order_across_shards_are_what_was_written(half: Zoo, picked:
     for found, mask in zip(half.masks(rows), MASKS, strict=True):
         assert found.dtype == torch.bool
         assert torch.equal(found, mask[rows])
+    for found, score in zip(half.scores(rows), SCORES, strict=True):
+        assert found.dtype == torch.float32
+        assert torch.equal(found, score[rows].float())
 
 
 def test_slices_are_rows_too(half: Zoo) -> None:
@@ -153,7 +159,13 @@ def damage(change: Callable[[list[Tensors]], object], folder: Path) -> Path:
         (lambda s: s[2].update({"oracle.0": s[2]["oracle.0"][:, :3]}), "pruning masks must be"),
         (lambda s: s[2].update({"oracle.0": s[2]["oracle.0"].float()}), "uint8.*float32"),
         (lambda s: s[2].update({"oracle.0": s[2]["oracle.0"][:2]}), r"\['oracle.0'\] are not of 4 KANs"),
-        (lambda s: [s[3].pop(f"oracle.{layer}") for layer in (0, 1)], "shards disagree"),
+        (lambda s: [s[3].pop(f"{kind}.{i}") for kind in ("oracle", "score") for i in (0, 1)], "shards disagree"),
+        (lambda s: s[1].pop("score.1"), r"00001\.safetensors: scores of edges must be"),
+        (lambda s: s[2].update({"score.0": s[2]["score.0"][:, :3]}), "scores of edges must be"),
+        (lambda s: s[2].update({"score.0": s[2]["score.0"].float()}), "of float16, got .*float32"),
+        (lambda s: s[2].update({"score.0": s[2]["score.0"][:2]}), r"\['score.0'\] are not of 4 KANs"),
+        (lambda s: [s[3].pop(f"score.{layer}") for layer in (0, 1)], "shards disagree"),
+        (lambda s: [s[0].pop(f"oracle.{layer}") for layer in (0, 1)], "scores of edges, but no pruning masks"),
         (lambda s: s[3].pop("facts.noise"), "shards disagree"),
         (lambda s: s.__setitem__(0, shard(0, torch.float32)), "shards disagree"),
         (lambda s: s.__setitem__(0, shard(0, torch.float64)), "must be all of one of.*float64"),
@@ -178,6 +190,10 @@ def test_damaged_values_are_told_when_they_are_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="masks must be 0 or 1, got 4"):
         zoo.masks(slice(None))
     zoo.masks(slice(0, 4))
+    zoo = open_zoo(damage(lambda shards: shards[1]["score.1"][2].fill_(float("nan")), tmp_path / "scores"))
+    with pytest.raises(DataError, match=r"scores of the edges of KANs \[6\] are not finite; run `wskan zoo verify`"):
+        zoo.scores(slice(None))
+    zoo.scores(slice(0, 4))
     half_there = {"layers.0.mask": torch.full((4, 4, 5), 0.5, dtype=torch.float16)}
     zoo = open_zoo(damage(lambda shards: shards[1].update(half_there), tmp_path / "edges"))
     with pytest.raises(DataError, match="exist"):
@@ -191,10 +207,24 @@ def test_damaged_values_are_told_when_they_are_read(tmp_path: Path) -> None:
 def test_a_zoo_without_masks_says_what_to_do(tmp_path: Path) -> None:
     def bare(shards: list[Tensors]) -> None:
         for tensors in shards:
-            del tensors["oracle.0"], tensors["oracle.1"]
+            del tensors["oracle.0"], tensors["oracle.1"], tensors["score.0"], tensors["score.1"]
 
     zoo = open_zoo(damage(bare, tmp_path / "zoo"))
     assert not zoo.has_masks
     assert "kept_mean" not in zoo.info()
     with pytest.raises(DataError, match=r"no pruning masks.*wskan zoo build"):
         zoo.masks(slice(None))
+
+
+def test_a_zoo_without_scores_keeps_its_masks_and_says_what_to_do(tmp_path: Path) -> None:
+    """As those of earlier versions."""
+
+    def without(shards: list[Tensors]) -> None:
+        for tensors in shards:
+            del tensors["score.0"], tensors["score.1"]
+
+    zoo = open_zoo(damage(without, tmp_path / "zoo"))
+    assert (zoo.has_masks, zoo.has_scores) == (True, False)
+    assert torch.equal(zoo.masks(slice(None))[0], MASKS[0])
+    with pytest.raises(DataError, match=r"no scores of edges: build .* `wskan zoo build --scores`"):
+        zoo.scores(slice(None))

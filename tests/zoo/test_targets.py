@@ -1,15 +1,18 @@
 """Zoos of classifiers (paper, C.2.1): labels with noise, accuracy, masks."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from wskan.errors import DataError
 from wskan.kan import Population, accuracy, edge_scores, oracle_masks
 from wskan.signals import load_images
 from wskan.zoo import Recipe, Zoo, build_zoo, get_recipe, reconstruct
+from wskan.zoo.manifest import shard_path
 from wskan.zoo.recipe import Classifier
 from wskan.zoo.targets import Labels, load_targets
 
@@ -105,6 +108,27 @@ def test_the_other_score_and_threshold(zoo: Zoo, tmp_path: Path) -> None:
     assert torch.equal(other.columns["accuracy"], zoo.columns["accuracy"])
 
 
+@pytest.mark.parametrize("changes", [{}, {"score": "activation", "threshold": 0.1, "storage": "float16"}])
+def test_a_zoo_may_keep_the_scores_of_its_oracle(changes: dict[str, object], tmp_path: Path) -> None:
+    recipe = with_classifier(SMALL, **changes)
+    zoo = build_zoo(with_classifier(recipe, scores=True), tmp_path / "scores")
+    plain = build_zoo(recipe, tmp_path / "plain")
+    assert (zoo.has_scores, plain.has_scores) == (True, False)
+    rows, oracle = torch.tensor([13, 0, 6]), recipe.classifier
+    assert oracle is not None
+    expected = edge_scores(zoo.population(rows, stored=True), labels(recipe).scored, oracle.score)
+    for found, score in zip(zoo.scores(rows), expected, strict=True):
+        assert found.shape == score.shape
+        torch.testing.assert_close(found, score.clamp_min(1e-6).log(), rtol=1e-3, atol=1e-3)
+    for found, mask in zip(zoo.scores(slice(None)), zoo.masks(slice(None)), strict=True):
+        clear = (found - math.log(oracle.threshold)).abs() > 0.01  # scores have three digits
+        assert torch.equal((found > math.log(oracle.threshold))[clear], mask[clear])
+    for shard in range(recipe.num_shards):  # and nothing else is any different
+        more, less = (load_file(shard_path(z.folder, shard)) for z in (zoo, plain))
+        assert set(more) - set(less) == {"score.0", "score.1", "score.2"}
+        assert all(torch.equal(more[name], tensor) for name, tensor in less.items())
+
+
 def test_a_shard_is_the_same_whatever_was_built_before(zoo: Zoo, tmp_path: Path) -> None:
     again = build_zoo(SMALL, tmp_path / "zoo")
     path = again.folder / "shards" / "00001.safetensors"
@@ -117,7 +141,14 @@ def test_a_shard_is_the_same_whatever_was_built_before(zoo: Zoo, tmp_path: Path)
 def test_recipes_go_through_json_and_older_ones_keep_their_digest() -> None:
     assert Recipe.from_dict(SMALL.to_dict()) == SMALL
     assert "classifier" not in get_recipe("mnist-inr").to_dict()
+    scored, plain = with_classifier(SMALL, scores=True), SMALL.to_dict()
+    assert Recipe.from_dict(scored.to_dict()) == scored
+    assert scored.digest != SMALL.digest
+    assert "scores" not in plain["classifier"]
+    said = {**plain, "classifier": {**plain["classifier"], "scores": False}}
+    assert Recipe.from_dict(said).digest == SMALL.digest
     assert get_recipe("mnist-inr").digest == "061944baa747"
+    assert get_recipe("digits-classifier").digest == "2f380f874021"
 
 
 def test_bad_recipes_are_refused() -> None:
@@ -127,7 +158,15 @@ def test_bad_recipes_are_refused() -> None:
         dataclasses.replace(get_recipe("digits-inr"), classifier=Classifier())
     with pytest.raises(DataError, match="64"):
         labels(dataclasses.replace(SMALL, spec=dataclasses.replace(SMALL.spec, widths=(65, 8, 10))))
-    for bad in ({"noise": 1.5}, {"scored": 1}, {"score": "x"}, {"storage": "int8"}, {"threshold": -1.0}, {"nope": 1}):
+    for bad in (
+        {"noise": 1.5},
+        {"scored": 1},
+        {"score": "x"},
+        {"storage": "int8"},
+        {"threshold": -1.0},
+        {"nope": 1},
+        {"scores": 1},
+    ):
         with pytest.raises(DataError):
             Recipe.from_dict({**SMALL.to_dict(), "classifier": bad})
 

@@ -64,6 +64,11 @@ class AlignedZoo(Zoo):
         """Whether an oracle has said of each edge whether it can be pruned."""
         return self.zoo.has_masks
 
+    @property
+    def has_scores(self) -> bool:
+        """Whether the zoo keeps the oracle's scores."""
+        return self.zoo.has_scores
+
     def population(self, rows: Tensor | slice, *, stored: bool = False) -> Population:
         """Some of the KANs, permuted, in the order asked for. They are permuted in place, a few at a time: never in memory twice."""
         kans, permutation = self.zoo.population(rows, stored=stored), self.permutation[rows]
@@ -77,6 +82,10 @@ class AlignedZoo(Zoo):
     def masks(self, rows: Tensor | slice) -> list[Tensor]:
         """Which edges of some of the KANs the oracle keeps, permuted with them."""
         return self.permutation[rows].edges(self.zoo.masks(rows))
+
+    def scores(self, rows: Tensor | slice) -> list[Tensor]:
+        """Logarithms of the oracle's scores of the edges of some of the KANs, permuted with them."""
+        return self.permutation[rows].edges(self.zoo.scores(rows))
 
     def verify(self) -> None:
         """Check every byte of the zoo against its manifest; the alignment was checked when it was opened."""

@@ -20,7 +20,7 @@ class Train:
     model: Literal["ws_kan", "mlp", "dmc", "deep_sets", "set_transformer"] = "ws_kan"
     """Which model."""
     task: str = "auto"
-    """inr-classification, frequency-regression, accuracy-prediction, pruning-mask, or auto: the first of them that the zoo has facts for."""
+    """inr-classification, frequency-regression, accuracy-prediction, pruning-mask, pruning-scores, or auto: the first of them that the zoo has facts for."""
     hidden: int = 128
     """Hidden dimension."""
     layers: int = 4

@@ -31,6 +31,8 @@ class Build:
     """Classifiers: what the oracle says an edge is worth, pykan's attribution or the mean |activation| of its older releases."""
     threshold: float | None = None
     """Classifiers: the oracle keeps edges that score more; 0.01 if not given."""
+    scores: bool = False
+    """Classifiers: keep the oracle's scores of all edges, not its masks alone, for the task pruning-scores."""
     engine: Literal["auto", "kernel", "torch", "compile"] = "auto"
     """What trains: the C++ kernel, PyTorch, or PyTorch under torch.compile."""
     device: str | None = None
@@ -48,7 +50,8 @@ class Build:
             name: value for name in ("train", "val", "test", "seed") if (value := getattr(self, name)) is not None
         }
         recipe = dataclasses.replace(get_recipe(self.recipe), **changes)
-        changes = {n: value for n in ("storage", "score", "threshold") if (value := getattr(self, n)) is not None}
+        options = {n: getattr(self, n) for n in ("storage", "score", "threshold", "scores")}
+        changes = {name: value for name, value in options.items() if value is not None and value is not False}
         if changes:
             if recipe.classifier is None:
                 raise DataError(f"for zoos of classifiers only, which {recipe.name} is not: --{', --'.join(changes)}")
@@ -156,6 +159,7 @@ def _quality(info: dict[str, Any]) -> dict[str, str]:
     if classifier := info["recipe"].get("classifier"):
         rows["its rule"] = (
             f"{classifier['score']} above {classifier['threshold']:g}, on {classifier['scored']:,} training images, or all if there are fewer"
+            + ("; scores are kept" if classifier.get("scores") else "")
         )
     return rows
 

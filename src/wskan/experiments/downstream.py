@@ -15,7 +15,7 @@ from wskan.experiments.workspace import Workspace
 from wskan.graph import kan_graph
 from wskan.kan import Population, accuracy, edge_scores, oracle_masks
 from wskan.kan.edges import join_edges, split_edges
-from wskan.tasks import GraphDataset, PruningMask, Run, predict_split
+from wskan.tasks import GraphDataset, Pruning, Run, predict_split
 from wskan.zoo import Classifier
 from wskan.zoo.targets import Labels
 
@@ -72,11 +72,11 @@ def oracle_effect(patients: Patients, oracle: Classifier) -> dict[str, Any]:
 
 def run_effect(workspace: Workspace, plan: Plan, run: Run, labels: Labels, count: int) -> dict[str, Any]:
     """Of what a run says of the first test KANs, as it sees them."""
-    assert isinstance(run.task, PruningMask)
+    assert isinstance(run.task, Pruning)
     zoo = workspace.zoo_of(plan)
     dataset = GraphDataset(zoo, "test", run.task, run.features, device=workspace.place, limit=count)
-    logits, _ = predict_split(run.model, dataset)
-    return Patients(population=zoo.population(dataset.rows), labels=labels).effect(logits, run.task.threshold)
+    score = run.task.decode(predict_split(run.model, dataset)[0])
+    return Patients(population=zoo.population(dataset.rows), labels=labels).effect(score, run.task.threshold)
 
 
 def seconds_a_kan(patients: Patients, oracle: Classifier, run: Run, place: str, bf16: bool) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Kolmogorov-Arnold networks: specification, populations of KANs and their symmetries, fitting, evaluating and pruning them."""
 
 from wskan.kan.adapt_grid import adapt_grid
+from wskan.kan.attribution import Attribution, attribution
 from wskan.kan.bases import BASES
 from wskan.kan.basis import Basis
 from wskan.kan.canonical import Gauge, fix_gauge, fold
@@ -21,6 +22,7 @@ from wskan.kan.symmetry import negate_neurons, scale_edges, shift_edges
 __all__ = [
     "BASES",
     "Activations",
+    "Attribution",
     "Basis",
     "Engine",
     "FitConfig",
@@ -35,6 +37,7 @@ __all__ = [
     "accuracy",
     "activations",
     "adapt_grid",
+    "attribution",
     "bspline_basis",
     "derive_seed",
     "edge_functions",

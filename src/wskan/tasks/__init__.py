@@ -8,7 +8,9 @@ from wskan.tasks.evaluation import evaluate, predict, predict_split
 from wskan.tasks.frequency_regression import FrequencyRegression
 from wskan.tasks.inr_classification import INRClassification
 from wskan.tasks.prune import prune
+from wskan.tasks.pruning import Pruning
 from wskan.tasks.pruning_mask import PruningMask
+from wskan.tasks.pruning_scores import PruningScores
 from wskan.tasks.registry import TASKS, get_task
 from wskan.tasks.regression import Regression
 from wskan.tasks.run import Run, learning_curve, open_run, read_record
@@ -22,7 +24,9 @@ __all__ = [
     "FrequencyRegression",
     "GraphDataset",
     "INRClassification",
+    "Pruning",
     "PruningMask",
+    "PruningScores",
     "Regression",
     "Run",
     "Symmetry",

@@ -14,7 +14,7 @@ from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, feature_stat
 from wskan.kan import Population
 from wskan.models.edge_set import edges_exist
 from wskan.tasks.augmentation import Symmetry, augment, augment_edges, input_map
-from wskan.tasks.task import ABSENT, Task
+from wskan.tasks.task import Task
 from wskan.zoo import Zoo
 
 MEMORY_LIMIT = (
@@ -98,7 +98,7 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
                 inputs = input_map(population, self.features, self.augment, draw.seed)
             graph = kan_graph(population, self.features, inputs)
         if self.task.readout == "edge" and (exist := edges_exist(graph)) is not None:
-            target = target.masked_fill(~exist, ABSENT)
+            target = target.masked_fill(~exist, self.task.absent)
         return graph, target
 
     def _population(self, index: Tensor) -> Population:

@@ -11,34 +11,39 @@ from wskan.errors import DataError
 from wskan.kan import Population
 from wskan.kan.edges import join_edges, split_edges
 from wskan.tasks.config import Precision
-from wskan.tasks.pruning_mask import PruningMask
+from wskan.tasks.pruning import Pruning
 from wskan.tasks.run import Run
 
 
 def prune(run: Run, population: Population, *, share: float | None = None, precision: Precision = "32") -> Population:
-    """The KANs without the edges that a run for pruning masks would leave out (paper, section 5.3). No data is needed: one forward pass of the run's model on the KAN-graphs.
+    """The KANs without the edges that a run for pruning masks or scores would leave out (paper, section 5.3).
+
+    No data is needed: one forward pass of the run's model on the KAN-graphs.
 
     It warns of KANs with outputs that no path of edges joins to an input any more: these say the same of every input.
 
     Args:
-        run: of the task ``"pruning-mask"``.
-        population: K KANs like those that the model was trained on; one of pykan's comes from :func:`wskan.kan.from_pykan`.
-        share: of the edges that each KAN has, how many stay, in [0, 1]: those that the model would rather keep. If not given, edges stay whose score is above the threshold
-            that was chosen on the run's validation KANs, for the highest agreement with the oracle.
+        run: of the task ``"pruning-mask"`` or ``"pruning-scores"``.
+        population: K KANs like those that the model was trained on; one of pykan's comes from
+            :func:`wskan.kan.from_pykan`.
+        share: of the edges that each KAN has, how many stay, in [0, 1]: those that the model would rather keep, or
+            scores highest. If not given, edges stay whose score is above the threshold that was chosen on the run's
+            validation KANs, for the highest agreement with the oracle.
         precision: of the model, see :meth:`wskan.tasks.Run.predict`.
 
     Raises:
         DataError: a run of another task, a share that is none, or see :meth:`wskan.tasks.Run.predict`.
         ShapeError: see there.
     """
-    if not isinstance(run.task, PruningMask):
+    if not isinstance(run.task, Pruning):
         raise DataError(
-            f"the run in {run.folder} was trained for {run.task.name}, not for {PruningMask.name} (`wskan train --task {PruningMask.name}`)"
+            f"the run in {run.folder} was trained for {run.task.name}, not for pruning: "
+            "`wskan train --task pruning-mask` or `--task pruning-scores`"
         )
     if share is not None and not 0 <= share <= 1:
         raise DataError(f"share must be in [0, 1], got {share}")
-    logits = run.predict(population, precision=precision)
-    keep = run.task.keep(logits) if share is None else _best(logits, population, share)
+    score = run.predict(population, precision=precision)
+    keep = run.task.keep(score) if share is None else _best(score, population, share)
     pruned = population.prune(split_edges(keep, population.spec.widths))
     cut = _reached(population) & ~_reached(pruned)  # [K, out]
     if lost := cut.any(1).nonzero().squeeze(1).tolist():

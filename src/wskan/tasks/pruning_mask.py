@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MetricCollection
 
-from wskan.errors import DataError
 from wskan.kan.edges import join_edges
-from wskan.tasks.binary_metrics import ROCAUC, AccuracyAbove, best_threshold
-from wskan.tasks.task import ABSENT, Task
+from wskan.tasks.pruning import Pruning
+from wskan.tasks.task import ABSENT
 from wskan.zoo import Zoo
 
 
 @dataclasses.dataclass(frozen=True)
-class PruningMask(Task):
+class PruningMask(Pruning):
     """Tell which edges of a classifier the oracle keeps (paper, section 5.3): binary cross-entropy; ROC-AUC and accuracy in percent, over all edges of all KANs.
 
     Args:
-        threshold: an edge is kept if its logit is higher; chosen to give the highest accuracy on the validation split (C.3.2). Accuracies of a learning curve, before it is
-            chosen, are those at 0, a probability of one half.
+        threshold: an edge is kept if its logit is higher; chosen to give the highest accuracy on the validation split
+            (C.3.2). Accuracies of a learning curve, before it is chosen, are those at 0, a probability of one half.
 
     Raises:
         DataError: a threshold that is no finite number.
     """
 
-    threshold: float = 0.0
-
-    name, columns, readout, out_dim = "pruning-mask", (), "edge", 1
-    monitor, mode = "auc", "max"
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.threshold, int | float) or not abs(self.threshold) < math.inf:
-            raise DataError(f"task {self.name}: threshold must be a finite number, got {self.threshold!r:.100}")
+    name = "pruning-mask"
 
     def targets(self, zoo: Zoo, rows: Tensor | slice = slice(None)) -> Tensor:
         """1 for an edge to keep, 0 for one to prune, ``[n, E]`` int8."""
@@ -52,23 +41,8 @@ class PruningMask(Task):
         """Logits; the higher, the more they speak for keeping the edge."""
         return output
 
-    def keep(self, output: Tensor) -> Tensor:
-        """The predicted mask, bool."""
-        return output > self.threshold
-
-    def metrics(self) -> MetricCollection:
-        return MetricCollection({"auc": ROCAUC(), "accuracy": AccuracyAbove(self.threshold)})
-
-    def training_metrics(self) -> MetricCollection:
-        """Accuracy alone: a sum, where ROC-AUC would keep and sort the logits of all training edges."""
-        return MetricCollection({"accuracy": AccuracyAbove(self.threshold)})
-
-    def calibrated(self, output: Tensor, target: Tensor) -> Self:
-        """With the threshold of the highest accuracy; unchanged if there is no edge to measure it on."""
-        exist = target != ABSENT
-        if not bool(exist.any()):
-            return self
-        return dataclasses.replace(self, threshold=best_threshold(output[exist], target[exist] == 1))
+    def kept(self, target: Tensor) -> Tensor:
+        return target
 
     def fits(self, zoo: Zoo) -> bool:
         return zoo.has_masks

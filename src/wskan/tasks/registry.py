@@ -7,11 +7,12 @@ from wskan.tasks.accuracy_prediction import AccuracyPrediction
 from wskan.tasks.frequency_regression import FrequencyRegression
 from wskan.tasks.inr_classification import INRClassification
 from wskan.tasks.pruning_mask import PruningMask
+from wskan.tasks.pruning_scores import PruningScores
 from wskan.tasks.task import Task
 from wskan.zoo import Zoo
 
 TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (INRClassification, FrequencyRegression, AccuracyPrediction, PruningMask)
+    task.name: task for task in (INRClassification, FrequencyRegression, AccuracyPrediction, PruningMask, PruningScores)
 }
 
 

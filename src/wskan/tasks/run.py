@@ -76,8 +76,10 @@ class Run:
             )
 
     def predict(self, population: Population, *, precision: Precision = "32") -> Tensor:
-        """What the run's task asks for, of KANs of one's own, without data: their accuracies as fractions, ``[K, 1]``, which are not cut to [0, 1]; the logits of edges to keep, ``[K, E]``, edges in the
-        order of :func:`wskan.kan.edges.join_edges`; frequencies, ``[K, 2]``; logits of classes, ``[K, 10]``.
+        """What the run's task asks for, of KANs of one's own, without data.
+
+        These are their accuracies as fractions, ``[K, 1]``, which are not cut to [0, 1]; the logits of edges to keep, or the
+        logarithms of their scores, ``[K, E]``, edges in the order of :func:`wskan.kan.edges.join_edges`; frequencies, ``[K, 2]``; logits of classes, ``[K, 10]``.
 
         Args:
             population: K KANs like those that the model was trained on; one of pykan's comes from :func:`wskan.kan.from_pykan`.

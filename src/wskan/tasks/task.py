@@ -13,7 +13,9 @@ from wskan.errors import DataError
 from wskan.models import ModelConfig
 from wskan.zoo import Zoo
 
-ABSENT = -1  # target of an edge that the KAN does not have; neither loss nor metrics count it
+ABSENT = (
+    -1
+)  # target of an edge that the KAN does not have, unless its task says another; neither loss nor metrics count it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Task(abc.ABC):
         out_dim: numbers that a model predicts, for each graph or each edge.
         monitor: metric that chooses the best epoch on the validation split.
         mode: whether more of it is better (``"max"``) or less (``"min"``).
+        absent: with the edge read-out, the target of an edge that the KAN does not have, which no other edge can have.
     """
 
     name: ClassVar[str]
@@ -35,6 +38,7 @@ class Task(abc.ABC):
     out_dim: ClassVar[int]
     monitor: ClassVar[str]
     mode: ClassVar[Literal["min", "max"]]
+    absent: ClassVar[float] = ABSENT
 
     @abc.abstractmethod
     def targets(self, zoo: Zoo, rows: Tensor | slice = slice(None)) -> Tensor:

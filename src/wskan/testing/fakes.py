@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import torch
 from torch import Tensor
 
 from wskan.kan import FitConfig, KANSpec, Layer, Population
+from wskan.kan.oracle import THRESHOLD
 from wskan.zoo import Recipe, Zoo
 from wskan.zoo.manifest import Manifest
+
+LARGE = 0.15  # mean square of the coefficients of an edge that scores as much as the threshold of an oracle
 
 
 def random_population(
@@ -87,8 +91,8 @@ def in_domain(population: Population, seed: int, points: int = 60) -> tuple[Popu
 class FakeZoo(Zoo):
     """A zoo in memory of random KANs whose facts show in their weights, so that a model can learn them.
 
-    KANs that represent signals have labels, and the frequencies of the regression task. Classifiers have accuracy and noise, and the mask of an oracle that keeps edges
-    of large coefficients.
+    KANs that represent signals have labels, and the frequencies of the regression task. Classifiers have accuracy and
+    noise, and an oracle whose scores grow with the coefficients of an edge.
 
     Args:
         widths: neurons a layer.
@@ -131,8 +135,9 @@ class FakeZoo(Zoo):
         else:
             waves = {"freq_0": 0.5 + 9.5 * label / classes, "freq_1": 10 - 9.5 * label / classes}
             self.columns |= {"source": index, "psnr": zeros + 50, "label": label, **waves}
-        large = [layer.coef.square().mean(-1) > 0.15 for layer in kans.layers]  # about one in nine
-        self._masks = large if classifiers else []
+        size_of = [layer.coef.square().mean(-1) for layer in kans.layers] if classifiers else []
+        self._masks = [size > LARGE for size in size_of]  # about one in nine
+        self._scores = [math.log(THRESHOLD) + 4 * (size / LARGE).log() for size in size_of]  # as spread as real ones
 
     @property
     def dtype(self) -> torch.dtype:
@@ -144,6 +149,11 @@ class FakeZoo(Zoo):
         """Whether the KANs are classifiers."""
         return bool(self._masks)
 
+    @property
+    def has_scores(self) -> bool:
+        """Whether the KANs are classifiers."""
+        return bool(self._scores)
+
     def population(self, rows: Tensor | slice, *, stored: bool = False) -> Population:
         """Some of the KANs, in the order asked for."""
         return self._kans[torch.arange(len(self))[rows]]
@@ -152,6 +162,11 @@ class FakeZoo(Zoo):
         """Which edges of some of the KANs to keep, one ``[n, n_l, n_{l+1}]`` bool a layer."""
         self.check_masks()
         return [mask[rows] for mask in self._masks]
+
+    def scores(self, rows: Tensor | slice) -> list[Tensor]:
+        """Logarithms of the scores of the edges of some of the KANs, one ``[n, n_l, n_{l+1}]`` float32 a layer."""
+        self.check_scores()
+        return [score[rows] for score in self._scores]
 
     def verify(self) -> None:
         """Nothing on disk, nothing to check."""

@@ -19,7 +19,8 @@ from wskan.files import empty, write_atomically
 from wskan.kan import Engine, fit_population
 from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path
 from wskan.zoo.recipe import Recipe
-from wskan.zoo.store import FACTS, Zoo, open_zoo
+from wskan.zoo.shard import FACTS
+from wskan.zoo.store import Zoo, open_zoo
 from wskan.zoo.targets import Targets, load_targets
 
 
@@ -140,7 +141,7 @@ def _build_shard(
         **targets.facts(index, result),
     }
     tensors = {**result.population.tensors(), **{f"{FACTS}{name}": column for name, column in facts.items()}}
-    tensors |= targets.masks(result.population)
+    tensors |= targets.oracle(result.population)
     return {name: tensor.contiguous() for name, tensor in sorted(tensors.items())}
 
 

@@ -33,6 +33,8 @@ class Classifier:
         score: of an edge; see :func:`wskan.kan.edge_scores`.
         threshold: the oracle keeps edges that score more.
         storage: of weights and coefficients on disk, and what accuracy and masks are measured with; knots stay in single precision.
+        scores: whether the zoo keeps the oracle's scores beside its masks, two bytes an edge: for the task
+            ``"pruning-scores"``.
 
     Raises:
         DataError: a value is out of range.
@@ -43,6 +45,7 @@ class Classifier:
     score: Score = "attribution"
     threshold: float = THRESHOLD
     storage: Storage = "float32"
+    scores: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.scored, int) or isinstance(self.scored, bool) or not 2 <= self.scored <= 10_000_000:
@@ -53,6 +56,13 @@ class Classifier:
             raise DataError(f"recipe: threshold must be at least 0 and below 1e6, got {self.threshold:g}")
         if self.score not in get_args(Score) or self.storage not in get_args(Storage):
             raise DataError(f"recipe: unknown score {self.score!r:.100} or storage {self.storage!r:.100}")
+        if not isinstance(self.scores, bool):
+            raise DataError(f"recipe: scores must be true or false, got {self.scores!r:.100}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain JSON types; ``scores`` only where they are kept: the digests of older recipes stay."""
+        data = dataclasses.asdict(self)
+        return data if self.scores else {name: value for name, value in data.items() if name != "scores"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,7 +148,7 @@ class Recipe:
         """Plain JSON types, the inverse of :meth:`from_dict`."""
         data = {**vars(self), "spec": self.spec.to_dict(), "fit": self.fit.to_dict()}
         classifier = data.pop("classifier")  # absent where there is none: the digests of older recipes stay
-        return data if classifier is None else {**data, "classifier": dataclasses.asdict(classifier)}
+        return data if classifier is None else {**data, "classifier": classifier.to_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Recipe:

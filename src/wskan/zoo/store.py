@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,25 +16,10 @@ from wskan.kan import KANSpec, Layer, Population
 from wskan.kan.population import FIELDS
 from wskan.zoo.manifest import Manifest, sha256, shard_path
 from wskan.zoo.recipe import Recipe
-from wskan.zoo.targets import ORACLE, SPLITS
+from wskan.zoo.shard import OpenShard, open_shard
+from wskan.zoo.targets import SPLITS
 
-FACTS = "facts."  # prefix of a column
-STORED = (torch.float32, torch.float16)  # what weights and coefficients may be stored in; knots are always in the first
 AGAIN = "`wskan zoo build` makes it again"
-
-
-class OpenShard(NamedTuple):
-    """Memory-mapped tensors of a shard.
-
-    Attributes:
-        population: its KANs.
-        facts: columns, ``[n]`` each.
-        masks: of the oracle, one ``[n, n_l, n_{l+1}]`` uint8 a layer; none where there is no oracle.
-    """
-
-    population: Population
-    facts: dict[str, Tensor]
-    masks: tuple[Tensor, ...]
 
 
 class Zoo:
@@ -53,9 +37,13 @@ class Zoo:
         self.folder = folder
         self.manifest = manifest
         shards = self._shards = [self._open(index) for index in range(len(manifest.shards))]
-        if len({(frozenset(s.facts), len(s.masks), _dtype(s)) for s in shards}) > 1 or "split" not in shards[0].facts:
+        if (
+            len({(frozenset(s.facts), len(s.masks), len(s.scores), s.dtype) for s in shards}) > 1
+            or "split" not in shards[0].facts
+        ):
             raise DataError(
-                f"{folder}: shards disagree on columns, masks or precision; run `wskan zoo verify` and build again"
+                f"{folder}: shards disagree on columns, masks, scores or precision; "
+                "run `wskan zoo verify` and build again"
             )
         self.columns = {name: torch.cat([shard.facts[name] for shard in shards]) for name in shards[0].facts}
         for name, column in self.columns.items():
@@ -91,12 +79,17 @@ class Zoo:
     @property
     def dtype(self) -> torch.dtype:
         """Precision in which weights and coefficients are stored."""
-        return _dtype(self._shards[0])
+        return self._shards[0].dtype
 
     @property
     def has_masks(self) -> bool:
         """Whether an oracle has said of each edge whether it can be pruned."""
         return len(self._shards[0].masks) > 0
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether it keeps the scores that the oracle's masks come from."""
+        return len(self._shards[0].scores) > 0
 
     def __len__(self) -> int:
         return len(self.recipe)
@@ -160,6 +153,32 @@ class Zoo:
                 f"{self.folder} has no pruning masks: only zoos of classifiers have; build one, see `wskan zoo build --help`"
             )
 
+    def scores(self, rows: Tensor | slice) -> list[Tensor]:
+        """Natural logarithms of the oracle's scores of the edges of some of the KANs, one ``[n, n_l, n_{l+1}]`` float32
+        a layer. They are stored in half precision, three digits; scores below 1e-6 count as that.
+
+        Raises:
+            DataError: the zoo has none, or they are damaged.
+        """
+        self.check_scores()
+        rows = torch.arange(len(self))[rows]
+
+        def block(layer: int) -> Tensor:
+            return self._gather(rows, lambda shard: shard.scores[layer], torch.float32, "scores of the edges of KANs")
+
+        return [block(layer) for layer in range(self.spec.num_layers)]
+
+    def check_scores(self) -> None:
+        """Refuse a zoo without scores of edges.
+
+        Raises:
+            DataError: saying what to do.
+        """
+        if not self.has_scores:
+            raise DataError(
+                f"{self.folder} has no scores of edges: build a zoo of classifiers with `wskan zoo build --scores`"
+            )
+
     def verify(self) -> None:
         """Check every byte against the manifest.
 
@@ -201,8 +220,12 @@ class Zoo:
             summaries["kept_mean"] = kept / (len(self) * self.spec.num_edges)
         return summaries
 
-    def _gather(self, rows: Tensor, pick: Callable[[OpenShard], Tensor], dtype: torch.dtype) -> Tensor:
-        """Rows of a tensor ``[n, ...]`` that lies in pieces in the shards. Beside the result, there are never more than the rows of one shard in memory."""
+    def _gather(
+        self, rows: Tensor, pick: Callable[[OpenShard], Tensor], dtype: torch.dtype, what: str = "KANs"
+    ) -> Tensor:
+        """Rows of a tensor ``[n, ...]`` that lies in pieces in the shards. Beside the result, there are never more than
+        the rows of one shard in memory.
+        """
         result = torch.empty(len(rows), *pick(self._shards[0]).shape[1:], dtype=dtype)
         shard = rows // self.recipe.shard_size
         for index in sorted(set(shard.tolist())):
@@ -210,7 +233,7 @@ class Zoo:
             piece = pick(self._shards[index])[rows[here] - index * self.recipe.shard_size]
             if piece.is_floating_point() and not bool((finite := piece.isfinite().flatten(1).all(1)).all()):
                 bad = rows[here[~finite]].tolist()
-                raise DataError(f"{self.folder}: KANs {bad[:5]} are not finite; run `wskan zoo verify`")
+                raise DataError(f"{self.folder}: {what} {bad[:5]} are not finite; run `wskan zoo verify`")
             result[here] = piece.to(dtype)
         return result
 
@@ -223,44 +246,15 @@ class Zoo:
         except (OSError, SafetensorError) as error:
             raise DataError(f"{path}: cannot be read ({error}); {AGAIN}") from error
         try:
-            return _open_shard(self.spec, tensors, count)
+            return open_shard(self.spec, tensors, count)
         except (DataError, ShapeError) as error:
             raise DataError(f"{path}: {error}; {AGAIN}") from error
-
-
-def _open_shard(spec: KANSpec, tensors: dict[str, Tensor], count: int) -> OpenShard:
-    if wrong := [name for name, tensor in tensors.items() if tensor.shape[:1] != (count,)]:
-        raise ShapeError(f"{sorted(wrong)[:5]} are not of {count} KANs")
-    facts = {name.removeprefix(FACTS): tensor for name, tensor in tensors.items() if name.startswith(FACTS)}
-    if wrong := [name for name, tensor in facts.items() if tensor.ndim != 1]:
-        raise ShapeError(f"columns {sorted(wrong)[:5]} have more than one number a KAN")
-    masks = {name: tensor for name, tensor in tensors.items() if name.startswith(ORACLE)}
-    shapes = {f"{ORACLE}{index}": (count, *pair) for index, pair in enumerate(itertools.pairwise(spec.widths))}
-    found = {name: tuple(mask.shape) for name, mask in masks.items()}
-    if masks and (found != shapes or any(mask.dtype != torch.uint8 for mask in masks.values())):
-        raise ShapeError(f"pruning masks must be {shapes} of uint8, got {found} of {_dtypes(masks)}")
-    parameters = {name: t for name, t in tensors.items() if not name.startswith((FACTS, ORACLE))}
-    knots = {name: tensor for name, tensor in parameters.items() if name.endswith("knots")}
-    dtypes = {tensor.dtype for name, tensor in parameters.items() if name not in knots}
-    if len(dtypes) != 1 or not dtypes <= set(STORED) or any(t.dtype != STORED[0] for t in knots.values()):
-        raise DataError(f"parameters must be all of one of {STORED}, knots of the first, got {_dtypes(parameters)}")
-    for index, pair in enumerate(itertools.pairwise(spec.widths)):  # takes no memory until rows are picked
-        parameters.setdefault(f"layers.{index}.mask", torch.ones((), dtype=next(iter(dtypes))).expand(count, *pair))
-    return OpenShard(Population.from_tensors(spec, parameters), facts, tuple(masks[name] for name in shapes if masks))
 
 
 def _parameters(population: Population, layer: int, name: str) -> Tensor:
     """Of all KANs of a population, ``[n, ...]``, a shared grid repeated."""
     tensor: Tensor = getattr(population.layers[layer], name)
     return tensor.expand(*population.layers[layer].coef.shape[:2], -1) if name == "knots" else tensor
-
-
-def _dtypes(tensors: dict[str, Tensor]) -> list[str]:
-    return sorted({str(tensor.dtype) for tensor in tensors.values()})
-
-
-def _dtype(shard: OpenShard) -> torch.dtype:
-    return shard.population.layers[0].coef.dtype
 
 
 def open_zoo(folder: Path | str) -> Zoo:

@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.kan import FitResult, Layer, Population, accuracy, derive_seed, oracle_masks
+from wskan.kan import FitResult, Layer, Population, accuracy, derive_seed, edge_scores
+from wskan.kan.oracle import masks_above
 from wskan.signals import Images, Waves, coordinates, load_images, psnr, sine_waves
 from wskan.signals.waves import SIDE
 from wskan.zoo.recipe import Classifier, Recipe
 
 SPLITS = ("train", "val", "test")
-ORACLE = "oracle."  # prefix of the oracle's masks in a shard
+ORACLE, SCORE = "oracle.", "score."  # prefixes of the oracle's masks and of the logarithms of its scores in a shard
+LEAST = 1e-6  # a lower score counts as this, a ten-thousandth of the threshold, and has a logarithm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Signals:
         columns = {"source": self.source[rows], "psnr": psnr(result.loss, self.peak).float()}
         return columns | {name: column[rows] for name, column in self.labels.items()}
 
-    def masks(self, population: Population) -> dict[str, Tensor]:
+    def oracle(self, population: Population) -> dict[str, Tensor]:
         """None: nobody prunes these."""
         return {}
 
@@ -109,10 +111,16 @@ class Labels:
         """Columns for some fitted KANs: share of permuted labels, and accuracy on the test images, in [0, 1]."""
         return {"noise": self.noise[rows], "accuracy": accuracy(result.population, self.test_inputs, self.test_labels)}
 
-    def masks(self, population: Population) -> dict[str, Tensor]:
-        """The oracle's, ``[n, n_l, n_{l+1}]`` uint8 of each layer."""
-        masks = oracle_masks(population, self.scored, self._config.threshold, self._config.score)
-        return {f"{ORACLE}{index}": mask.to(torch.uint8) for index, mask in enumerate(masks)}
+    def oracle(self, population: Population) -> dict[str, Tensor]:
+        """Masks of the oracle, ``[n, n_l, n_{l+1}]`` uint8 of each layer, and if the recipe keeps them the natural
+        logarithms of its scores, float16 of that shape: of a score of at least :data:`LEAST`.
+        """
+        scores = edge_scores(population, self.scored, self._config.score)
+        masks = masks_above(population, scores, self._config.threshold)
+        tensors = {f"{ORACLE}{index}": mask.to(torch.uint8) for index, mask in enumerate(masks)}
+        if self._config.scores:
+            tensors |= {f"{SCORE}{index}": score.clamp_min(LEAST).log().half() for index, score in enumerate(scores)}
+        return tensors
 
 
 Targets = Signals | Labels

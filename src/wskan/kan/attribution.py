@@ -1,0 +1,166 @@
+"""How much of a KAN's output each edge and neuron accounts for: pykan's attribution, from data or the KAN alone.
+
+A neuron hands its score down to the edges that lead to it, in proportion to how much these vary, over how much the
+neuron itself does; its own score is the sum over the edges that lead away from it (pykan 0.2.8, ``attribute``). Without
+data, what varies how much is read off the grids: grid adaptation puts knots at quantiles of what a neuron saw.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from wskan.kan.evaluate import NUMBERS, activations, edge_values
+from wskan.kan.population import Population
+
+EPSILON = 1e-4  # pykan's, against neurons that never vary
+POINTS = 10  # of a grid, at least
+DRAWS, SEED = 1_000, 0  # inputs for KANs whose grids never adapted
+TOLERANCE = 1e-3  # share of the domain by which a grid may miss the uniform one and still be it: half precision
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Attribution:
+    """Scores of the edges and neurons of K KANs.
+
+    Attributes:
+        edges: ``[K, n_l, n_{l+1}]`` of each layer; 0 for a pruned edge.
+        nodes: ``[K, n_l]`` of the inputs, each hidden layer and the outputs (1/out each).
+    """
+
+    edges: tuple[Tensor, ...]
+    nodes: tuple[Tensor, ...]
+
+
+@torch.no_grad()
+def attribution(population: Population, x: Tensor | None = None) -> Attribution:
+    """Attribute the outputs of each KAN to its edges and neurons.
+
+    Without data, KAN by KAN: where every hidden layer has a grid that adapted, in closed form
+    (:func:`grid_deviations`). Where one still has the uniform grid of the specification, and with every basis but
+    B-splines, grids say nothing of activations, and inputs drawn from those of the first layer stand in for data
+    (:func:`drawn_inputs`).
+
+    Args:
+        population: K KANs.
+        x: ``[N, in]`` for all KANs alike, or ``[K, N, in]``, at least two; None to do without data.
+
+    Raises:
+        ShapeError: x has another shape.
+        DataError: x or a KAN is not finite.
+    """
+    if x is not None:
+        return _from_data(population, x)
+    population = population.to(torch.float32)
+    population.check_finite()
+    spec, adapted = population.spec, adapted_grids(population)
+    points = spec.grid * _parts(spec.grid)
+    per_kan = points * max(n * max(m, 1 + spec.num_basis) for n, m in itertools.pairwise(spec.widths))
+    scores = Attribution(
+        edges=tuple(torch.zeros_like(layer.mask) for layer in population.layers),
+        nodes=tuple(torch.zeros(len(population), n, device=adapted.device, dtype=torch.float32) for n in spec.widths),
+    )
+    for rows in _few(adapted, NUMBERS // per_kan):
+        _put(scores, rows, hand_down(*grid_deviations(population[rows])))
+    for rows in _few(~adapted, NUMBERS // (DRAWS * max(spec.widths))):
+        _put(scores, rows, _from_data(kans := population[rows], drawn_inputs(kans)))
+    return scores
+
+
+def hand_down(edge_std: Sequence[Tensor], node_std: Sequence[Tensor]) -> Attribution:
+    """Hand scores down from the outputs, 1/out each, to the inputs.
+
+    Args:
+        edge_std: ``[K, n_l, n_{l+1}]`` of each layer, how much each edge varies.
+        node_std: ``[K, n_{l+1}]`` of each layer, how much the neurons do that the edges lead to.
+    """
+    nodes = [torch.full_like(node_std[-1], 1 / node_std[-1].shape[1])]  # pykan's mean over outputs, each scoring 1
+    edges: list[Tensor] = []
+    for edge, node in zip(reversed(edge_std), reversed(node_std), strict=True):
+        edges.insert(0, edge * (nodes[0] / (node + EPSILON)).unsqueeze(1))
+        nodes.insert(0, edges[0].sum(2))
+    return Attribution(edges=tuple(edges), nodes=tuple(nodes))
+
+
+def grid_deviations(population: Population) -> tuple[list[Tensor], list[Tensor]]:
+    """Read standard deviations off the grids: of edges ``[K, n_l, n_{l+1}]`` and of the neurons ``[K, n_{l+1}]`` that
+    they lead to, for each layer.
+
+    A neuron is taken to be uniform between neighbouring inner knots, as often in each interval. Outputs have no grid:
+        their edges are taken to be independent.
+    """
+    spec = population.spec
+    points = [_middles(spec.functions.inner(layer.knots), spec.grid) for layer in population.layers]  # [K, in, B]
+    edge_std = [
+        edge_values(layer, x.transpose(1, 2).expand(len(population), -1, layer.mask.shape[1]), spec).std(
+            1, correction=0
+        )
+        for layer, x in zip(population.layers, points, strict=True)
+    ]
+    hidden = [
+        x.std(-1, correction=0).expand(layer.mask.shape[:2])
+        for layer, x in zip(population.layers[1:], points[1:], strict=True)
+    ]
+    return edge_std, [*hidden, edge_std[-1].square().sum(1).sqrt()]
+
+
+def drawn_inputs(population: Population, count: int = DRAWS, seed: int = SEED) -> Tensor:
+    """Draw inputs ``[1 or K, count, in]`` from the grids of the first layer, each independently of the others, as often
+    from each interval; for every KAN from the same random numbers.
+    """
+    spec, knots = population.spec, population.layers[0].knots
+    ranks = torch.rand(spec.widths[0], count, generator=torch.Generator().manual_seed(seed)).argsort(1)
+    place = ((ranks + 0.5) / count * spec.grid).to(knots.device)  # each input comes by all quantiles
+    interval = place.long().clamp(max=spec.grid - 1)
+    inner = spec.functions.inner(knots).expand(-1, spec.widths[0], -1)
+    low, high = (inner.gather(-1, (interval + side).expand(len(inner), -1, -1)) for side in (0, 1))
+    return (low + (place - interval) * (high - low)).transpose(1, 2)
+
+
+def adapted_grids(population: Population) -> Tensor:
+    """Tell which KANs have a grid that adapted in every hidden layer, ``[K]`` bool: one that is uniform neither on the
+    domain nor on its mirror image (:func:`wskan.kan.negate_neurons`).
+    """
+    spec, device = population.spec, population.layers[0].coef.device
+    if not spec.functions.adapts:
+        return torch.zeros(len(population), dtype=torch.bool, device=device)
+    uniform = spec.functions.inner(spec.functions.knots()).to(device)
+    near = TOLERANCE * (spec.domain[1] - spec.domain[0])
+    adapted = torch.ones(len(population), dtype=torch.bool, device=device)
+    for layer in population.layers[1:]:
+        inner = spec.functions.inner(layer.knots)
+        distance = [(inner - grid).abs().amax(-1) for grid in (uniform, -uniform.flip(0))]
+        adapted &= (torch.minimum(*distance) > near).any(1)
+    return adapted
+
+
+def _from_data(population: Population, x: Tensor) -> Attribution:
+    layers = activations(population, x)
+    return hand_down([layer.edge_std for layer in layers], [layer.node_std for layer in layers])
+
+
+def _middles(inner: Tensor, grid: int) -> Tensor:
+    """Of equal parts of each interval between inner knots ``[..., G+1]``, ``[..., B]``."""
+    parts = _parts(grid)
+    u = (torch.arange(parts, device=inner.device, dtype=inner.dtype) + 0.5) / parts
+    return (inner[..., :-1, None] + u * inner.diff(dim=-1).unsqueeze(-1)).flatten(-2)
+
+
+def _parts(grid: int) -> int:
+    """Of each interval."""
+    return max(2, -(-POINTS // grid))
+
+
+def _few(chosen: Tensor, size: int) -> list[Tensor]:
+    """Rows of the KANs that are chosen, ``[K]`` bool, a few at a time."""
+    return [rows for rows in torch.split(chosen.nonzero().squeeze(1), max(1, size)) if len(rows)]
+
+
+def _put(scores: Attribution, rows: Tensor, part: Attribution) -> None:
+    """Write the scores of some rows into their places."""
+    for whole, own in zip((*scores.edges, *scores.nodes), (*part.edges, *part.nodes), strict=True):
+        whole[rows] = own.to(whole.device)
