@@ -20,7 +20,11 @@ SPEC = KANSpec(widths=WIDTHS, grid=4)
 WEIGHT_FORMS = tuple(form for form in FORMS if form != "observed")
 forms, seeds = st.sampled_from(WEIGHT_FORMS), st.integers(0, 10**6)
 configs = st.builds(
-    FeatureConfig, form=st.sampled_from(FORMS), knots=st.booleans(), probes=st.sampled_from([3, 30])
+    FeatureConfig,
+    form=st.sampled_from(FORMS),
+    knots=st.booleans(),
+    attribution=st.booleans(),
+    probes=st.sampled_from([3, 30]),
 ) | st.builds(FeatureConfig, form=forms, knots=st.booleans())
 
 
@@ -162,7 +166,16 @@ def test_the_default_is_functions_equation_5_is_written_as_before_and_nonsense_i
     assert FeatureConfig.from_dict({}) == FeatureConfig(form="raw")
     probes = [{"probes": value} for value in (-1, 1.5, True, 10**6, "many")]
     domains = [{"probes": 4, "probe_domain": value} for value in (None, [1], [1, 0], [0, float("nan")], "ab", [0, "1"])]
-    odd = ({"form": "cooked"}, {"form": ["raw"]}, {"form": "observed"}, {"knots": 1}, {"bias": True}, [], "raw")
+    odd = (
+        {"form": "cooked"},
+        {"form": ["raw"]},
+        {"form": "observed"},
+        {"knots": 1},
+        {"attribution": 1},
+        {"bias": True},
+        [],
+        "raw",
+    )
     for bad in (*odd, *probes, *domains):
         with pytest.raises(DataError, match="features"):
             FeatureConfig.from_dict(bad)  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ class Quickstart:
     def _train(self, zoo: Zoo, name: str) -> Run:
         from wskan.graph import FeatureConfig
         from wskan.models import MODELS
-        from wskan.tasks import TrainConfig, get_task, train
+        from wskan.tasks import Symmetry, TrainConfig, get_task, train
 
         task, probed = get_task("inr-classification"), name == "ws_kan"
         features = FeatureConfig(form="observed", probes=64) if probed else FeatureConfig()
@@ -82,7 +82,7 @@ class Quickstart:
             out_dim=task.out_dim,
             hidden=64,
         )
-        augment = ("affine",) if probed else ()
+        augment: tuple[Symmetry, ...] = ("affine",) if probed else ()
         training = TrainConfig(epochs=self.epochs, batch_size=32, lr=2e-3, augment=augment, seed=self.seed)
         return train(
             zoo, task, config, training, self.folder / "runs" / name, features=features, device="cpu", progress=True

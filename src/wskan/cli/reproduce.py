@@ -38,8 +38,8 @@ class Reproduce:
     ]
     """Which. Tables 8 and 10 come with 7 and 9, figures 12 and 13 with 5. Beyond the paper: forms of features (forms, forms-long, forms-accuracy, forms-pruning), accuracy against the number of
     training KANs (data-efficiency), KANs of another basis than those trained on (parametrisations), and Proposition 4.2 as a model (expressivity)."""
-    scale: Literal["smoke", "cpu", "paper"] = "cpu"
-    """smoke: a minute, on digits. cpu: hours on two cores. paper: the paper's protocol, for a GPU."""
+    scale: Literal["smoke", "cpu", "full", "paper"] = "cpu"
+    """smoke: a minute, on digits. cpu: hours on two cores. full: as many KANs as in the paper and the best models that two cores can train, in days. paper: the paper's protocol, for a GPU."""
     datasets: tuple[str, ...] | None = None
     """Images, if not all of the scale: mnist, fashion-mnist, cifar10, kmnist, digits."""
     seeds: tuple[int, ...] | None = None

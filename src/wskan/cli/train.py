@@ -29,6 +29,8 @@ class Train:
     """Dropout probability."""
     form: Literal["raw", "folded", "gauge", "function", "observed"] = "function"
     """How an edge is described: function (values and slopes), raw (eq. 5 of the paper), folded (spline weight in the coefficients), gauge (folded, shifts in biases of neurons, signs fixed), or observed (values at the first 24 probes)."""
+    attribution: bool = False
+    """Describe each edge also by its attribution score, which follows from the KAN's own grids: for pruning."""
     probes: int = 0
     """Number of inputs at which each KAN is evaluated; its neurons are described by their activations there. 0 reads weights only."""
     knots: bool = False
@@ -77,7 +79,10 @@ class Train:
         zoo = open_zoo(self.zoo)
         if self.align is not None:
             zoo = align_zoo(zoo, self.align, progress=True)
-        task, features = get_task(self.task, zoo), FeatureConfig(form=self.form, knots=self.knots, probes=self.probes)
+        task, features = (
+            get_task(self.task, zoo),
+            FeatureConfig(form=self.form, knots=self.knots, attribution=self.attribution, probes=self.probes),
+        )
         config_cls, given = MODELS[self.model][1], self._given()
         if unknown := sorted(given.keys() - {field.name for field in dataclasses.fields(config_cls)}):
             raise DataError(f"model {self.model} has no {' and no '.join(unknown)}")

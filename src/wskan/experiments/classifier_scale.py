@@ -40,6 +40,7 @@ class ClassifierScale:
         datasets: images that KANs classify.
         counts: training, validation and test KANs of a zoo.
         storage: of their weights.
+        scores: whether zoos keep the oracle's scores.
         accuracy, pruning: how models are trained for each task.
         shown: test KANs of figures 5 and 9.
         recipe_changes: what else is changed in a recipe, for tests.
@@ -48,6 +49,7 @@ class ClassifierScale:
     datasets: tuple[str, ...] = ("mnist", "fashion-mnist", "kmnist")
     counts: tuple[int, int, int]
     storage: Storage = "float32"
+    scores: bool = False
     accuracy: Search
     pruning: Search
     shown: int = 100
@@ -63,7 +65,7 @@ class ClassifierScale:
         assert recipe.classifier is not None
         changes = dict(self.recipe_changes)
         fit = dataclasses.replace(recipe.fit, **changes.pop("fit", {}))
-        classifier = dataclasses.replace(recipe.classifier, storage=self.storage)
+        classifier = dataclasses.replace(recipe.classifier, storage=self.storage, scores=self.scores)
         train, val, test = self.counts
         return dataclasses.replace(recipe, fit=fit, classifier=classifier, train=train, val=val, test=test, **changes)
 
@@ -94,6 +96,13 @@ CLASSIFIER_SCALES: dict[str, ClassifierScale] = {
         recipe_changes={"fit": {"steps": 30}},
     ),
     "cpu": ClassifierScale(counts=(1_000, 200, 500), storage="float16", accuracy=_CPU, pruning=_CPU),
+    "full": ClassifierScale(
+        counts=(3_000, 500, 500),
+        storage="float16",
+        scores=True,
+        accuracy=dataclasses.replace(_CPU, training=dataclasses.replace(_CPU.training, epochs=20)),
+        pruning=dataclasses.replace(_CPU, training=dataclasses.replace(_CPU.training, epochs=15)),
+    ),
     "paper": ClassifierScale(
         counts=(3_000, 500, 500),
         accuracy=Search(rates=(1e-3, 5e-3, 1e-4), hidden=(128, 32), num_layers=(4, 1), training=_PAPER),  # table 5

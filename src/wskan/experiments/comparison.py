@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+from wskan.experiments import closed_form
 from wskan.experiments.classifier_scale import Problem
 from wskan.experiments.experiment import Experiment, Findings, Request, measured, run_records, survivors
 from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan
 from wskan.experiments.scale import Scale
-from wskan.experiments.table import Table, paper_cell
+from wskan.experiments.table import Cell, Table, paper_cell
 from wskan.experiments.workspace import Workspace
 from wskan.zoo import Zoo
 
@@ -39,6 +40,7 @@ def comparison(
     labels: Mapping[str, str] | None = None,
     elsewhere: Sequence[str] | None = None,
     full: Sequence[str] | None = None,
+    untrained: bool = False,
     resize: Callable[[Scale], Scale] = lambda scale: scale,
     shares: Experiment | None = None,
 ) -> Experiment:
@@ -53,6 +55,7 @@ def comparison(
         labels: of rows, if not those of the methods.
         elsewhere: methods on other data sets than the first of the scale, if not all.
         full: methods at scale ``full``, if others.
+        untrained: whether scale ``full`` also has the scores in closed form.
     """
     every = tuple(dict.fromkeys([*methods, *(full or ())]))
     labels = labels or {method: METHODS[method].label for method in every}
@@ -83,12 +86,19 @@ def comparison(
                 )
                 for (method, dataset), runs in (learned or cells).items()
             }
+            rows = {method: label for method, label in labels.items() if method in methods_of(request.scale)}
+            reads = {method: METHODS[method].reads for method in rows}
+            if untrained and request.scale.name == "full" and request.methods is None:
+                rows[closed_form.ROW], reads[closed_form.ROW] = closed_form.LABEL, closed_form.READS
+                for dataset in request.datasets:
+                    found = closed_form.closed_form(workspace, request.scale.classifiers.recipe(dataset))
+                    figures[closed_form.ROW, dataset] = Cell(values=(metric.factor * found[metric.name],))
             return Table(
                 title=metric.title,
                 unit=metric.unit,
                 better=metric.better,
-                rows={method: label for method, label in labels.items() if method in methods_of(request.scale)},
-                reads={method: METHODS[method].reads for method in methods_of(request.scale)},
+                rows=rows,
+                reads=reads,
                 columns={dataset: dataset for dataset in request.datasets},
                 cells=figures,
                 notes=said,

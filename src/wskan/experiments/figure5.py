@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from wskan.errors import DataError
+from wskan.experiments import closed_form
 from wskan.experiments.cost import timed
 from wskan.experiments.downstream import (
     SHARES,
@@ -25,7 +26,7 @@ from wskan.experiments.figure9 import BIN_LABELS, binned
 from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan
 from wskan.experiments.table import Cell, Table, paper_cell
-from wskan.experiments.tables_3_4_7_9 import CLASSIFIER_METHODS, classifier_notes, table4, zoos
+from wskan.experiments.tables_3_4_7_9 import CLASSIFIER_METHODS, FULL_PRUNING, classifier_notes, table4, zoos
 from wskan.experiments.workspace import Workspace
 from wskan.kan import Population, accuracy
 from wskan.provenance import provenance
@@ -36,7 +37,14 @@ from wskan.zoo.targets import Labels, load_labels
 
 FIGURES = {"mnist": "5", "fashion-mnist": "12", "kmnist": "13"}
 ROWS = {"original": "Original KAN", "oracle": "Oracle", "random": "Random edges", "chance": "Random classifier"}
-LABELS = {**ROWS, **{method: METHODS[method].label for method in CLASSIFIER_METHODS}, "ws_kan_cuda": "WS-KAN, GPU"}
+ALL_METHODS = tuple(dict.fromkeys([*CLASSIFIER_METHODS, *FULL_PRUNING]))
+TIMED_METHODS = ("ws_kan", "scores")  # of which figure 5c takes the time: the second at scale full
+LABELS = {
+    **ROWS,
+    **{method: METHODS[method].label for method in ALL_METHODS},
+    closed_form.ROW: closed_form.LABEL,
+    "ws_kan_cuda": "WS-KAN, GPU",
+}
 GROUPS = {row: row if row in ROWS else "methods" for row in LABELS}  # the best of the methods is bold
 
 
@@ -62,7 +70,7 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
     key = _key(zoo, labels, count)
     chosen = {
         method: best_choice(workspace, asked)
-        for method in CLASSIFIER_METHODS
+        for method in methods_of(request)
         if (asked := request.plans(dataset, method, problem="pruning"))
     }
     guess = torch.rand(len(rows), recipe.spec.num_edges, generator=torch.Generator().manual_seed(0))
@@ -78,8 +86,14 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
             )
             for plan, run in runs
         ]
+    if request.scale.name == "full" and request.methods is None:
+        threshold = closed_form.closed_form(workspace, recipe)["threshold"]
+        who = {**key, "who": "closed form", "threshold": threshold}
+        effects[closed_form.ROW] = [
+            workspace.cached(who, lambda: patients.effect(closed_form.scores(patients.population), threshold))
+        ]
     runs_of = {method: [plan.name for plan, _ in runs] for method, runs in chosen.items()}
-    first = chosen["ws_kan"][0]
+    first = next(chosen[method] for method in TIMED_METHODS if method in chosen)[0]
     bf16 = first[0].training.precision == "bf16"
     seconds = seconds_a_kan(patients, classifier, first[1], workspace.place, bf16)
     machine = provenance()["machine"]
@@ -128,6 +142,11 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
     ]  # fmt: skip
 
 
+def methods_of(request: Request) -> tuple[str, ...]:
+    """Those that are compared: table 4's."""
+    return FULL_PRUNING if request.scale.name == "full" else CLASSIFIER_METHODS
+
+
 def _key(zoo: Zoo, labels: Labels, count: int) -> dict[str, Any]:
     """All that an effect of pruning depends on, but for whose masks."""
     return {
@@ -164,7 +183,7 @@ def seconds(workspace: Workspace, request: Request) -> float:
 
 def _missing(workspace: Workspace, request: Request, dataset: str) -> int:
     """How many effects of pruning are to be measured: the oracle's, that of chance, and one a method and seed."""
-    methods = [plans for method in CLASSIFIER_METHODS if (plans := request.plans(dataset, method, problem="pruning"))]
+    methods = [plans for method in methods_of(request) if (plans := request.plans(dataset, method, problem="pruning"))]
     number = 2 + len(methods) * len(request.seeds)
     recipe = request.scale.classifiers.recipe(dataset)
     try:
@@ -218,11 +237,12 @@ def _trade_off(effects: Mapping[str, list[Any]], runs: Mapping[str, list[str]]) 
 
 def plans(request: Request) -> list[Plan]:
     """Those of table 4."""
-    if request.methods is not None and "ws_kan" not in request.methods:
-        raise DataError("figure 5 takes the time of WS-KAN: name ws_kan among the methods")
+    timed_method = TIMED_METHODS[request.scale.name == "full"]
+    if request.methods is not None and timed_method not in request.methods:
+        raise DataError(
+            f"figure 5 takes the time of {METHODS[timed_method].label}: name {timed_method} among the methods"
+        )
     return table4.plans(request)
 
 
-figure5 = Experiment(
-    name="figure5", plans=plans, find=find, methods=CLASSIFIER_METHODS, classifiers=True, seconds=seconds
-)
+figure5 = Experiment(name="figure5", plans=plans, find=find, methods=ALL_METHODS, classifiers=True, seconds=seconds)

@@ -88,10 +88,12 @@ FORMS_OF_FEATURES = {
 """What WS-KAN may read, and whether symmetries are drawn at training time, by the name of the method."""
 
 PROBES = FeatureConfig(form="observed", probes=196)
+SCORED = FeatureConfig(form="function", attribution=True)
 KNOTS = FeatureConfig(form="raw", knots=True)
 FULL_METHODS: dict[str, Method] = {
     "weights": Method(label="WS-KAN, weights", model="ws_kan", features=FeatureConfig(form="function"), augment=MOVES),
     "probes": Method(label="WS-KAN, probes", model="ws_kan", features=PROBES, augment=MOVES),
+    "scores": Method(label="WS-KAN, scores", model="ws_kan", features=SCORED, task="pruning-scores"),
     "probe_gen": Method(label="ProbeGen", model="probe_gen", features=KNOTS),
     "image_cnn": Method(label="CNN on the rendered image", model="image_cnn", features=KNOTS),
 }

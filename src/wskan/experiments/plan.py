@@ -93,9 +93,8 @@ class Plan:
         base = self.scale.waves if self.dataset == "sine" else self.scale.training
         if self.problem != "inr":
             base = self.scale.classifiers.search(self.problem).training
-        augment = METHODS[self.method].augment
-        if self.dataset not in MIRRORED:
-            augment = tuple(name for name in augment if name != "mirror")
+        unfit = ("affine", "mirror") if self.problem != "inr" else () if self.dataset in MIRRORED else ("mirror",)
+        augment = tuple(name for name in METHODS[self.method].augment if name not in unfit)
         return dataclasses.replace(base, lr=self.rate, seed=self.seed, augment=augment)
 
     @property

@@ -65,9 +65,13 @@ class Scale:
         return self if changes is None else dataclasses.replace(self, **changes)
 
     def settings(self) -> dict[str, Any]:
-        """List everything in it, as plain types; what the method's own differs in is left out where nothing does, since results are older than that."""
+        """List everything in it as plain types; without what no scale had when the first results were made, where it is as it was then."""
         settings = dataclasses.asdict(self)
-        return settings if self.tuned else {name: value for name, value in settings.items() if name != "tuned"}
+        later = [(settings, "tuned", {}), (settings["classifiers"], "scores", False)]
+        for place, name, default in later:
+            if place[name] == default:
+                del place[name]
+        return settings
 
     def recipe(self, dataset: str, variant: str = "") -> Recipe:
         """Of the zoo of a data set, or of that variant of it which ends its name: ``"rbf"``.
@@ -125,6 +129,21 @@ SCALES: dict[str, Scale] = {
             rates=(2e-3,),
             timing=(512, 512, 10),
             classifiers=CLASSIFIER_SCALES["cpu"],
+        ),
+        Scale(
+            name="full",
+            counts=(10_000, 5_000, 10_000),
+            wide_test=500,
+            hidden=32,
+            waves=dataclasses.replace(_CPU, epochs=100, batch_size=16),
+            training=_CPU,
+            rates=(2e-3,),
+            timing=(512, 512, 10),
+            classifiers=CLASSIFIER_SCALES["full"],
+            tuned={
+                "weights": {"hidden": 64, "training": dataclasses.replace(_CPU, epochs=60)},
+                "probes": {"hidden": 64, "training": dataclasses.replace(_CPU, epochs=40)},
+            },
         ),
         Scale(
             name="paper",

@@ -13,17 +13,26 @@ from wskan.zoo import Recipe, Zoo
 
 CLASSIFIER_METHODS = ("mlp", "mlp_aug", "mlp_align", "dmc", "deepsets", "ws_kan")
 """The paper leaves out the SetTransformer, which attends between all of 26,432 edges."""
+FULL_ACCURACY = (*CLASSIFIER_METHODS[:-1], "weights", "probes")
+FULL_PRUNING = (*FULL_ACCURACY, "scores")
+"""At scale ``full``: WS-KAN that reads weights, is shown activations, or learns scores and not masks."""
 
 
 def on_classifiers(
-    name: str, problem: Problem, methods: Sequence[str], metrics: Sequence[Metric], shares: Experiment | None = None
+    name: str,
+    problem: Problem,
+    methods: Sequence[str],
+    metrics: Sequence[Metric],
+    shares: Experiment | None = None,
+    full: Sequence[str] | None = None,
 ) -> Experiment:
     """Test scores of methods on zoos of classifiers."""
 
     def notes(workspace: Workspace, request: Request) -> list[str]:
         return [*protocol_notes(request, problem), *classifier_notes(zoos(workspace, request))]
 
-    return comparison(name, problem, methods, metrics, notes, shares=shares)
+    untrained = problem == "pruning" and full is not None
+    return comparison(name, problem, methods, metrics, notes, shares=shares, full=full, untrained=untrained)
 
 
 def recipes(request: Request) -> list[Recipe]:
@@ -89,6 +98,7 @@ table3 = on_classifiers(
         "table3_accuracy_prediction_mse_x1e3",
         "table3_accuracy_prediction_r2_x1e2",
     ),
+    full=FULL_ACCURACY,
 )
 table4 = on_classifiers(
     "table4",
@@ -100,6 +110,7 @@ table4 = on_classifiers(
         "table4_pruning_mask_accuracy",
         "table4_pruning_mask_roc_auc",
     ),
+    full=FULL_PRUNING,
 )
 table7 = on_classifiers(
     "table7",

@@ -14,10 +14,11 @@ from wskan.errors import DataError
 from wskan.graph.forms import FORMS, Described, Form, describe, edge_dim
 from wskan.graph.kan_graph import KANGraph
 from wskan.graph.probes import OBSERVED, InputMap, probe_inputs
-from wskan.kan import KANSpec, Population, Responses, responses
+from wskan.kan import KANSpec, Population, Responses, attribution, responses
 from wskan.kan.canonical import gauge_constant
 
 MAX_PROBES = 4_096
+LEAST_SCORE = 1e-6  # whose logarithm is taken; that of zoos, too
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class FeatureConfig:
     Args:
         form: of the description of an edge, see :func:`wskan.graph.forms.describe`; ``"raw"`` is eq. 5 of the paper. With ``"gauge"``, neurons have a bias.
         knots: describe each neuron that has outgoing edges by the G + 1 knots of its grid on the domain; eq. 5 alone forgets an adapted grid.
+        attribution: describe each edge also by the logarithm of its attribution score, which follows from the KAN's own grids (:func:`wskan.kan.attribution`).
         probes: number P of inputs at which the KAN is evaluated; each neuron but the inputs is described by its activations there. The form ``"observed"`` needs some.
         probe_domain: interval that inputs of KANs of at most 8 inputs are probed on: the range of the coordinates of an image, unless told otherwise. KANs of more inputs are
             probed at quantiles of their own grids (:func:`wskan.graph.probe_inputs`).
@@ -39,14 +41,16 @@ class FeatureConfig:
 
     form: Form = "function"
     knots: bool = False
+    attribution: bool = False
     probes: int = 0
     probe_domain: tuple[float, float] = (-1.0, 1.0)
 
     def __post_init__(self) -> None:
-        if self.form not in FORMS or not isinstance(self.knots, bool):
-            raise DataError(
-                f"features: form must be one of {', '.join(FORMS)} and knots true or false, got {self.form!r:.100}, {self.knots!r:.100}"
-            )
+        if self.form not in FORMS:
+            raise DataError(f"features: form must be one of {', '.join(FORMS)}, got {self.form!r:.100}")
+        for name in ("knots", "attribution"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise DataError(f"features: {name} must be true or false, got {value!r:.100}")
         whole = isinstance(self.probes, int) and not isinstance(self.probes, bool)
         if not whole or not 0 <= self.probes <= MAX_PROBES:
             raise DataError(
@@ -67,7 +71,8 @@ class FeatureConfig:
 
     def edge_dim(self, spec: KANSpec) -> int:
         """Number F of features of an edge."""
-        return min(OBSERVED, self.probes) if self.form == "observed" else edge_dim(self.form, spec)
+        described = min(OBSERVED, self.probes) if self.form == "observed" else edge_dim(self.form, spec)
+        return described + self.attribution
 
     @property
     def bias_dim(self) -> int:
@@ -88,6 +93,8 @@ class FeatureConfig:
         data: dict[str, Any] = {"knots": self.knots}
         if self.form != "raw":
             data["form"] = self.form
+        if self.attribution:
+            data["attribution"] = True
         if self.probes:
             data |= {"probes": self.probes, "probe_domain": list(self.probe_domain)}
         return data
@@ -121,10 +128,20 @@ def kan_graph(population: Population, config: FeatureConfig | None = None, input
     described = describe(population, config.form, seen, inputs)
     masks = [layer.mask != 0 for layer in population.layers]
     return KANGraph(
-        edges=described.edges,
+        edges=_with_attribution(population, described.edges) if config.attribution else described.edges,
         nodes=tuple(_node_features(described, index, config, seen) for index in range(len(population.spec.widths))),
         edge_mask=tuple(None if bool(mask.all()) else mask for mask in masks),
         node_mask=(None,) * len(population.spec.widths),
+    )
+
+
+def _with_attribution(population: Population, edges: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Append the logarithm of each edge's score; zero if it is masked."""
+    scores = [score.clamp_min(LEAST_SCORE).log() for score in attribution(population).edges]
+    masks = [layer.mask != 0 for layer in population.layers]
+    return tuple(
+        torch.cat([edge, (score * mask).to(edge).unsqueeze(-1)], -1)
+        for edge, score, mask in zip(edges, scores, masks, strict=True)
     )
 
 
