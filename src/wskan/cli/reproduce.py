@@ -33,11 +33,13 @@ class Reproduce:
             "data-efficiency",
             "parametrisations",
             "expressivity",
+            "ideas",
+            "ideas-pruning",
         ],
         tyro.conf.Positional,
     ]
     """Which. Tables 8 and 10 come with 7 and 9, figures 12 and 13 with 5. Beyond the paper: forms of features (forms, forms-long, forms-accuracy, forms-pruning), accuracy against the number of
-    training KANs (data-efficiency), KANs of another basis than those trained on (parametrisations), and Proposition 4.2 as a model (expressivity)."""
+    training KANs (data-efficiency), KANs of another basis than those trained on (parametrisations), Proposition 4.2 as a model (expressivity), and what probes, observed edges and scores give by themselves (ideas, ideas-pruning)."""
     scale: Literal["smoke", "cpu", "full", "paper"] = "cpu"
     """smoke: a minute, on digits. cpu: hours on two cores. full: as many KANs as in the paper and the best models that two cores can train, in days. paper: the paper's protocol, for a GPU."""
     datasets: tuple[str, ...] | None = None

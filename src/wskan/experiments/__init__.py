@@ -8,6 +8,7 @@ from wskan.experiments.figure5 import figure5
 from wskan.experiments.figure8 import figure8
 from wskan.experiments.figure9 import figure9
 from wskan.experiments.forms import forms, forms_accuracy, forms_long, forms_pruning
+from wskan.experiments.ideas import ideas, ideas_pruning
 from wskan.experiments.methods import METHODS, Method
 from wskan.experiments.parametrisations import parametrisations
 from wskan.experiments.plan import Plan
@@ -24,7 +25,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     e.name: e
     for e in (
         *(table1, table2, table3, table4, table6, table7, table9, table11, figure5, figure8, figure9),
-        *(forms, forms_long, forms_accuracy, forms_pruning, data_efficiency, parametrisations, expressivity),
+        *(forms, forms_long, forms_accuracy, forms_pruning, data_efficiency, parametrisations, expressivity, ideas),
+        ideas_pruning,
     )
 }
 

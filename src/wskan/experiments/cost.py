@@ -74,7 +74,7 @@ def estimate(workspace: Workspace, plans: Sequence[Plan], recipes: Sequence[Reci
     kan_seconds = sum(len(recipe) * seconds for recipe, seconds in a_kan)
     torch.set_num_threads(workspace.threads)
     try:
-        a_graph = _once(missing, _kind, lambda plan: _seconds_a_graph(plan, device))
+        a_graph = _once(missing, _kind, lambda plan: seconds_a_graph(plan, device))
     finally:
         torch.set_num_threads(threads)
     runs = {plan: seconds * _graphs(plan) for plan, seconds in a_graph}
@@ -144,7 +144,8 @@ def _graphs(plan: Plan) -> float:
     return plan.training.epochs * (plan.graphs + plan.recipe.val / 3)
 
 
-def _seconds_a_graph(plan: Plan, device: str) -> float:
+def seconds_a_graph(plan: Plan, device: str) -> float:
+    """Time a training step on KAN-graphs that are there, in seconds per graph."""
     size = min(GRAPHS, plan.training.batch_size)
     graph = kan_graph(Population.init(plan.recipe.spec, range(size)), plan.features).to(device)
     model = build_model(plan.model).to(device)

@@ -44,7 +44,7 @@ class Method:
         """What it learns from: the weights of a KAN, or what comes out when the KAN is evaluated."""
         if self.model in OUTPUT_MODELS:
             return "outputs"
-        if self.features.form == "observed":
+        if self.features.form == "observed" or "learned_probes" in self.options:
             return "activations"
         return "weights, activations" if self.features.probes else "weights"
 

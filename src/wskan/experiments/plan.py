@@ -68,7 +68,7 @@ class Plan:
         options = dict(method.options)
         if method.model == "set_transformer":
             options["inducing"] = scale.inducing
-        if method.model in OUTPUT_MODELS:
+        if method.model in OUTPUT_MODELS or "learned_probes" in options:
             options |= {name: value for name, value in spec.to_dict().items() if name != "widths"}
             options["basis"] = spec.basis
         if method.model == "image_cnn":
