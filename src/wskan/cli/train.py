@@ -17,7 +17,7 @@ class Train:
     """The zoo, as `wskan zoo build` made it."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Where the run is kept."""
-    model: Literal["ws_kan", "mlp", "dmc", "deep_sets", "set_transformer"] = "ws_kan"
+    model: Literal["ws_kan", "mlp", "dmc", "deep_sets", "set_transformer", "probe_gen", "image_cnn"] = "ws_kan"
     """Which model."""
     task: str = "auto"
     """inr-classification, frequency-regression, accuracy-prediction, pruning-mask, or auto: the first of them that the zoo has facts for."""
@@ -52,6 +52,12 @@ class Train:
     """SetTransformer: attention heads (4)."""
     inducing: int | None = None
     """SetTransformer: inducing points, which make it fast; 0 for attention between all edges, as in the paper (0)."""
+    learned_probes: int | None = None
+    """WS-KAN: read what the KANs do at so many learned inputs (0); needs --form raw --knots."""
+    probes: int | None = None
+    """ProbeGen: learned inputs (128); needs --form raw --knots."""
+    side: int | None = None
+    """ImageCNN: pixels a side (28); needs --form raw --knots."""
     align: Path | None = None
     """Align the KANs first (MergeMany, as the baseline "MLP + Align."); the alignment is kept in this folder, and used if it is there."""
     train_limit: int | None = None
@@ -91,6 +97,7 @@ class Train:
             num_layers=self.layers,
             dropout=self.dropout,
             **given,
+            **config_cls.fields_of(zoo.spec),
         )
         names = {field.name for field in dataclasses.fields(TrainConfig)}
         config = TrainConfig(**{name: value for name, value in vars(self).items() if name in names})
@@ -102,5 +109,6 @@ class Train:
 
     def _given(self) -> dict[str, Any]:
         """Those options asked for that only some models have."""
-        options = {name: getattr(self, name) for name in ("checkpoint_activations", "heads", "inducing")}
+        names = ("checkpoint_activations", "heads", "inducing", "learned_probes", "probes", "side")
+        options = {name: getattr(self, name) for name in names}
         return {name: value for name, value in options.items() if value is not None and value is not False}

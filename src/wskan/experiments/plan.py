@@ -67,7 +67,8 @@ class Plan:
         options = dict(method.options)
         if method.model == "set_transformer":
             options["inducing"] = scale.inducing
-        return MODELS[method.model][1](
+        config_cls = MODELS[method.model][1]
+        return config_cls(
             model=method.model,
             widths=spec.widths,
             edge_dim=self.features.edge_dim(spec),
@@ -79,6 +80,7 @@ class Plan:
             num_layers=self.num_layers or scale.num_layers,
             dropout=scale.dropout,
             **options,
+            **config_cls.fields_of(spec),
         )
 
     @property

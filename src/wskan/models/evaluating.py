@@ -1,0 +1,108 @@
+"""What models share that evaluate the KANs whose graphs they read."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wskan.errors import DataError, DivergedError, ShapeError
+from wskan.graph import EVALUABLE, FeatureConfig, KANGraph, population_of
+from wskan.kan import KANSpec, Population
+from wskan.models.base import ModelConfig
+
+FIELDS = ("basis", "grid", "degree", "domain", "base")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluatingConfig(ModelConfig):
+    """Configuration of a model that evaluates KANs. It reads graphs made with ``FeatureConfig(form="raw", knots=True)``, which say everything of a KAN but what stands here.
+
+    Args:
+        basis, grid, degree, domain, base: of the KANs; see :class:`wskan.kan.KANSpec`. Forgotten where the model evaluates nothing.
+
+    Raises:
+        DataError: they are no specification, or the graphs of such KANs have other dimensions.
+    """
+
+    basis: str = "bspline"
+    grid: int = 5
+    degree: int = 3
+    domain: tuple[float, float] = (-1.0, 1.0)
+    base: str = "silu"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.evaluates:
+            for name in FIELDS:
+                object.__setattr__(self, name, getattr(EvaluatingConfig, name))
+            return
+        if not isinstance(self.domain, tuple | list):
+            raise DataError(f"model configuration: domain must be two numbers a < b, got {self.domain!r:.100}")
+        object.__setattr__(self, "domain", tuple(self.domain))
+        need = (EVALUABLE.edge_dim(self.spec), EVALUABLE.node_dim(self.spec), EVALUABLE.bias_dim)
+        if (self.edge_dim, self.node_dim, self.bias_dim) != need:
+            raise DataError(
+                f"model configuration: (edge_dim, node_dim, bias_dim) is {(self.edge_dim, self.node_dim, self.bias_dim)}, to evaluate KANs of {self.basis} with "
+                f"grid {self.grid} and degree {self.degree} it must be {need}: read features of form raw with knots"
+            )
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether the model evaluates KANs at all."""
+        return True
+
+    @functools.cached_property
+    def spec(self) -> KANSpec:
+        """Of the KANs that it is made for."""
+        return KANSpec(widths=self.widths, **{name: getattr(self, name) for name in FIELDS})
+
+    @classmethod
+    def fields_of(cls, spec: KANSpec) -> dict[str, Any]:
+        """Basis, grid, degree, domain and base."""
+        return {name: getattr(spec, name) for name in FIELDS}
+
+    def check_kans(self, spec: KANSpec, features: FeatureConfig) -> None:
+        """Refuse KANs of another basis, grid, degree, domain or base, and all features but those of form raw with knots.
+
+        Raises:
+            DataError: such KANs or features.
+        """
+        if not self.evaluates:
+            return
+        if features != EVALUABLE:
+            raise DataError(f"model {self.model} evaluates KANs: read features of form raw with knots, not {features}")
+        if different := [name for name in FIELDS if getattr(spec, name) != getattr(self, name)]:
+            raise DataError(
+                f"the model evaluates KANs of another {' and '.join(different)} than {spec.to_dict()}: configure it with {type(self).__name__}.fields_of(spec)"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; a model that evaluates nothing says nothing of basis, grid, degree, domain and base."""
+        data = {**super().to_dict(), "domain": list(self.domain)}
+        return data if self.evaluates else {name: value for name, value in data.items() if name not in FIELDS}
+
+
+def kans_at(graph: KANGraph, config: EvaluatingConfig, x: Tensor) -> Population:
+    """The KANs of graphs, to be evaluated at ``x [..., in]``.
+
+    Raises:
+        ShapeError: graphs of other features, or of other numbers of inputs or outputs.
+        DivergedError: learned inputs that are no longer finite.
+    """
+    ends, own = (graph.widths[0], graph.widths[-1]), (config.widths[0], config.widths[-1])
+    if ends != own:
+        raise ShapeError(f"graphs have (inputs, outputs) {ends}, this model evaluates KANs of {own}")
+    if not bool(x.isfinite().all()):
+        raise DivergedError("the learned inputs are no longer finite: training diverged; lower the learning rate")
+    return population_of(graph, config.spec)
+
+
+def spread_inputs(count: int, n_in: int) -> Tensor:
+    """Scrambled Sobol points in the box (-1, 1)^in, the same ones each time, ``[count, in]``; above its 21,201 dimensions, random ones."""
+    if n_in > torch.quasirandom.SobolEngine.MAXDIM:
+        points = torch.rand(count, n_in, generator=torch.Generator().manual_seed(0), device="cpu", dtype=torch.float32)
+    else:
+        points = torch.quasirandom.SobolEngine(n_in, scramble=True, seed=0).draw(count, dtype=torch.float32)
+    return 2 * points - 1

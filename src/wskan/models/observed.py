@@ -1,0 +1,33 @@
+"""KAN-graphs of what a KAN does, in place of its parameters."""
+
+import dataclasses
+
+from torch import Tensor
+
+from wskan.graph import KANGraph
+from wskan.kan import responses
+from wskan.models.evaluating import EvaluatingConfig, kans_at
+
+EDGE_POINTS = 24  # inputs, the first ones, at which edges are observed
+
+
+def observed(graph: KANGraph, config: EvaluatingConfig, x: Tensor) -> KANGraph:
+    """The same graphs with other features: of a node its activations at P inputs (zero for inputs of the KAN), of an edge phi_{p,q}(x_p) at the first 24 of them. Gradients pass to ``x``.
+
+    Permutation, scale and the parametrisation of a function do not show; shift and sign do, since edges and neurons inside do other things then.
+
+    Args:
+        graph: B graphs of form raw with knots.
+        config: says which KANs they are.
+        x: ``[P, in]``.
+
+    Raises:
+        ShapeError: graphs of other features, or of other numbers of inputs or outputs.
+        DivergedError: x is not finite.
+    """
+    found = responses(kans_at(graph, config, x), x, min(EDGE_POINTS, len(x)))
+    like = graph.edges[0]
+    first = like.new_zeros(len(graph), graph.widths[0], len(x))
+    return dataclasses.replace(
+        graph, edges=tuple(edges.to(like) for edges in found.edges), nodes=(first, *(nodes.to(like) for nodes in found.nodes))
+    )
