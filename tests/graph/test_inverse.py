@@ -16,7 +16,8 @@ DEGREES = {"bspline": 3, "rbf": 0, "chebyshev": 3, "fourier": 0, "wavelet": 1}
 
 def draw(widths: tuple[int, ...], seed: int, basis: str = "bspline", **options: object) -> Population:
     grid = 1 if basis == "chebyshev" else 4
-    return random_population(widths, 3, seed, grid=grid, degree=DEGREES[basis], basis=basis, **options)  # type: ignore[arg-type]
+    shape = {"grid": grid, "degree": DEGREES[basis], "basis": basis, **options}
+    return random_population(widths, 3, seed, **shape)  # type: ignore[arg-type]
 
 
 @settings(deadline=None, max_examples=40)

@@ -38,4 +38,6 @@ def on_a_finer_grid(kans: Population) -> Population:
     values = [spec.functions.values(x, spec.functions.knots().double()) for spec in (fine, kans.spec)]
     matrix = torch.linalg.lstsq(*values).solution.float()  # [C', C]
     knots = fine.functions.knots().expand(1, 1, -1)
-    return Population(fine, [dataclasses.replace(each, coef=each.coef @ matrix.mT, knots=knots) for each in kans.layers])
+    return Population(
+        fine, [dataclasses.replace(each, coef=each.coef @ matrix.mT, knots=knots) for each in kans.layers]
+    )

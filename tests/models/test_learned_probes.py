@@ -79,10 +79,10 @@ def test_scale_does_not_show_and_shift_and_sign_do(seed: int, readout: str) -> N
         model.standardize.set(feature_statistics([model.observe(graph)], 30))
         expected = flat(model(graph))
         others = {name: flat(model(kan_graph(other, EVALUABLE))) for name, other in same_functions(kans, seed)}
-    torch.testing.assert_close(others["scale"], expected, rtol=1e-3, atol=1e-3)
-    if readout == "graph":
-        torch.testing.assert_close(others["permutation"], expected, rtol=1e-3, atol=1e-3)
-    assert all(float((others[name] - expected).abs().max()) > 1e-3 for name in ("shift", "sign"))
+    changes = {name: float((other - expected).abs().max()) for name, other in others.items()}
+    assert changes["scale"] < 1e-5
+    assert readout == "edge" or changes["permutation"] < 1e-5
+    assert min(changes["shift"], changes["sign"]) > 3e-5
 
 
 @pytest.mark.parametrize("hidden", [8, 16])  # without and with the C++ kernel

@@ -59,7 +59,10 @@ def test_every_model_trains_on_both_tasks(zoo: Zoo, task: Task, name: str, tmp_p
 
 
 def test_a_model_that_sees_outputs_only_trains(zoo: Zoo, tmp_path: Path) -> None:
-    task, shape = AccuracyPrediction(), {"edge_dim": 9, "node_dim": 5, "probes": 6, **ProbeGenConfig.fields_of(zoo.spec)}
+    task, shape = (
+        AccuracyPrediction(),
+        {"edge_dim": 9, "node_dim": 5, "probes": 6, **ProbeGenConfig.fields_of(zoo.spec)},
+    )
     config = small(zoo, task, "probe_gen", **shape)
     run = train(zoo, task, config, QUICK, tmp_path / "run", features=EVALUABLE, device="cpu")
     again = open_run(tmp_path / "run")

@@ -17,10 +17,10 @@ EVALUABLE = FeatureConfig(form="raw", knots=True)
 
 
 def population_of(graph: KANGraph, spec: KANSpec) -> Population:
-    """The KANs of graphs: the inverse of ``kan_graph(population, FeatureConfig(form="raw", knots=True))``.
+    """Rebuild the KANs of graphs: the inverse of ``kan_graph(population, FeatureConfig(form="raw", knots=True))``.
 
-    A masked edge has lost its parameters, which no function depends on. Every neuron has knots of its own; one that only fills up a narrower KAN of a batch gets those of a
-    uniform grid.
+    A masked edge has lost its parameters, which no function depends on. Every neuron has knots of its own; one that
+    only fills up a narrower KAN of a batch gets those of a uniform grid.
 
     Args:
         graph: B graphs, of any widths.
@@ -35,8 +35,9 @@ def population_of(graph: KANGraph, spec: KANSpec) -> Population:
     need = (EVALUABLE.edge_dim(spec), EVALUABLE.node_dim(spec))
     if (graph.edge_dim, graph.node_dim) != need:
         raise ShapeError(
-            f"graphs have {graph.edge_dim} features an edge and {graph.node_dim} a node, KANs of {spec.basis} with grid {spec.grid} and "
-            f"degree {spec.degree} need {need[0]} and {need[1]}: make them with FeatureConfig(form='raw', knots=True)"
+            f"graphs have {graph.edge_dim} features an edge and {graph.node_dim} a node, KANs of {spec.basis} with "
+            f"grid {spec.grid} and degree {spec.degree} need {need[0]} and {need[1]}: make them with "
+            "FeatureConfig(form='raw', knots=True)"
         )
     layers = []
     for edges, mask, nodes, exist in zip(
@@ -45,9 +46,7 @@ def population_of(graph: KANGraph, spec: KANSpec) -> Population:
         base_weight, spline_weight, coef = edges[..., 0], edges[..., 1], edges[..., 2:]
         mask = torch.ones_like(base_weight) if mask is None else mask.to(edges.dtype)
         knots = _knots(nodes, exist, spec)
-        layers.append(
-            Layer(base_weight=base_weight, spline_weight=spline_weight, coef=coef, mask=mask, knots=knots)
-        )
+        layers.append(Layer(base_weight=base_weight, spline_weight=spline_weight, coef=coef, mask=mask, knots=knots))
     return Population(dataclasses.replace(spec, widths=graph.widths), layers)
 
 

@@ -90,12 +90,12 @@ class ModelConfig:
 
     @property
     def observed(self) -> tuple[int, int, int]:
-        """Dimensions of what :meth:`MetaNetwork.observe` returns: features of an edge, of a node, and those of them that are biases."""
+        """Dimensions of what :meth:`MetaNetwork.observe` returns: edge_dim, node_dim and bias_dim of it."""
         return self.edge_dim, self.node_dim, self.bias_dim
 
     @classmethod
     def fields_of(cls, spec: KANSpec) -> dict[str, Any]:
-        """What, beside widths and dimensions, a configuration says of the KANs that it is for: nothing, if its model does not evaluate them."""
+        """Give the fields that say, beside widths and dimensions, which KANs a model evaluates; most evaluate none."""
         return {}
 
     def check_kans(self, spec: KANSpec, features: FeatureConfig) -> None:
@@ -220,7 +220,8 @@ class MetaNetwork(
 ):
     """Base of all models: takes a :class:`wskan.graph.KANGraph` of raw features.
 
-    ``forward`` begins with ``graph = self.standardize(self.observe(graph))``, and returns ``[B, out_dim]`` for the graph read-out, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer for the edge read-out.
+    ``forward`` begins with ``graph = self.standardize(self.observe(graph))``, and returns ``[B, out_dim]`` for the graph
+    read-out, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer for the edge read-out.
     Saves and loads a folder (``save_pretrained``, ``from_pretrained``, or :func:`wskan.models.load_model`, which checks more).
     """
 
@@ -232,7 +233,7 @@ class MetaNetwork(
         self.standardize = Standardize(*config.observed)
 
     def observe(self, graph: KANGraph) -> KANGraph:
-        """What the model reads of graphs, before it is standardised: the graphs themselves, unless it evaluates the KANs."""
+        """Give what the model reads of graphs before it is standardised: the same, unless it evaluates the KANs."""
         return graph
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:

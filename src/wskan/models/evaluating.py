@@ -17,10 +17,14 @@ FIELDS = ("basis", "grid", "degree", "domain", "base")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluatingConfig(ModelConfig):
-    """Configuration of a model that evaluates KANs. It reads graphs made with ``FeatureConfig(form="raw", knots=True)``, which say everything of a KAN but what stands here.
+    """Configuration of a model that evaluates KANs.
+
+    It reads graphs made with ``FeatureConfig(form="raw", knots=True)``, which say everything of a KAN but what
+    stands here.
 
     Args:
-        basis, grid, degree, domain, base: of the KANs; see :class:`wskan.kan.KANSpec`. Forgotten where the model evaluates nothing.
+        basis, grid, degree, domain, base: of the KANs; see :class:`wskan.kan.KANSpec`. Forgotten where the model
+            evaluates nothing.
 
     Raises:
         DataError: they are no specification, or the graphs of such KANs have other dimensions.
@@ -44,8 +48,9 @@ class EvaluatingConfig(ModelConfig):
         need = (EVALUABLE.edge_dim(self.spec), EVALUABLE.node_dim(self.spec), EVALUABLE.bias_dim)
         if (self.edge_dim, self.node_dim, self.bias_dim) != need:
             raise DataError(
-                f"model configuration: (edge_dim, node_dim, bias_dim) is {(self.edge_dim, self.node_dim, self.bias_dim)}, to evaluate KANs of {self.basis} with "
-                f"grid {self.grid} and degree {self.degree} it must be {need}: read features of form raw with knots"
+                f"model configuration: edge_dim, node_dim and bias_dim are {self.edge_dim}, {self.node_dim} and "
+                f"{self.bias_dim}, to evaluate KANs of {self.basis} with grid {self.grid} and degree {self.degree} "
+                f"they must be {need[0]}, {need[1]} and {need[2]}: read features of form raw with knots"
             )
 
     @property
@@ -64,7 +69,7 @@ class EvaluatingConfig(ModelConfig):
         return {name: getattr(spec, name) for name in FIELDS}
 
     def check_kans(self, spec: KANSpec, features: FeatureConfig) -> None:
-        """Refuse KANs of another basis, grid, degree, domain or base, and all features but those of form raw with knots.
+        """Refuse KANs of another basis, grid, degree, domain or base, and features other than form raw with knots.
 
         Raises:
             DataError: such KANs or features.
@@ -75,7 +80,8 @@ class EvaluatingConfig(ModelConfig):
             raise DataError(f"model {self.model} evaluates KANs: read features of form raw with knots, not {features}")
         if different := [name for name in FIELDS if getattr(spec, name) != getattr(self, name)]:
             raise DataError(
-                f"the model evaluates KANs of another {' and '.join(different)} than {spec.to_dict()}: configure it with {type(self).__name__}.fields_of(spec)"
+                f"the model evaluates KANs of another {' and '.join(different)} than {spec.to_dict()}: "
+                f"configure it with {type(self).__name__}.fields_of(spec)"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,7 +91,7 @@ class EvaluatingConfig(ModelConfig):
 
 
 def kans_at(graph: KANGraph, config: EvaluatingConfig, x: Tensor) -> Population:
-    """The KANs of graphs, to be evaluated at ``x [..., in]``.
+    """Rebuild the KANs of graphs, to be evaluated at ``x [..., in]``.
 
     Raises:
         ShapeError: graphs of other features, or of other numbers of inputs or outputs.
@@ -100,9 +106,12 @@ def kans_at(graph: KANGraph, config: EvaluatingConfig, x: Tensor) -> Population:
 
 
 def spread_inputs(count: int, n_in: int) -> Tensor:
-    """Scrambled Sobol points in the box (-1, 1)^in, the same ones each time, ``[count, in]``; above its 21,201 dimensions, random ones."""
+    """Give scrambled Sobol points in the box (-1, 1)^in, the same ones each time, ``[count, in]`` float32.
+
+    In more dimensions than there are Sobol points for, 21,201, they are random.
+    """
     if n_in > torch.quasirandom.SobolEngine.MAXDIM:
-        points = torch.rand(count, n_in, generator=torch.Generator().manual_seed(0), device="cpu", dtype=torch.float32)
-    else:
-        points = torch.quasirandom.SobolEngine(n_in, scramble=True, seed=0).draw(count, dtype=torch.float32)
-    return 2 * points - 1
+        generator = torch.Generator().manual_seed(0)
+        return 2 * torch.rand(count, n_in, generator=generator, device="cpu", dtype=torch.float32) - 1
+    engine = torch.quasirandom.SobolEngine(n_in, scramble=True, seed=0)  # type: ignore[no-untyped-call]
+    return 2 * engine.draw(count, dtype=torch.float32) - 1

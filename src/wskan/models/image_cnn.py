@@ -17,11 +17,14 @@ MAX_SIDE = 256
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageCNNConfig(OutputsConfig):
-    """Configuration of :class:`ImageCNN`; see :class:`wskan.models.OutputsConfig`. ``num_layers`` counts convolutions, ``hidden`` the channels of the last ones.
+    """Configuration of :class:`ImageCNN`; see :class:`wskan.models.OutputsConfig`.
+
+    ``num_layers`` counts convolutions, ``hidden`` the channels of the last ones.
 
     Args:
         side: of the image, in pixels.
-        affine: how far images are moved in training: the largest shift (in halves of the image) and logarithm of a scale; rotations go up to 1.75 times as many radians.
+        affine: how far images are moved in training: the largest shift (in halves of the image) and logarithm of a
+            scale; rotations go up to 1.75 times as many radians.
         mirror: whether they are mirrored left to right, too, every second one.
 
     Raises:
@@ -43,9 +46,12 @@ class ImageCNNConfig(OutputsConfig):
 
 
 class ImageCNN(OutputsNetwork):
-    """The image that a KAN represents, drawn at the pixels that it was fitted to (:func:`wskan.signals.coordinates`), read by a convolutional network.
+    """A convolutional network on the image that a KAN represents.
 
-    In training, every KAN is drawn at pixels that an affine map of its own has moved (those beyond the border go back to it): shifted, scaled and rotated images that cost no more.
+    It is drawn at the pixels that the KAN was fitted to (:func:`wskan.signals.coordinates`).
+
+    In training, each KAN is drawn at pixels that an affine map of its own has moved (those beyond the border go back to
+    it): shifted, scaled and rotated images at no cost.
     """
 
     config: ImageCNNConfig
@@ -65,7 +71,7 @@ class ImageCNN(OutputsNetwork):
         self.head = nn.Linear(channels[-1], config.out_dim)
 
     def inputs(self, size: int) -> Tensor:
-        """Where the KANs are drawn, ``[side*side, 2]``, or in training ``[size, side*side, 2]``."""
+        """Give the places where KANs are drawn, ``[side*side, 2]``, or in training ``[size, side*side, 2]``."""
         config = self.config
         if not self.training or (config.affine == 0 and not config.mirror):
             return self.lattice
@@ -73,13 +79,17 @@ class ImageCNN(OutputsNetwork):
 
     def read(self, outputs: Tensor) -> Tensor:
         """``[B, out, side*side]`` to ``[B, out_dim]``."""
-        image = outputs.unflatten(-1, (self.config.side, self.config.side)).contiguous()
+        image = outputs.reshape(*outputs.shape[:2], self.config.side, self.config.side)
         out: Tensor = self.head(self.dropout(self.network(image).mean((2, 3))))
         return out
 
 
 def moved(points: Tensor, size: int, affine: float, mirror: bool) -> Tensor:
-    """Points ``[N, 2]`` (row, column) in [-1, 1]^2 after ``size`` random affine maps, ``[size, N, 2]``, by PyTorch's own random numbers; see :class:`ImageCNNConfig`."""
+    """Move points ``[N, 2]`` (row, column) in [-1, 1]^2 by ``size`` random affine maps, to ``[size, N, 2]``.
+
+    Random numbers are PyTorch's own, as those of dropout. :class:`ImageCNNConfig` says what ``affine`` and ``mirror``
+    mean.
+    """
     angle, logarithm, *shift = (affine * (2 * torch.rand(4, size, device=points.device) - 1)).unbind()
     angle, scale = 1.75 * angle, logarithm.exp()
     rows, columns = points.unbind(-1)

@@ -12,9 +12,10 @@ EDGE_POINTS = 24  # inputs, the first ones, at which edges are observed
 
 
 def observed(graph: KANGraph, config: EvaluatingConfig, x: Tensor) -> KANGraph:
-    """The same graphs with other features: of a node its activations at P inputs (zero for inputs of the KAN), of an edge phi_{p,q}(x_p) at the first 24 of them. Gradients pass to ``x``.
+    """Describe a node by its activations at P inputs, and an edge by phi_{p,q}(x_p) at the first 24 of them.
 
-    Permutation, scale and the parametrisation of a function do not show; shift and sign do, since edges and neurons inside do other things then.
+    Inputs of the KAN have zeros. Gradients pass to ``x``. Neither scale nor the parametrisation of a function shows;
+    shift and sign do, since edges and neurons inside then do other things.
 
     Args:
         graph: B graphs of form raw with knots.
@@ -29,5 +30,7 @@ def observed(graph: KANGraph, config: EvaluatingConfig, x: Tensor) -> KANGraph:
     like = graph.edges[0]
     first = like.new_zeros(len(graph), graph.widths[0], len(x))
     return dataclasses.replace(
-        graph, edges=tuple(edges.to(like) for edges in found.edges), nodes=(first, *(nodes.to(like) for nodes in found.nodes))
+        graph,
+        edges=tuple(edges.to(like) for edges in found.edges),
+        nodes=(first, *(nodes.to(like) for nodes in found.nodes)),
     )

@@ -28,9 +28,11 @@ class OutputsConfig(EvaluatingConfig):
 
 
 class OutputsNetwork(MetaNetwork, abc.ABC):
-    """Base of models that evaluate a KAN at some inputs and read its outputs: nothing that leaves the function as it is can change what they say.
+    """Base of models that evaluate a KAN at some inputs and read its outputs: other weights for the same function
+    change nothing.
 
-    Outputs are standardised one by one, over inputs and KANs, by running statistics; statistics of features (``standardize``) are not used. Graphs may have any hidden widths and depth.
+    Each output is standardised over inputs and KANs by running statistics; those of features (``standardize``) are not
+    used. Graphs may have any hidden widths and depth.
 
     Raises:
         ShapeError: graphs of other features, or of other numbers of inputs or outputs.
@@ -54,8 +56,6 @@ class OutputsNetwork(MetaNetwork, abc.ABC):
         """``[B, out_dim]``."""
         x = self.inputs(len(graph))
         kans = kans_at(graph, self.config, x)
-        if torch.is_grad_enabled() and x.requires_grad:
-            found = responses(kans, x).nodes[-1]
-        else:
-            found = outputs(kans, x).mT
+        learns = torch.is_grad_enabled() and x.requires_grad
+        found = responses(kans, x).nodes[-1] if learns else outputs(kans, x).mT
         return self.read(self.norm(found.to(x.device)))

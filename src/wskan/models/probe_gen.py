@@ -1,4 +1,5 @@
-"""Learned probing (Kahana, Horwitz, Shuval and Hoshen, "Deep Linear Probe Generators for Weight Space Learning", ICLR 2025)."""
+"""Learned probing (Kahana, Horwitz, Shuval and Hoshen, "Deep Linear Probe Generators for Weight Space Learning",
+ICLR 2025)."""
 
 import dataclasses
 
@@ -20,7 +21,8 @@ class ProbeGenConfig(OutputsConfig):
 
     Args:
         probes: number P of learned inputs.
-        generator: whether a deep linear network makes them of learned codes, as the paper proposes; if not, they are parameters themselves, its "vanilla probing".
+        generator: whether a deep linear network makes them of learned codes, as the paper proposes; if not, they are
+            parameters themselves, its "vanilla probing".
     """
 
     model: str = "probe_gen"
@@ -35,7 +37,8 @@ class ProbeGenConfig(OutputsConfig):
 class ProbeGen(OutputsNetwork):
     """Outputs at P learned inputs, side by side, read by a perceptron. Gradients pass through the KANs to the inputs.
 
-    The generator is the one that the authors use for implicit neural representations: codes of 32 numbers, two linear layers, nothing between them.
+    The generator is the one that the authors use for implicit neural representations: codes of 32 numbers and two
+    linear layers, nothing between them.
     """
 
     config: ProbeGenConfig
@@ -46,16 +49,17 @@ class ProbeGen(OutputsNetwork):
         self.generator: nn.Module = nn.Identity()
         if config.generator:
             self.codes = nn.Parameter(torch.randn(config.probes, LATENT))
-            self.generator = nn.Sequential(nn.Linear(LATENT, LATENT), nn.Linear(LATENT, n_in))
-            for layer, variance in zip(self.generator, (1 / LATENT, 1 / (3 * LATENT)), strict=True):
+            layers = nn.Linear(LATENT, LATENT), nn.Linear(LATENT, n_in)
+            for layer, variance in zip(layers, (1 / LATENT, 1 / (3 * LATENT)), strict=True):
                 nn.init.normal_(layer.weight, std=variance**0.5)  # inputs vary as if uniform in (-1, 1)
                 nn.init.zeros_(layer.bias)
+            self.generator = nn.Sequential(*layers)
         else:
             self.codes = nn.Parameter(spread_inputs(config.probes, n_in))
         self.head = perceptron(config, config.probes * config.widths[-1], config.out_dim)
 
     def inputs(self, size: int = 1) -> Tensor:
-        """The learned inputs, ``[P, in]``, in single precision."""
+        """Give the learned inputs, ``[P, in]``, in single precision."""
         with torch.autocast(self.codes.device.type, enabled=False):
             out: Tensor = self.generator(self.codes)
         return out

@@ -24,13 +24,15 @@ MAX_PROBES = 4_096
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WSKANConfig(EvaluatingConfig):
-    """Configuration of :class:`WSKAN`; see :class:`wskan.models.ModelConfig` for what all models share, and :class:`wskan.models.EvaluatingConfig` for what learned probes need.
+    """Configuration of :class:`WSKAN`; see :class:`wskan.models.ModelConfig` for what all models share, and
+    :class:`wskan.models.EvaluatingConfig` for what learned probes need.
 
     Args:
         positional_encoding: whether nodes and edges know their position (section 3.3); False is the ablation "no PE" (C.4).
         backward_messages: whether step b happens; False is the ablation "no bidirectional" (C.4).
         checkpoint_activations: recompute the nodes, too, in the backward pass: a fifth less memory at most, a quarter to two fifths more time. Edges are recomputed in any case.
-        learned_probes: number P of inputs that are learned: in place of parameters and knots, the model reads what neurons and edges do there. 0 for none.
+        learned_probes: number P of inputs that are learned: in place of parameters and knots, the model reads what
+            neurons and edges do there. 0 for none.
     """
 
     model: str = "ws_kan"
@@ -50,12 +52,12 @@ class WSKANConfig(EvaluatingConfig):
 
     @property
     def observed(self) -> tuple[int, int, int]:
-        """With learned probes, values of edges at the first of them, and activations of neurons, which inputs lack, at all."""
+        """With learned probes, an edge has values at the first 24 of them and a node, if it is no input, at all."""
         probes = self.learned_probes
         return (min(EDGE_POINTS, probes), probes, probes) if probes else super().observed
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; nothing is said of learned probes where there are none: names of runs are older than they are."""
+        """Plain JSON types. Without learned probes, nothing is said of them: names of runs are older than they are."""
         return {name: value for name, value in super().to_dict().items() if (name, value) != ("learned_probes", 0)}
 
 
