@@ -94,11 +94,11 @@ def test_the_gradient_is_what_autograd_makes_of_the_definition(basis: str, base:
     for layer in wide.layers:
         edges.append(edge_values(layer, values[:, :4], kans.spec).movedim(1, -1))
         nodes.append((values := layer(values, kans.spec)).mT)
-    for chosen in ((found.nodes[2],), (found.nodes[0], found.edges[2]), (*found.nodes, *found.edges)):
-        whole = [*found.nodes, *found.edges]
-        places = [next(i for i, tensor in enumerate(whole) if tensor is part) for part in chosen]
-        weights = [torch.randn(t.shape, generator=torch.Generator().manual_seed(i)) for i, t in enumerate(chosen)]
-        mine = torch.autograd.grad(sum((t * w).sum() for t, w in zip(chosen, weights, strict=True)), fast, retain_graph=True)[0]  # type: ignore[arg-type]  # fmt: skip
-        exact = [[*nodes, *edges][place] for place in places]
-        theirs = torch.autograd.grad(sum((t * w).sum() for t, w in zip(exact, weights, strict=True)), plain, retain_graph=True)[0]  # type: ignore[arg-type]  # fmt: skip
-        torch.testing.assert_close(mine.double(), theirs, rtol=1e-3, atol=1e-4 * float(theirs.abs().max()))
+    mine, exact = (*found.nodes, *found.edges), (*nodes, *edges)
+    weights = [torch.randn(t.shape, generator=torch.Generator().manual_seed(i)) for i, t in enumerate(mine)]
+    for places in ([2], [0, 5], range(6)):  # of the outputs, of neurons and edges inside, of all
+        gradients = []
+        for tensors, inputs in ((mine, fast), (exact, plain)):
+            total = torch.stack([(tensors[place] * weights[place]).sum() for place in places]).sum()
+            gradients.append(torch.autograd.grad(total, inputs, retain_graph=True)[0].double())
+        torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-4 * float(gradients[1].abs().max()))

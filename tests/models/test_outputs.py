@@ -11,7 +11,7 @@ from same_function import RAW, WIDTHS, kans_in_domain, on_a_finer_grid, same_fun
 
 from wskan.errors import DataError, DivergedError, ShapeError
 from wskan.graph import EVALUABLE, FeatureConfig, KANGraph, collate, kan_graph
-from wskan.kan import BASES, Population
+from wskan.kan import BASES, Population, kernel
 from wskan.models import MetaNetwork, OutputsNetwork, ProbeGen, ProbeGenConfig, build_model
 from wskan.models.blocks import Dropout
 from wskan.testing import ModelConformance, random_population
@@ -113,6 +113,18 @@ def test_other_bases(options: dict[str, Any], basis: str) -> None:
     x = model.inputs(3)
     expected = model.read(model.norm(kans(x).mT))
     torch.testing.assert_close(model(graph), expected, rtol=1e-3, atol=1e-3)
+
+
+@every_model
+def test_kans_are_evaluated_in_single_precision(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "unavailable", lambda spec: "not in this test")
+    model, graph = make(options), kan_graph(random_population(WIDTHS, 3, 0), EVALUABLE)
+    seen = list[torch.Tensor]()
+    model.norm.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    model(graph)
+    with torch.autocast("cpu", torch.bfloat16):
+        model(graph)
+    assert torch.equal(*seen)
 
 
 @every_model

@@ -79,7 +79,8 @@ class _Responses(torch.autograd.Function):
             own = slice(0, 1) if x.shape[0] == 1 else rows
             inputs = [x[own], *(nodes[rows].mT for nodes in hidden)]
             few = [None if gradient is None else gradient[rows] for gradient in gradients]
-            part = _gradient(population[rows].to(torch.float32), inputs, few)
+            with torch.autocast(x.device.type, enabled=False):
+                part = _gradient(population[rows].to(torch.float32), inputs, few)
             total[own] += part.sum(0, keepdim=True) if x.shape[0] == 1 else part
         return total, None, None
 

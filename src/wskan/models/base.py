@@ -220,8 +220,8 @@ class MetaNetwork(
 ):
     """Base of all models: takes a :class:`wskan.graph.KANGraph` of raw features.
 
-    ``forward`` begins with ``graph = self.standardize(self.observe(graph))``, and returns ``[B, out_dim]`` for the graph
-    read-out, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer for the edge read-out.
+    ``forward`` begins with ``graph = self.standardize(self.observe(graph))``, and returns ``[B, out_dim]`` for the
+    graph read-out, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer for the edge read-out.
     Saves and loads a folder (``save_pretrained``, ``from_pretrained``, or :func:`wskan.models.load_model`, which checks more).
     """
 

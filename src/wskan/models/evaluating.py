@@ -2,16 +2,19 @@
 
 import dataclasses
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from wskan.errors import DataError, DivergedError, ShapeError
 from wskan.graph import EVALUABLE, FeatureConfig, KANGraph, population_of
-from wskan.kan import KANSpec, Population
+from wskan.kan import KANSpec, Responses, responses
 from wskan.models.base import ModelConfig
 
+P = ParamSpec("P")
+T = TypeVar("T")
 FIELDS = ("basis", "grid", "degree", "domain", "base")
 
 
@@ -90,19 +93,43 @@ class EvaluatingConfig(ModelConfig):
         return data if self.evaluates else {name: value for name, value in data.items() if name not in FIELDS}
 
 
-def kans_at(graph: KANGraph, config: EvaluatingConfig, x: Tensor) -> Population:
-    """Rebuild the KANs of graphs, to be evaluated at ``x [..., in]``.
+def eager(function: Callable[P, T]) -> Callable[P, T]:
+    """Keep ``torch.compile`` out of a function that hands addresses of tensors to C++.
+
+    ``torch.compiler.disable`` as a decorator would take a second of every import.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        if torch.compiler.is_compiling():
+            return cast(T, torch.compiler.disable(function)(*args, **kwargs))  # type: ignore[no-untyped-call]
+        return function(*args, **kwargs)
+
+    return call
+
+
+@eager
+def responses_of(graph: KANGraph, config: EvaluatingConfig, x: Tensor, edge_points: int = 0) -> Responses:
+    """Evaluate the KANs of graphs, in single precision. Gradients pass to ``x``.
+
+    Args:
+        graph: B graphs of form raw with knots.
+        config: says which KANs they are.
+        x: ``[N, in]`` or ``[B, N, in]``.
+        edge_points: number of inputs at which edges are evaluated, too.
 
     Raises:
         ShapeError: graphs of other features, or of other numbers of inputs or outputs.
-        DivergedError: learned inputs that are no longer finite.
+        DivergedError: x is not finite.
     """
     ends, own = (graph.widths[0], graph.widths[-1]), (config.widths[0], config.widths[-1])
     if ends != own:
         raise ShapeError(f"graphs have (inputs, outputs) {ends}, this model evaluates KANs of {own}")
     if not bool(x.isfinite().all()):
         raise DivergedError("the learned inputs are no longer finite: training diverged; lower the learning rate")
-    return population_of(graph, config.spec)
+    kans = population_of(graph, config.spec)
+    with torch.autocast(x.device.type, enabled=False):  # a KAN in half of the digits is another function
+        return responses(kans, x, edge_points)
 
 
 def spread_inputs(count: int, n_in: int) -> Tensor:

@@ -3,14 +3,12 @@
 import abc
 import dataclasses
 
-import torch
 from torch import Tensor, nn
 
 from wskan.errors import DataError
 from wskan.graph import KANGraph
-from wskan.kan import outputs, responses
 from wskan.models.base import MetaNetwork
-from wskan.models.evaluating import EvaluatingConfig, kans_at
+from wskan.models.evaluating import EvaluatingConfig, responses_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +53,4 @@ class OutputsNetwork(MetaNetwork, abc.ABC):
     def forward(self, graph: KANGraph) -> Tensor:
         """``[B, out_dim]``."""
         x = self.inputs(len(graph))
-        kans = kans_at(graph, self.config, x)
-        learns = torch.is_grad_enabled() and x.requires_grad
-        found = responses(kans, x).nodes[-1] if learns else outputs(kans, x).mT
-        return self.read(self.norm(found.to(x.device)))
+        return self.read(self.norm(responses_of(graph, self.config, x).nodes[-1]))

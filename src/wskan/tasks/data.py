@@ -123,7 +123,7 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
 
     @torch.no_grad()
     def statistics(self, batch_size: int | None = None, *, model: MetaNetwork | None = None) -> FeatureStatistics:
-        """Measure the features of this split, or what a model (on the CPU) observes of them, in batches of few graphs."""
+        """Measure the features of this split, or what a model (on the CPU) observes of them, in small batches."""
         size = batch_size or self._few
 
         def batches() -> Iterator[KANGraph]:
