@@ -112,7 +112,7 @@ def _gradient(population: Population, inputs: Sequence[Tensor], gradients: Seque
 
 def _evaluate(population: Population, x: Tensor, edge_points: int) -> list[Tensor]:
     """Activations of neurons layer by layer, then values of edges, without gradients."""
-    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):  # half of the digits: another function
         if by_kernel(population):
             nodes, edges = kernel.responses(population, x, edge_points)
             return [*nodes, *edges]

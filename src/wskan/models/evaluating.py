@@ -127,9 +127,7 @@ def responses_of(graph: KANGraph, config: EvaluatingConfig, x: Tensor, edge_poin
         raise ShapeError(f"graphs have (inputs, outputs) {ends}, this model evaluates KANs of {own}")
     if not bool(x.isfinite().all()):
         raise DivergedError("the learned inputs are no longer finite: training diverged; lower the learning rate")
-    kans = population_of(graph, config.spec)
-    with torch.autocast(x.device.type, enabled=False):  # a KAN in half of the digits is another function
-        return responses(kans, x, edge_points)
+    return responses(population_of(graph, config.spec), x, edge_points)
 
 
 def spread_inputs(count: int, n_in: int) -> Tensor:
