@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from wskan.graph import FeatureConfig, kan_graph
+from wskan.graph import EVALUABLE, FeatureConfig, kan_graph
 from wskan.kan import FitConfig, KANSpec, fit_population, kernel
-from wskan.models import WSKAN, WSKANConfig
+from wskan.models import WSKAN, WSKANConfig, build_model
 from wskan.testing import random_population
 
 RAW = FeatureConfig(form="raw")
@@ -32,6 +32,21 @@ def test_compiled_model_equals_eager(readout: str) -> None:
         model.zero_grad()
         output = model(graph)
         output = output if readout == "graph" else torch.cat([block.flatten(1) for block in output], 1)
+        output.square().sum().backward()
+        results.append((output.detach(), [parameter.grad.clone() for parameter in model.parameters()]))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"model": "probe_gen"}, {"model": "image_cnn"}, {"learned_probes": 6}])
+def test_compiled_models_that_evaluate_kans_equal_eager_ones(options: dict[str, object]) -> None:
+    torch.manual_seed(0)
+    graph = kan_graph(random_population((2, 5, 4, 3), 3, 0), EVALUABLE)
+    shape = {"widths": (2, 5, 4, 3), "edge_dim": 9, "node_dim": 5, "grid": 4, "out_dim": 3, "hidden": 16}
+    model = build_model({"model": "ws_kan", **shape, "num_layers": 2, **options}).eval()
+    results = []
+    for forward in (model.forward, torch.compile(model.forward, dynamic=False)):
+        model.zero_grad()
+        output = forward(graph)
         output.square().sum().backward()
         results.append((output.detach(), [parameter.grad.clone() for parameter in model.parameters()]))
     torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-5)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from wskan.errors import DataError, ShapeError
 from wskan.kan import BASES, KANSpec, kernel, outputs, responses
+from wskan.kan.evaluate import edge_values
 from wskan.testing import random_population
 
 DEGREES = {"bspline": (3, 2, 1), "rbf": (0,), "chebyshev": (3,), "fourier": (0,), "wavelet": (1,)}
@@ -75,3 +76,29 @@ def test_what_cannot_be_asked_is_named() -> None:
     layer = dataclasses.replace(kans.layers[0], coef=kans.layers[0].coef * float("nan"))
     with pytest.raises(DataError, match="not finite"):
         responses(type(kans)(kans.spec, [layer, kans.layers[1]]), torch.zeros(5, 2))
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("basis", list(BASES))
+@pytest.mark.parametrize("base", ["silu", "identity", "zero"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_gradient_is_what_autograd_makes_of_the_definition(basis: str, base: str, shared: bool) -> None:
+    kans = random_population(
+        (3, 6, 5, 2), 4, 0, grid=1 if basis == "chebyshev" else 4, degree=DEGREES[basis][0], basis=basis, base=base
+    )
+    x = torch.rand(*((7,) if shared else (4, 7)), 3, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    fast, plain = x.clone().requires_grad_(), x.double().clone().requires_grad_()
+    found = responses(kans, fast, 4)
+    wide, values = kans.to(torch.float64), plain.expand(4, -1, -1)
+    nodes, edges = [], []
+    for layer in wide.layers:
+        edges.append(edge_values(layer, values[:, :4], kans.spec).movedim(1, -1))
+        nodes.append((values := layer(values, kans.spec)).mT)
+    mine, exact = (*found.nodes, *found.edges), (*nodes, *edges)
+    weights = [torch.randn(t.shape, generator=torch.Generator().manual_seed(i)) for i, t in enumerate(mine)]
+    for places in ([2], [0, 5], range(6)):  # of the outputs, of neurons and edges inside, of all
+        gradients = []
+        for tensors, inputs in ((mine, fast), (exact, plain)):
+            total = torch.stack([(tensors[place] * weights[place]).sum() for place in places]).sum()
+            gradients.append(torch.autograd.grad(total, inputs, retain_graph=True)[0].double())
+        torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-4 * float(gradients[1].abs().max()))

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from wskan.errors import DataError
-from wskan.graph import FeatureConfig
-from wskan.models import MODELS, ModelConfig, build_model
+from wskan.graph import EVALUABLE, FeatureConfig
+from wskan.models import MODELS, ModelConfig, OutputsConfig, ProbeGenConfig, build_model
 from wskan.tasks import (
     AccuracyPrediction,
     GraphDataset,
@@ -44,7 +44,9 @@ def small(zoo: Zoo, task: Task, name: str = "ws_kan", **config: object) -> Model
     return MODELS[name][1](model=name, **{**shape, **options, **config})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize(
+    "name", [name for name, (_, config) in MODELS.items() if not issubclass(config, OutputsConfig)]
+)
 @pytest.mark.parametrize("task", [AccuracyPrediction(), PruningMask()], ids=["accuracy", "mask"])
 def test_every_model_trains_on_both_tasks(zoo: Zoo, task: Task, name: str, tmp_path: Path) -> None:
     run = train(zoo, task, small(zoo, task, name), QUICK, tmp_path / "run", device="cpu")
@@ -54,6 +56,22 @@ def test_every_model_trains_on_both_tasks(zoo: Zoo, task: Task, name: str, tmp_p
     curve = learning_curve(tmp_path / "run")
     assert {f"val_{metric}" for metric in run.record["val"]} <= set(curve[-1])
     assert {"train_kendall", "train_auc"} & set(curve[-1]) == set()
+
+
+def test_a_model_that_sees_outputs_only_trains(zoo: Zoo, tmp_path: Path) -> None:
+    task, shape = (
+        AccuracyPrediction(),
+        {"edge_dim": 9, "node_dim": 5, "probes": 6, **ProbeGenConfig.fields_of(zoo.spec)},
+    )
+    config = small(zoo, task, "probe_gen", **shape)
+    run = train(zoo, task, config, QUICK, tmp_path / "run", features=EVALUABLE, device="cpu")
+    again = open_run(tmp_path / "run")
+    assert again.model.config == config
+    assert evaluate(again.model, zoo, again.task, again.features) == pytest.approx(run.record["test"])
+    assert again.predict(zoo.population(slice(3))).shape == (3, 1)
+    other = dataclasses.replace(config, base="zero")
+    with pytest.raises(DataError, match="KANs of another base than"):
+        train(zoo, task, other, QUICK, tmp_path / "other", features=EVALUABLE, device="cpu")
 
 
 def test_a_model_for_another_task_is_refused(zoo: Zoo) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, get_args
 
-from wskan.graph import FeatureConfig, Form
+from wskan.graph import EVALUABLE, FeatureConfig, Form
 from wskan.tasks import Symmetry
 
 RAW = FeatureConfig(form="raw", knots=False)
@@ -89,13 +89,12 @@ FORMS_OF_FEATURES = {
 
 PROBES = FeatureConfig(form="observed", probes=196)
 SCORED = FeatureConfig(form="function", attribution=True)
-KNOTS = FeatureConfig(form="raw", knots=True)
 FULL_METHODS: dict[str, Method] = {
     "weights": Method(label="WS-KAN, weights", model="ws_kan", features=FeatureConfig(form="function"), augment=MOVES),
     "probes": Method(label="WS-KAN, probes", model="ws_kan", features=PROBES, augment=MOVES),
     "scores": Method(label="WS-KAN, scores", model="ws_kan", features=SCORED, task="pruning-scores"),
-    "probe_gen": Method(label="ProbeGen", model="probe_gen", features=KNOTS),
-    "image_cnn": Method(label="CNN on the rendered image", model="image_cnn", features=KNOTS),
+    "probe_gen": Method(label="ProbeGen", model="probe_gen", features=EVALUABLE),
+    "image_cnn": Method(label="CNN on the rendered image", model="image_cnn", features=EVALUABLE),
 }
 """Beyond the paper: at scale ``full``."""
 

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from wskan.experiments.classifier_scale import TASKS, Problem
-from wskan.experiments.methods import METHODS, MIRRORED, OUTPUT_MODELS
+from wskan.experiments.methods import METHODS, MIRRORED
 from wskan.experiments.scale import Scale
 from wskan.graph import FeatureConfig
 from wskan.models import MODELS, ModelConfig
@@ -68,12 +68,10 @@ class Plan:
         options = dict(method.options)
         if method.model == "set_transformer":
             options["inducing"] = scale.inducing
-        if method.model in OUTPUT_MODELS or "learned_probes" in options:
-            options |= {name: value for name, value in spec.to_dict().items() if name != "widths"}
-            options["basis"] = spec.basis
         if method.model == "image_cnn":
             options["mirror"] = self.dataset in MIRRORED
-        return MODELS[method.model][1](
+        config_cls = MODELS[method.model][1]
+        return config_cls(
             model=method.model,
             widths=spec.widths,
             edge_dim=self.features.edge_dim(spec),
@@ -85,6 +83,7 @@ class Plan:
             num_layers=self.num_layers or scale.num_layers,
             dropout=scale.dropout,
             **options,
+            **config_cls.fields_of(spec),
         )
 
     @property

@@ -3,6 +3,7 @@
 from wskan.graph.collate import collate, gather
 from wskan.graph.features import FeatureConfig, kan_graph
 from wskan.graph.forms import FORMS, Form
+from wskan.graph.inverse import EVALUABLE, population_of
 from wskan.graph.kan_graph import KANGraph
 from wskan.graph.positions import edge_positions, node_positions, num_edge_positions, num_node_positions
 from wskan.graph.probes import InputMap, probe_inputs
@@ -10,6 +11,7 @@ from wskan.graph.pyg import from_pyg, to_pyg
 from wskan.graph.statistics import FeatureStatistics, feature_statistics
 
 __all__ = [
+    "EVALUABLE",
     "FORMS",
     "FeatureConfig",
     "FeatureStatistics",
@@ -25,6 +27,7 @@ __all__ = [
     "node_positions",
     "num_edge_positions",
     "num_node_positions",
+    "population_of",
     "probe_inputs",
     "to_pyg",
 ]

@@ -13,7 +13,7 @@ from torch import Tensor
 from wskan.errors import DataError
 from wskan.graph.forms import FORMS, Described, Form, describe, edge_dim
 from wskan.graph.kan_graph import KANGraph
-from wskan.graph.probes import OBSERVED, InputMap, probe_inputs
+from wskan.graph.probes import FEW, OBSERVED, InputMap, probe_inputs
 from wskan.kan import KANSpec, Population, Responses, attribution, responses
 from wskan.kan.canonical import gauge_constant
 
@@ -59,6 +59,11 @@ class FeatureConfig:
         if self.form == "observed" and not self.probes:
             raise DataError("features: the form observed describes edges at probes; choose a number of probes")
         object.__setattr__(self, "probe_domain", _interval(self.probe_domain))
+
+    @classmethod
+    def recommended(cls, spec: KANSpec) -> FeatureConfig:
+        """Choose what is learned from best: activations at 196 probes for KANs of at most 8 inputs (results/ideas), functions for others."""
+        return cls(form="observed", probes=196) if spec.widths[0] <= FEW else cls()
 
     def check(self, spec: KANSpec) -> None:
         """Refuse KANs that have no such features.

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from wskan.errors import ShapeError
 from wskan.kan import kernel
+from wskan.kan.edge_functions import BASE_SLOPES
 from wskan.kan.evaluate import by_kernel, checked_inputs, edge_values
 from wskan.kan.population import Population
 
 NUMBERS = 2**24  # basis functions held at once by the PyTorch path: 64 MB in single precision
+CACHED = 2**17  # and by the gradient, on a CPU: what one operation writes is still in cache when the next reads it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,9 +34,9 @@ class Responses:
 
 
 def responses(population: Population, x: Tensor, edge_points: int = 0) -> Responses:
-    """Evaluate every KAN and keep what happens inside: by the C++ kernel where it can be used and no gradient is wanted.
+    """Evaluate every KAN and keep what happens inside: by the C++ kernel where it can be used.
 
-    In PyTorch, gradients pass to ``x``.
+    Gradients pass to ``x``, once, and not to the KANs.
 
     Args:
         population: K KANs.
@@ -45,25 +50,91 @@ def responses(population: Population, x: Tensor, edge_points: int = 0) -> Respon
     x = checked_inputs(population, x)
     if not 0 <= edge_points <= x.shape[1]:
         raise ShapeError(f"edge_points must be from 0 to the number of inputs, {x.shape[1]}, got {edge_points}")
-    if by_kernel(population) and not (torch.is_grad_enabled() and x.requires_grad):
-        nodes, edges = kernel.responses(population, x, edge_points)
-        return Responses(nodes=tuple(nodes), edges=tuple(edges))
-    population = population.to(torch.float32)
     x = x.to(population.layers[0].coef.device)
-    size = x.shape[1] * max(population.spec.widths) * (1 + population.spec.num_basis)
-    parts = []
-    for rows in torch.split(torch.arange(len(population)), max(1, NUMBERS // size)):
-        few = slice(int(rows[0]), int(rows[-1]) + 1)
-        parts.append(_responses(population[few], x if x.shape[0] == 1 else x[few], edge_points))
-    nodes, edges = ([torch.cat(blocks) for blocks in zip(*each, strict=True)] for each in zip(*parts, strict=True))
-    return Responses(nodes=tuple(nodes), edges=tuple(edges))
+    if torch.is_grad_enabled() and x.requires_grad:
+        flat = _Responses.apply(x, population, edge_points)  # type: ignore[no-untyped-call]
+    else:
+        flat = _evaluate(population, x, edge_points)
+    depth = population.spec.num_layers
+    return Responses(nodes=tuple(flat[:depth]), edges=tuple(flat[depth:]))
 
 
-def _responses(population: Population, x: Tensor, edge_points: int) -> tuple[list[Tensor], list[Tensor]]:
+class _Responses(torch.autograd.Function):
+    """Evaluates without a record; the derivative follows from the activations (``Basis.slopes``), layer by layer."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, population: Population, edge_points: int) -> tuple[Tensor, ...]:
+        flat = _evaluate(population, x, edge_points)
+        ctx.population, ctx.edge_points = population, edge_points
+        ctx.save_for_backward(x, *flat[: population.spec.num_layers - 1])
+        ctx.set_materialize_grads(False)
+        return tuple(flat)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None, None]:
+        population, (x, *hidden) = ctx.population, ctx.saved_tensors
+        total = torch.zeros_like(x)
+        for rows in _few(population, x, CACHED if x.device.type == "cpu" else NUMBERS):
+            own = slice(0, 1) if x.shape[0] == 1 else rows
+            inputs = [x[own], *(nodes[rows].mT for nodes in hidden)]
+            few = [None if gradient is None else gradient[rows] for gradient in gradients]
+            with torch.autocast(x.device.type, enabled=False):
+                part = _gradient(population[rows].to(torch.float32), inputs, few)
+            total[own] += part.sum(0, keepdim=True) if x.shape[0] == 1 else part
+        return total, None, None
+
+
+def _gradient(population: Population, inputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> Tensor:
+    """With respect to the inputs of the KANs, ``[K, N, in]``.
+
+    Args:
+        population: K KANs.
+        inputs: of each layer, ``[1 or K, N, n_l]``.
+        gradients: with respect to what :func:`_evaluate` returns; None for zero.
+    """
+    spec, depth, above = population.spec, population.spec.num_layers, None
+    for index in reversed(range(depth)):
+        layer, x = population.layers[index], inputs[index].expand(len(population), -1, -1)
+        parts = [part for part in (gradients[index], above) if part is not None]
+        matrix = layer.matrix()  # [K, in*(1+C), out]
+        basis = x.new_zeros(*x.shape, 1 + spec.num_basis)  # with respect to b(x) and B_i(x)
+        if parts:
+            basis += (sum(parts[1:], parts[0]).mT @ matrix.mT).view_as(basis)
+        if (edges := gradients[depth + index]) is not None:
+            each = edges.mT @ matrix.view(*basis.shape[:1], *basis.shape[2:], -1).mT  # [K, in, M, 1+C]
+            basis[:, : edges.shape[-1]] += each.transpose(1, 2)
+        slopes = spec.functions.slopes(x.unsqueeze(-1), layer.knots.unsqueeze(1)).squeeze(-2)
+        below = (basis[..., 1:] * slopes).sum(-1) + basis[..., 0] * BASE_SLOPES[spec.base](x)
+        above = below.mT
+    return below
+
+
+def _evaluate(population: Population, x: Tensor, edge_points: int) -> list[Tensor]:
+    """Activations of neurons layer by layer, then values of edges, without gradients."""
+    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):  # half of the digits: another function
+        if by_kernel(population):
+            nodes, edges = kernel.responses(population, x, edge_points)
+            return [*nodes, *edges]
+        parts = [
+            _plain(population[rows].to(torch.float32), x if x.shape[0] == 1 else x[rows], edge_points)
+            for rows in _few(population, x, NUMBERS)
+        ]
+        return [torch.cat(blocks) for blocks in zip(*parts, strict=True)]
+
+
+def _plain(population: Population, x: Tensor, edge_points: int) -> list[Tensor]:
     nodes, edges = [], []
     values = x.expand(len(population), -1, -1)
     for layer in population.layers:
         edges.append(edge_values(layer, values[:, :edge_points], population.spec).movedim(1, -1))
         values = layer(values, population.spec)
         nodes.append(values.transpose(1, 2))
-    return nodes, edges
+    return [*nodes, *edges]
+
+
+def _few(population: Population, x: Tensor, numbers: int) -> list[slice]:
+    """Rows of so many KANs that no more basis functions than ``numbers`` are held at once."""
+    size = x.shape[1] * max(population.spec.widths) * (1 + population.spec.num_basis)
+    step = max(1, numbers // size)
+    return [slice(begin, begin + step) for begin in range(0, len(population), step)]

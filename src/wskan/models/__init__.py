@@ -6,7 +6,11 @@ The PyTorch Geometric reference, ``wskan.models.ws_kan_pyg.WSKANPyG``, is import
 from wskan.models.base import MetaNetwork, ModelConfig, Standardize
 from wskan.models.deep_sets import DeepSets, DeepSetsConfig
 from wskan.models.dmc import DMC, DMCConfig
+from wskan.models.evaluating import EvaluatingConfig
+from wskan.models.image_cnn import ImageCNN, ImageCNNConfig
 from wskan.models.mlp import FlatMLP, FlatMLPConfig
+from wskan.models.outputs import OutputsConfig, OutputsNetwork
+from wskan.models.probe_gen import ProbeGen, ProbeGenConfig
 from wskan.models.registry import MODELS, build_model, load_model, save_model
 from wskan.models.replay import UnivariateMLP, replay_model, with_inputs
 from wskan.models.set_transformer import SetTransformer, SetTransformerConfig
@@ -19,10 +23,17 @@ __all__ = [
     "DMCConfig",
     "DeepSets",
     "DeepSetsConfig",
+    "EvaluatingConfig",
     "FlatMLP",
     "FlatMLPConfig",
+    "ImageCNN",
+    "ImageCNNConfig",
     "MetaNetwork",
     "ModelConfig",
+    "OutputsConfig",
+    "OutputsNetwork",
+    "ProbeGen",
+    "ProbeGenConfig",
     "SetTransformer",
     "SetTransformerConfig",
     "Standardize",

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from wskan.errors import DataError, ShapeError
 from wskan.files import write_atomically
-from wskan.graph import FeatureStatistics, KANGraph
+from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph
+from wskan.kan import KANSpec
 
 # Caps checked before anything is allocated: a configuration may come from a file of a stranger's.
 MAX_WIDTH, MAX_HIDDEN, MAX_LAYERS = 65_536, 4_096, 64
@@ -86,6 +87,23 @@ class ModelConfig:
                 raise DataError(
                     f"model configuration: {field.name} must be true or false, got {getattr(self, field.name)!r}"
                 )
+
+    @property
+    def observed(self) -> tuple[int, int, int]:
+        """Dimensions of what :meth:`MetaNetwork.observe` returns: edge_dim, node_dim and bias_dim of it."""
+        return self.edge_dim, self.node_dim, self.bias_dim
+
+    @classmethod
+    def fields_of(cls, spec: KANSpec) -> dict[str, Any]:
+        """Give the fields that say, beside widths and dimensions, which KANs a model evaluates; most evaluate none."""
+        return {}
+
+    def check_kans(self, spec: KANSpec, features: FeatureConfig) -> None:
+        """Refuse KANs, or a choice of features, that a model cannot evaluate; others take any.
+
+        Raises:
+            DataError: such KANs or features.
+        """
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, the inverse of :meth:`from_dict`. Without biases, nothing is said of them: names of runs are older than they are."""
@@ -202,7 +220,8 @@ class MetaNetwork(
 ):
     """Base of all models: takes a :class:`wskan.graph.KANGraph` of raw features.
 
-    ``forward`` begins with ``graph = self.standardize(graph)``, and returns ``[B, out_dim]`` for the graph read-out, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer for the edge read-out.
+    ``forward`` begins with ``graph = self.standardize(self.observe(graph))``, and returns ``[B, out_dim]`` for the
+    graph read-out, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer for the edge read-out.
     Saves and loads a folder (``save_pretrained``, ``from_pretrained``, or :func:`wskan.models.load_model`, which checks more).
     """
 
@@ -211,7 +230,11 @@ class MetaNetwork(
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.standardize = Standardize(config.edge_dim, config.node_dim, config.bias_dim)
+        self.standardize = Standardize(*config.observed)
+
+    def observe(self, graph: KANGraph) -> KANGraph:
+        """Give what the model reads of graphs before it is standardised: the same, unless it evaluates the KANs."""
+        return graph
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """What the folder's ``README.md`` says."""

@@ -26,10 +26,15 @@ class FlatMLP(FlatNetwork):
 
     def __init__(self, config: FlatMLPConfig) -> None:
         super().__init__(config)
-        widths = [self.in_size, *(config.hidden for _ in range(config.num_layers - 1)), self.out_size]
-        blocks: list[nn.Module] = []
-        for index, (n, m) in enumerate(itertools.pairwise(widths)):
-            blocks.append(nn.Linear(n, m))
-            if index < config.num_layers - 1:
-                blocks += [nn.ReLU(), Dropout(config.dropout)]
-        self.network = nn.Sequential(*blocks)
+        self.network = perceptron(config, self.in_size, self.out_size)
+
+
+def perceptron(config: ModelConfig, in_size: int, out_size: int) -> nn.Sequential:
+    """``num_layers`` linear layers with ReLU and dropout between them, from ``[B, in_size]`` to ``[B, out_size]``."""
+    widths = [in_size, *(config.hidden for _ in range(config.num_layers - 1)), out_size]
+    blocks: list[nn.Module] = []
+    for index, (n, m) in enumerate(itertools.pairwise(widths)):
+        blocks.append(nn.Linear(n, m))
+        if index < config.num_layers - 1:
+            blocks += [nn.ReLU(), Dropout(config.dropout)]
+    return nn.Sequential(*blocks)

@@ -13,7 +13,9 @@ from wskan.errors import DataError
 from wskan.models.base import MetaNetwork, ModelConfig
 from wskan.models.deep_sets import DeepSets, DeepSetsConfig
 from wskan.models.dmc import DMC, DMCConfig
+from wskan.models.image_cnn import ImageCNN, ImageCNNConfig
 from wskan.models.mlp import FlatMLP, FlatMLPConfig
+from wskan.models.probe_gen import ProbeGen, ProbeGenConfig
 from wskan.models.set_transformer import SetTransformer, SetTransformerConfig
 from wskan.models.ws_kan import WSKAN, WSKANConfig
 
@@ -23,6 +25,8 @@ MODELS: dict[str, tuple[type[MetaNetwork], type[ModelConfig]]] = {
     "dmc": (DMC, DMCConfig),
     "deep_sets": (DeepSets, DeepSetsConfig),
     "set_transformer": (SetTransformer, SetTransformerConfig),
+    "probe_gen": (ProbeGen, ProbeGenConfig),
+    "image_cnn": (ImageCNN, ImageCNNConfig),
 }
 MAX_CONFIG = 2**20
 MAX_PARAMETERS = 2**30  # 4 GB of weights

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import MessagePassing, global_mean_pool
 
-from wskan.errors import ShapeError
+from wskan.errors import DataError, ShapeError
 from wskan.models.blocks import MLP
 from wskan.models.ws_kan import WSKAN, WSKANLayer
 
@@ -54,10 +54,15 @@ class WSKANPyG(nn.Module):
 
     Args:
         model: the dense model; training either trains both.
+
+    Raises:
+        DataError: a model with learned probes, which evaluates dense graphs.
     """
 
     def __init__(self, model: WSKAN) -> None:
         super().__init__()
+        if model.probes is not None:
+            raise DataError("learned probes need dense graphs: use the WSKAN itself, or learned_probes=0")
         self.model = model
         self.layers = nn.ModuleList(_Layer(layer) for layer in model.layers)  # type: ignore[arg-type]
 

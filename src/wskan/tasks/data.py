@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from wskan.errors import DataError
 from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, feature_statistics, gather, kan_graph
 from wskan.kan import Population
+from wskan.models import MetaNetwork
 from wskan.models.edge_set import edges_exist
 from wskan.tasks.augmentation import Symmetry, augment, augment_edges, input_map
 from wskan.tasks.task import Task
@@ -121,15 +122,17 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         numbers = spec.num_edges * features.edge_dim(spec) + sum(spec.widths) * features.node_dim(spec)
         return 4 * numbers * len(self)
 
-    def statistics(self, batch_size: int | None = None) -> FeatureStatistics:
-        """Statistics of the features over this split, in batches of few graphs."""
+    @torch.no_grad()
+    def statistics(self, batch_size: int | None = None, *, model: MetaNetwork | None = None) -> FeatureStatistics:
+        """Measure the features of this split, or what a model (on the CPU) observes of them, in small batches."""
         size = batch_size or self._few
 
         def batches() -> Iterator[KANGraph]:
             for begin in range(0, len(self), size):
-                yield self[list(range(begin, min(begin + size, len(self))))][0].to("cpu")
+                graph = self[list(range(begin, min(begin + size, len(self))))][0].to("cpu")
+                yield graph if model is None else model.observe(graph)
 
-        return feature_statistics(batches(), self.features.bias_dim)
+        return feature_statistics(batches(), self.features.bias_dim if model is None else model.config.observed[2])
 
 
 def graph_loader(

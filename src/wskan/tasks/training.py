@@ -72,6 +72,7 @@ def train(
     task.check(zoo)
     task.check_model(model_config)
     features.check(zoo.spec)
+    model_config.check_kans(zoo.spec, features)
     check_symmetries(config.augment, zoo.spec, features)
     if empty := [split for split in SPLITS if len(zoo.split(split)) == 0]:
         raise DataError(
@@ -95,7 +96,7 @@ def train(
     L.seed_everything(config.seed, verbose=False)
     data = GraphDataset(zoo, "train", task, features, device=place, limit=train_limit, augment=config.augment)
     model = build_model(model_config)
-    model.standardize.set(data.statistics())
+    model.standardize.set(data.statistics(model=model))
     val = GraphDataset(zoo, "val", task, features, device=place)
     predict(model.to(place), [data[[0]]])  # what does not fit is told before the folder is taken
     if read_record(folder) is None:

@@ -47,7 +47,8 @@ class ModelConformance:
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(0.1 * torch.randn_like(parameter))
-        model.standardize.set(feature_statistics([graph], bias_dim))
+        with torch.no_grad():
+            model.standardize.set(feature_statistics([model.observe(graph)], model.config.observed[2]))
         return model.eval()
 
     def graph(

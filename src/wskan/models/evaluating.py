@@ -1,0 +1,142 @@
+"""What models share that evaluate the KANs whose graphs they read."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from wskan.errors import DataError, DivergedError, ShapeError
+from wskan.graph import EVALUABLE, FeatureConfig, KANGraph, population_of
+from wskan.kan import KANSpec, Responses, responses
+from wskan.models.base import ModelConfig
+
+P = ParamSpec("P")
+T = TypeVar("T")
+FIELDS = ("basis", "grid", "degree", "domain", "base")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluatingConfig(ModelConfig):
+    """Configuration of a model that evaluates KANs.
+
+    It reads graphs made with ``FeatureConfig(form="raw", knots=True)``, which say everything of a KAN but what
+    stands here.
+
+    Args:
+        basis, grid, degree, domain, base: of the KANs; see :class:`wskan.kan.KANSpec`. Forgotten where the model
+            evaluates nothing.
+
+    Raises:
+        DataError: they are no specification, or the graphs of such KANs have other dimensions.
+    """
+
+    basis: str = "bspline"
+    grid: int = 5
+    degree: int = 3
+    domain: tuple[float, float] = (-1.0, 1.0)
+    base: str = "silu"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.evaluates:
+            for name in FIELDS:
+                object.__setattr__(self, name, getattr(EvaluatingConfig, name))
+            return
+        if not isinstance(self.domain, tuple | list):
+            raise DataError(f"model configuration: domain must be two numbers a < b, got {self.domain!r:.100}")
+        object.__setattr__(self, "domain", tuple(self.domain))
+        need = (EVALUABLE.edge_dim(self.spec), EVALUABLE.node_dim(self.spec), EVALUABLE.bias_dim)
+        if (self.edge_dim, self.node_dim, self.bias_dim) != need:
+            raise DataError(
+                f"model configuration: edge_dim, node_dim and bias_dim are {self.edge_dim}, {self.node_dim} and "
+                f"{self.bias_dim}, to evaluate KANs of {self.basis} with grid {self.grid} and degree {self.degree} "
+                f"they must be {need[0]}, {need[1]} and {need[2]}: read features of form raw with knots"
+            )
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether the model evaluates KANs at all."""
+        return True
+
+    @functools.cached_property
+    def spec(self) -> KANSpec:
+        """Of the KANs that it is made for."""
+        return KANSpec(widths=self.widths, **{name: getattr(self, name) for name in FIELDS})
+
+    @classmethod
+    def fields_of(cls, spec: KANSpec) -> dict[str, Any]:
+        """Basis, grid, degree, domain and base."""
+        return {name: getattr(spec, name) for name in FIELDS}
+
+    def check_kans(self, spec: KANSpec, features: FeatureConfig) -> None:
+        """Refuse KANs of another basis, grid, degree, domain or base, and features other than form raw with knots.
+
+        Raises:
+            DataError: such KANs or features.
+        """
+        if not self.evaluates:
+            return
+        if features != EVALUABLE:
+            raise DataError(f"model {self.model} evaluates KANs: read features of form raw with knots, not {features}")
+        if different := [name for name in FIELDS if getattr(spec, name) != getattr(self, name)]:
+            raise DataError(
+                f"the model evaluates KANs of another {' and '.join(different)} than {spec.to_dict()}: "
+                f"configure it with {type(self).__name__}.fields_of(spec)"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; a model that evaluates nothing says nothing of basis, grid, degree, domain and base."""
+        data = {**super().to_dict(), "domain": list(self.domain)}
+        return data if self.evaluates else {name: value for name, value in data.items() if name not in FIELDS}
+
+
+def eager(function: Callable[P, T]) -> Callable[P, T]:
+    """Keep ``torch.compile`` out of a function that hands addresses of tensors to C++.
+
+    ``torch.compiler.disable`` as a decorator would take a second of every import.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        if torch.compiler.is_compiling():
+            return cast(T, torch.compiler.disable(function)(*args, **kwargs))  # type: ignore[no-untyped-call]
+        return function(*args, **kwargs)
+
+    return call
+
+
+@eager
+def responses_of(graph: KANGraph, config: EvaluatingConfig, x: Tensor, edge_points: int = 0) -> Responses:
+    """Evaluate the KANs of graphs, in single precision. Gradients pass to ``x``.
+
+    Args:
+        graph: B graphs of form raw with knots.
+        config: says which KANs they are.
+        x: ``[N, in]`` or ``[B, N, in]``.
+        edge_points: number of inputs at which edges are evaluated, too.
+
+    Raises:
+        ShapeError: graphs of other features, or of other numbers of inputs or outputs.
+        DivergedError: x is not finite.
+    """
+    ends, own = (graph.widths[0], graph.widths[-1]), (config.widths[0], config.widths[-1])
+    if ends != own:
+        raise ShapeError(f"graphs have (inputs, outputs) {ends}, this model evaluates KANs of {own}")
+    if not bool(x.isfinite().all()):
+        raise DivergedError("the learned inputs are no longer finite: training diverged; lower the learning rate")
+    return responses(population_of(graph, config.spec), x, edge_points)
+
+
+def spread_inputs(count: int, n_in: int) -> Tensor:
+    """Give scrambled Sobol points in the box (-1, 1)^in, the same ones each time, ``[count, in]`` float32.
+
+    In more dimensions than there are Sobol points for, 21,201, they are random.
+    """
+    if n_in > torch.quasirandom.SobolEngine.MAXDIM:
+        generator = torch.Generator().manual_seed(0)
+        return 2 * torch.rand(count, n_in, generator=generator, device="cpu", dtype=torch.float32) - 1
+    engine = torch.quasirandom.SobolEngine(n_in, scramble=True, seed=0)  # type: ignore[no-untyped-call]
+    return 2 * engine.draw(count, dtype=torch.float32) - 1
