@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import hypothesis.strategies as st
@@ -6,8 +7,8 @@ import torch
 from hypothesis import given
 from torch_geometric.data import Batch
 
-from wskan.errors import ShapeError
-from wskan.graph import FeatureConfig, KANGraph, collate, edge_positions, kan_graph, to_pyg
+from wskan.errors import DataError, ShapeError
+from wskan.graph import FeatureConfig, KANGraph, collate, edge_positions, feature_statistics, kan_graph, to_pyg
 from wskan.models import WSKAN, WSKANConfig, messages
 from wskan.models.ws_kan_pyg import WSKANPyG
 from wskan.testing import (
@@ -185,3 +186,27 @@ def test_the_tester_catches_a_model_that_is_broken_on_purpose() -> None:
 
 def test_positions() -> None:
     assert [p.tolist() for p in edge_positions((2, 1, 2, 2))] == [[[0], [1]], [[2, 2]], [[3, 4], [3, 4]]]
+
+
+def test_inner_dropout_shows_some_kans_by_their_outputs_alone() -> None:
+    features = FeatureConfig(form="observed", probes=8)
+    graph = kan_graph(random_population((2, 4, 3, 1), 40, 0, keep=1.0), features)
+    other = kan_graph(random_population((2, 4, 3, 1), 40, 1, keep=1.0), features)
+    other = dataclasses.replace(other, nodes=(*other.nodes[:-1], graph.nodes[-1]))  # other KANs of the same outputs
+    dims = {"edge_dim": 8, "node_dim": 8, "bias_dim": 8, "hidden": 16, "num_layers": 2, "dropout": 0.0}
+    model = WSKAN(WSKANConfig(widths=(2, 4, 3, 1), out_dim=3, **dims, inner_dropout=0.4))  # type: ignore[arg-type]
+    model.standardize.set(feature_statistics([graph], 8))
+    outputs = []
+    for seen in (graph, other):
+        torch.manual_seed(0)
+        outputs.append(model(seen))
+    same = (outputs[0] - outputs[1]).abs().amax(1) < 1e-6
+    assert 0.2 < float(same.float().mean()) < 0.6
+    model.eval()
+    assert ((model(graph) - model(other)).abs().amax(1) > 1e-4).all()
+    plain = model.config.to_dict()
+    assert plain.pop("inner_dropout") == 0.4
+    assert WSKANConfig.from_dict(plain).to_dict() == plain
+    for bad in (-0.1, 1, "half"):
+        with pytest.raises(DataError, match="inner_dropout must be in"):
+            WSKANConfig.from_dict({**plain, "inner_dropout": bad})

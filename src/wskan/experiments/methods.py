@@ -92,6 +92,13 @@ SCORED = FeatureConfig(form="function", attribution=True)
 FULL_METHODS: dict[str, Method] = {
     "weights": Method(label="WS-KAN, weights", model="ws_kan", features=FeatureConfig(form="function"), augment=MOVES),
     "probes": Method(label="WS-KAN, probes", model="ws_kan", features=PROBES, augment=MOVES),
+    "probes_outputs": Method(
+        label="WS-KAN, probes, inner dropout",
+        model="ws_kan",
+        features=PROBES,
+        augment=MOVES,
+        options={"inner_dropout": 0.5},
+    ),
     "scores": Method(label="WS-KAN, scores", model="ws_kan", features=SCORED, task="pruning-scores"),
     "probe_gen": Method(label="ProbeGen", model="probe_gen", features=EVALUABLE),
     "image_cnn": Method(label="CNN on the rendered image", model="image_cnn", features=EVALUABLE),

@@ -14,7 +14,8 @@ from wskan.models.probe_gen import ProbeGen, ProbeGenConfig
 from wskan.models.registry import MODELS, build_model, load_model, save_model
 from wskan.models.replay import UnivariateMLP, replay_model, with_inputs
 from wskan.models.set_transformer import SetTransformer, SetTransformerConfig
-from wskan.models.ws_kan import WSKAN, WSKANConfig
+from wskan.models.ws_kan import WSKAN
+from wskan.models.ws_kan_config import WSKANConfig
 
 __all__ = [
     "DMC",

@@ -17,7 +17,8 @@ from wskan.models.image_cnn import ImageCNN, ImageCNNConfig
 from wskan.models.mlp import FlatMLP, FlatMLPConfig
 from wskan.models.probe_gen import ProbeGen, ProbeGenConfig
 from wskan.models.set_transformer import SetTransformer, SetTransformerConfig
-from wskan.models.ws_kan import WSKAN, WSKANConfig
+from wskan.models.ws_kan import WSKAN
+from wskan.models.ws_kan_config import WSKANConfig
 
 MODELS: dict[str, tuple[type[MetaNetwork], type[ModelConfig]]] = {
     "ws_kan": (WSKAN, WSKANConfig),

@@ -26,7 +26,8 @@ from wskan.errors import DataError, ShapeError
 from wskan.graph import KANGraph
 from wskan.models.blocks import MLP, activation
 from wskan.models.message_kernel import LANES
-from wskan.models.ws_kan import WSKAN, WSKANConfig, WSKANLayer
+from wskan.models.ws_kan import WSKAN, WSKANLayer
+from wskan.models.ws_kan_config import WSKANConfig
 
 GATE = 40.0  # silu(z - 40) is zero in single precision for z of the size of activations
 

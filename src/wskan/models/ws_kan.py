@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,53 +12,13 @@ from torch.utils.checkpoint import checkpoint
 
 from wskan.errors import ShapeError
 from wskan.graph import KANGraph, edge_positions, node_positions, num_edge_positions, num_node_positions
-from wskan.models.base import MetaNetwork, check_whole
+from wskan.models.base import MetaNetwork
 from wskan.models.blocks import MLP, Dropout, LayerNorm, activation, compute_dtype
-from wskan.models.evaluating import EvaluatingConfig, spread_inputs
+from wskan.models.evaluating import spread_inputs
 from wskan.models.messages import Half, edge_messages
-from wskan.models.observed import EDGE_POINTS, observed
+from wskan.models.observed import observed
 from wskan.models.perceptron import edge_perceptron
-
-MAX_PROBES = 4_096
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class WSKANConfig(EvaluatingConfig):
-    """Configuration of :class:`WSKAN`; see :class:`wskan.models.ModelConfig` for what all models share, and
-    :class:`wskan.models.EvaluatingConfig` for what learned probes need.
-
-    Args:
-        positional_encoding: whether nodes and edges know their position (section 3.3); False is the ablation "no PE" (C.4).
-        backward_messages: whether step b happens; False is the ablation "no bidirectional" (C.4).
-        checkpoint_activations: recompute the nodes, too, in the backward pass: a fifth less memory at most, a quarter to two fifths more time. Edges are recomputed in any case.
-        learned_probes: number P of inputs that are learned: in place of parameters and knots, the model reads what
-            neurons and edges do there. 0 for none.
-    """
-
-    model: str = "ws_kan"
-    positional_encoding: bool = True
-    backward_messages: bool = True
-    checkpoint_activations: bool = False
-    learned_probes: int = 0
-
-    def __post_init__(self) -> None:
-        check_whole("learned_probes", self.learned_probes, 0, MAX_PROBES)
-        super().__post_init__()
-
-    @property
-    def evaluates(self) -> bool:
-        """Whether probes are learned."""
-        return self.learned_probes > 0
-
-    @property
-    def observed(self) -> tuple[int, int, int]:
-        """With learned probes, an edge has values at the first 24 of them and a node, if it is no input, at all."""
-        probes = self.learned_probes
-        return (min(EDGE_POINTS, probes), probes, probes) if probes else super().observed
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types. Without learned probes, nothing is said of them: names of runs are older than they are."""
-        return {name: value for name, value in super().to_dict().items() if (name, value) != ("learned_probes", 0)}
+from wskan.models.ws_kan_config import WSKANConfig
 
 
 class Embedding(NamedTuple):
@@ -259,7 +219,7 @@ class WSKAN(MetaNetwork):
         """First states of nodes ``[B, N, h]`` and edges ``[B, n_l, n_{l+1}, h]``: features and positions. Where the position of an edge follows from one endpoint, features of edges and how their states follow."""
         self.check(graph.widths[0], graph.widths[-1])
         layers = len(self.config.widths) - 1
-        graph = self.standardize(self.observe(graph))
+        graph = self._hide_inside(self.standardize(self.observe(graph)))
         dtype = compute_dtype(graph.edges[0])
         nodes = self.node_constant.to(dtype).expand(len(graph), sum(graph.widths), -1)
         offsets = [self.edge_embedding.bias.to(dtype).expand(1, 1, -1)] * len(graph.edges)
@@ -277,6 +237,18 @@ class WSKAN(MetaNetwork):
             return nodes, graph.edges, Embedding(self.edge_embedding.weight, offsets)
         states = [F.linear(x, self.edge_embedding.weight) + o for x, o in zip(graph.edges, offsets, strict=True)]
         return nodes, states, None
+
+    def _hide_inside(self, graph: KANGraph) -> KANGraph:
+        """Show some graphs by their outputs alone, in training with ``inner_dropout``."""
+        if not self.training or not self.config.inner_dropout:
+            return graph
+        keep = (torch.rand(len(graph), device=graph.edges[0].device) >= self.config.inner_dropout).to(graph.edges[0])
+        hidden = (nodes * keep[:, None, None] for nodes in graph.nodes[1:-1])
+        return dataclasses.replace(
+            graph,
+            edges=tuple(edges * keep[:, None, None, None] for edges in graph.edges),
+            nodes=(graph.nodes[0], *hidden, graph.nodes[-1]),
+        )
 
     def _edge_readout(self, v: Tensor, edges: Sequence[Tensor], widths: Sequence[int]) -> list[Tensor]:
         """A perceptron of (source, target, edge)."""
