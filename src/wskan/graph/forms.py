@@ -10,7 +10,8 @@ from torch import Tensor
 
 from wskan.errors import DataError
 from wskan.graph.probes import InputMap
-from wskan.kan import KANSpec, Layer, Population, Responses, edge_functions, fix_gauge, fold
+from wskan.kan import KANSpec, Layer, Population, Responses, fix_gauge, fold
+from wskan.kan.edge_functions import edge_function_tables
 
 Form = Literal["raw", "folded", "gauge", "function", "observed"]
 FORMS: tuple[str, ...] = get_args(Form)
@@ -71,8 +72,7 @@ def describe(
         return Described(edges=seen.edges, population=population)
     if form == "function":
         move = () if inputs is None else (inputs.scale, inputs.shift)
-        pairs = edge_functions(population, POINTS, *move)
-        return Described(edges=tuple(torch.cat(pair, -1) for pair in pairs), population=population)
+        return Described(edges=tuple(edge_function_tables(population, POINTS, *move)), population=population)
     if form == "gauge":
         gauge = fix_gauge(population)
         edges = tuple(_parameters(layer, "base_weight") for layer in gauge.population.layers)

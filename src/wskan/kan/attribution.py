@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wskan.kan.evaluate import NUMBERS, activations, edge_values
-from wskan.kan.population import Population
+from wskan.kan.evaluate import NUMBERS, activations
+from wskan.kan.population import Layer, Population
+from wskan.kan.spec import KANSpec
 
 EPSILON = 1e-4  # pykan's, against neurons that never vary
 POINTS = 10  # of a grid, at least
@@ -95,12 +96,7 @@ def grid_deviations(population: Population) -> tuple[list[Tensor], list[Tensor]]
     """
     spec = population.spec
     points = [_middles(spec.functions.inner(layer.knots), spec.grid) for layer in population.layers]  # [K, in, B]
-    edge_std = [
-        edge_values(layer, x.transpose(1, 2).expand(len(population), -1, layer.mask.shape[1]), spec).std(
-            1, correction=0
-        )
-        for layer, x in zip(population.layers, points, strict=True)
-    ]
+    edge_std = [_edge_deviations(layer, x, spec) for layer, x in zip(population.layers, points, strict=True)]
     hidden = [
         x.std(-1, correction=0).expand(layer.mask.shape[:2])
         for layer, x in zip(population.layers[1:], points[1:], strict=True)
@@ -141,6 +137,13 @@ def adapted_grids(population: Population) -> Tensor:
 def _from_data(population: Population, x: Tensor) -> Attribution:
     layers = activations(population, x)
     return hand_down([layer.edge_std for layer in layers], [layer.node_std for layer in layers])
+
+
+def _edge_deviations(layer: Layer, x: Tensor, spec: KANSpec) -> Tensor:
+    """Standard deviation of each phi_{p,q} over points ``[K or 1, in or 1, B]`` of neuron p, ``[K, in, out]``."""
+    functions = layer.functions(x, spec)  # [K or 1, in or 1, B, 1+C]
+    deviations = layer.weights() @ (functions - functions.mean(-2, keepdim=True)).mT  # [K, in, out, B]
+    return deviations.square_().mean(-1).sqrt_()
 
 
 def _middles(inner: Tensor, grid: int) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.kan.population import BASE_FUNCTIONS, Layer, Population
+from wskan.kan.population import Layer, Population
 from wskan.kan.spec import KANSpec
 
 BASE_SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -36,16 +36,24 @@ def edge_functions(
     Raises:
         DataError: no point.
     """
+    tables = edge_function_tables(population, points, scale, shift)
+    return [(table[..., :points], table[..., points:]) for table in tables]
+
+
+def edge_function_tables(
+    population: Population, points: int, scale: Tensor | None = None, shift: Tensor | None = None
+) -> list[Tensor]:
+    """Evaluate as :func:`edge_functions` does, values and slopes side by side: ``[K, n_l, n_{l+1}, 2 * points]`` for each layer."""
     if points < 1:
         raise DataError(f"a function is described at one point or more, got {points}")
     first, *rest = population.layers
-    blocks = [_layer_functions(layer, points, population.spec) for layer in rest]
-    return [_layer_functions(first, points, population.spec, scale, shift), *blocks]
+    blocks = [_layer_table(layer, points, population.spec) for layer in rest]
+    return [_layer_table(first, points, population.spec, scale, shift), *blocks]
 
 
-def _layer_functions(
+def _layer_table(
     layer: Layer, points: int, spec: KANSpec, scale: Tensor | None = None, shift: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+) -> Tensor:
     inner = spec.functions.inner(layer.knots)
     low, high = inner[..., :1], inner[..., -1:]  # [K or 1, in or 1, 1]
     x = low + (torch.arange(points).to(low) + 0.5) / points * (high - low)  # [K or 1, in or 1, P]
@@ -54,12 +62,8 @@ def _layer_functions(
     if shift is not None:
         x = x + shift.to(x).unsqueeze(-1)
     x = x.maximum(low).minimum(high)
-    coef = (layer.spline_weight * layer.mask).unsqueeze(-1) * layer.coef  # [K, in, out, C]
-    weight = (layer.base_weight * layer.mask).unsqueeze(-1)  # [K, in, out, 1]
-
-    def combine(base_part: Tensor, basis: Tensor) -> Tensor:
-        return weight * base_part.unsqueeze(-2) + coef @ basis.mT
-
-    values = combine(BASE_FUNCTIONS[spec.base](x), spec.functions.values(x, layer.knots))
-    slopes = combine(BASE_SLOPES[spec.base](x), spec.functions.slopes(x, layer.knots))
-    return values, slopes if scale is None else slopes * scale.to(x)[..., None, None]
+    slopes = torch.cat([BASE_SLOPES[spec.base](x).unsqueeze(-1), spec.functions.slopes(x, layer.knots)], -1)
+    if scale is not None:
+        slopes = slopes * scale.to(x)[..., None, None]
+    both = torch.cat([layer.functions(x, spec), slopes], -2)
+    return layer.weights() @ both.mT  # one product for everything

@@ -45,11 +45,18 @@ class Layer:
         base = BASE_FUNCTIONS[spec.base](x).unsqueeze(-1)
         return torch.cat([base, basis], -1).flatten(2) @ self.matrix()  # [K, B, in*(1+C)] @ [K, in*(1+C), out]
 
-    def matrix(self) -> Tensor:
-        """Everything that multiplies b(x) and the basis, ``[K, in*(1+C), out]``."""
+    def weights(self) -> Tensor:
+        """Collect what multiplies b(x) and the basis on each edge, ``[K, in, out, 1+C]``; zero for a pruned edge."""
         spline = (self.spline_weight * self.mask).unsqueeze(-1) * self.coef  # [K, in, out, C]
-        base = (self.base_weight * self.mask).unsqueeze(-1)  # [K, in, out, 1]
-        return torch.cat([base, spline], -1).transpose(2, 3).flatten(1, 2)
+        return torch.cat([(self.base_weight * self.mask).unsqueeze(-1), spline], -1)
+
+    def matrix(self) -> Tensor:
+        """Arrange the weights of all edges as one matrix, ``[K, in*(1+C), out]``."""
+        return self.weights().transpose(2, 3).flatten(1, 2)
+
+    def functions(self, x: Tensor, spec: KANSpec) -> Tensor:
+        """Evaluate b(x) and the basis of each neuron at x ``[K or 1, in or 1, B]``, ``[..., B, 1+C]``."""
+        return torch.cat([BASE_FUNCTIONS[spec.base](x).unsqueeze(-1), spec.functions.values(x, self.knots)], -1)
 
     @property
     def shared_knots(self) -> bool:
