@@ -14,7 +14,11 @@ def test_every_form_is_compared_on_the_first_data_set() -> None:
     seeds = Counter((plan.dataset, plan.method) for plan in plans)
     forms = [METHODS[method] for dataset, method in seeds if dataset == "mnist"]
     assert {(m.features.form, m.features.knots, bool(m.augment)) for m in forms} == {
-        (form, knots, augment) for form in FORMS for knots in (False, True) for augment in (False, True)
+        (form, knots, augment)
+        for form in FORMS
+        if form != "observed"
+        for knots in (False, True)
+        for augment in (False, True)
     }
     assert {method for dataset, method in seeds if dataset == "cifar10"} == set(ELSEWHERE)
     assert set(seeds.values()) == {3}

@@ -49,9 +49,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def test_every_experiment_at_smoke_scale(
     name: str, workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    few = ("ws_kan", "gauge_knots_symmetries")
+    few = ("ws_kan", "gauge_knots_symmetries") if not name.startswith("ideas") else ()
     experiment = EXPERIMENTS[name]
-    request = experiment.request(SMOKE, methods=few if set(few) <= set(experiment.methods) else None)
+    request = experiment.request(SMOKE, methods=few if few and set(few) <= set(experiment.methods) else None)
     tables = show(name, request, workspace, tmp_path).tables
     assert all(table.cells for table in tables)
     data = json.loads((tmp_path / name / "smoke.json").read_text())
@@ -64,8 +64,8 @@ def test_every_experiment_at_smoke_scale(
     capsys.readouterr()
     if name != "table11":  # it takes times
         again = show(name, request, workspace, tmp_path).tables
-        assert [table.cells for table in again if table.unit != "seconds"] == [
-            table.cells for table in tables if table.unit != "seconds"
+        assert [table.cells for table in again if "seconds" not in table.unit] == [
+            table.cells for table in tables if "seconds" not in table.unit
         ]
         assert "0 models to train" in capsys.readouterr().out
 

@@ -52,6 +52,7 @@ SIZES = {
         lemma=LemmaConfig(steps=200_000), widths=(8, 16, 32, 64, 128, 256), kans=256, inputs=1024
     ),
 }  # fmt: skip
+SIZES["full"] = SIZES["cpu"]
 
 
 def fresh_kans(sizes: Sizes, depth: int) -> tuple[Population, Tensor]:

@@ -39,6 +39,8 @@ PRUNING_LABELS = {
 
 def resize(scale: Scale) -> Scale:
     """The first data set, and small models for all: many are compared."""
+    scored = dataclasses.replace(scale.classifiers, scores=True)
+    scale = dataclasses.replace(scale, classifiers=scored, tuned={})
     if scale.name == "smoke":
         return scale
     training = dataclasses.replace(scale.training, epochs=EPOCHS)
@@ -48,7 +50,7 @@ def resize(scale: Scale) -> Scale:
     )
     classifiers = dataclasses.replace(scale.classifiers, datasets=scale.classifiers.datasets[:1], pruning=search)
     return dataclasses.replace(
-        scale, datasets=scale.datasets[:1], hidden=32, training=training, classifiers=classifiers, tuned={}
+        scale, datasets=scale.datasets[:1], hidden=32, training=training, classifiers=classifiers
     )
 
 
