@@ -350,7 +350,7 @@ def test_what_is_there_costs_nothing(workspace: Workspace) -> None:
 
 def test_runs_of_a_kind_are_timed_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[Plan] = []
-    monkeypatch.setattr(cost, "_seconds_a_graph", lambda plan, device: timed.append(plan) or float(len(timed)))
+    monkeypatch.setattr(cost, "seconds_a_graph", lambda plan, device: timed.append(plan) or float(len(timed)))
     plans = [plan for seed in (8, 9) for plan in EXPERIMENTS["table6"].plans(request_of(seeds=(seed,)))]
     runs = estimate(workspace, plans, []).runs
     assert len(timed) == len({plan.model for plan in plans}) == 3

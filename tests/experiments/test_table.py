@@ -177,6 +177,8 @@ def test_the_papers_figures() -> None:
         "data-efficiency",
         "parametrisations",
         "expressivity",
+        "ideas",
+        "ideas-pruning",
     }
 
 

@@ -105,9 +105,28 @@ FULL_METHODS: dict[str, Method] = {
 }
 """Beyond the paper: at scale ``full``."""
 
+IDEAS: dict[str, Method] = {
+    **{
+        f"{form}_{count}": Method(
+            label=f"{form}, {count} probes", model="ws_kan", features=FeatureConfig(form=form, probes=count)
+        )
+        for form in ("function", "observed")
+        for count in (16, 64, 196)
+    },
+    "learned_64": Method(
+        label="observed, 64 learned probes", model="ws_kan", features=EVALUABLE, options={"learned_probes": 64}
+    ),
+    "masks_attribution": Method(label="masks, closed form as a feature", model="ws_kan", features=SCORED),
+    "scores_plain": Method(
+        label="scores", model="ws_kan", features=FeatureConfig(form="function"), task="pruning-scores"
+    ),
+}
+"""Each idea by itself."""
+
 METHODS: dict[str, Method] = (
     PAPER_METHODS
     | FULL_METHODS
+    | IDEAS
     | {
         name: Method(
             label=f"WS-KAN, {form_label(features, augment)}", model="ws_kan", augment=augment, features=features
