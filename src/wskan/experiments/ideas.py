@@ -26,7 +26,8 @@ LABELS = {
     "weights": "functions, images moved",
     **{f"function_{count}": f"functions, {count} probes" for count in COUNTS},
     **{f"observed_{count}": f"observed, {count} probes" for count in COUNTS},
-    "probes": "observed, 196 probes, images moved",
+    "observed_moved": "observed, 196 probes, images moved",
+    "probes": "observed, 196 probes, images moved, inner dropout",
     "learned_64": "observed, 64 learned probes",
 }
 PRUNING_LABELS = {

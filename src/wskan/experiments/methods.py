@@ -91,9 +91,8 @@ PROBES = FeatureConfig(form="observed", probes=196)
 SCORED = FeatureConfig(form="function", attribution=True)
 FULL_METHODS: dict[str, Method] = {
     "weights": Method(label="WS-KAN, weights", model="ws_kan", features=FeatureConfig(form="function"), augment=MOVES),
-    "probes": Method(label="WS-KAN, probes", model="ws_kan", features=PROBES, augment=MOVES),
-    "probes_outputs": Method(
-        label="WS-KAN, probes, inner dropout",
+    "probes": Method(
+        label="WS-KAN, probes",
         model="ws_kan",
         features=PROBES,
         augment=MOVES,
@@ -113,6 +112,7 @@ IDEAS: dict[str, Method] = {
         for form in ("function", "observed")
         for count in (16, 64, 196)
     },
+    "observed_moved": Method(label="observed, images moved", model="ws_kan", features=PROBES, augment=MOVES),
     "learned_64": Method(
         label="observed, 64 learned probes", model="ws_kan", features=EVALUABLE, options={"learned_probes": 64}
     ),
