@@ -12,10 +12,10 @@ from same_function import RAW, WIDTHS, kans_in_domain, same_functions
 
 from wskan.errors import DataError, ShapeError
 from wskan.graph import EVALUABLE, FeatureConfig, KANGraph, collate, feature_statistics, kan_graph
+from wskan.graph.probes import OBSERVED
 from wskan.kan import responses
 from wskan.models import WSKAN, WSKANConfig, build_model, load_model, save_model
 from wskan.models.evaluating import spread_inputs
-from wskan.models.observed import EDGE_POINTS
 from wskan.models.ws_kan_pyg import WSKANPyG
 from wskan.tasks import GraphDataset, INRClassification, TrainConfig, open_run, train
 from wskan.tasks.output import flat
@@ -47,13 +47,13 @@ def test_what_is_observed() -> None:
     kans, model = random_population(WIDTHS, 3, 0), make()
     graph = model.observe(kan_graph(kans, EVALUABLE))
     assert model.probes is not None
-    assert (graph.edge_dim, graph.node_dim) == model.config.observed[:2] == (EDGE_POINTS, 30)
+    assert (graph.edge_dim, graph.node_dim) == model.config.observed[:2] == (OBSERVED, 30)
     found = responses(kans, model.probes.detach())
     assert not graph.nodes[0].any()
     for nodes, expected in zip(graph.nodes[1:], found.nodes, strict=True):
         torch.testing.assert_close(nodes, expected)
     for edges, nodes in zip(graph.edges, graph.nodes[1:], strict=True):
-        torch.testing.assert_close(edges.sum(1), nodes[..., :EDGE_POINTS], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(edges.sum(1), nodes[..., :OBSERVED], rtol=1e-4, atol=1e-4)
     assert make(learned_probes=5).config.observed == (5, 5, 5)
 
 
@@ -64,7 +64,7 @@ def test_it_is_ws_kan_on_what_is_observed(readout: str) -> None:
     with torch.no_grad():
         seen = model.observe(graph)
         model.standardize.set(feature_statistics([seen], 30))
-    fields = {"edge_dim": EDGE_POINTS, "node_dim": 30, "bias_dim": 30, "learned_probes": 0}
+    fields = {"edge_dim": OBSERVED, "node_dim": 30, "bias_dim": 30, "learned_probes": 0}
     plain = make(readout=readout, **fields)
     plain.load_state_dict({name: tensor for name, tensor in model.state_dict().items() if name != "probes"})
     torch.testing.assert_close(flat(model(graph)), flat(plain(seen)), rtol=1e-4, atol=1e-4)

@@ -15,10 +15,10 @@ from wskan.graph.forms import FORMS, Described, Form, describe, edge_dim
 from wskan.graph.kan_graph import KANGraph
 from wskan.graph.probes import FEW, OBSERVED, InputMap, probe_inputs
 from wskan.kan import KANSpec, Population, Responses, attribution, responses
+from wskan.kan.attribution import LEAST_SCORE
 from wskan.kan.canonical import gauge_constant
 
 MAX_PROBES = 4_096
-LEAST_SCORE = 1e-6  # whose logarithm is taken; that of zoos, too
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

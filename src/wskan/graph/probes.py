@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from wskan.kan import Population
+from wskan.kan.attribution import along_grid
 
 FEW = 8
 """KANs of at most so many inputs, as implicit neural representations, are probed at fixed points of their input domain."""
@@ -27,20 +28,26 @@ def probe_inputs(population: Population, count: int, domain: tuple[float, float]
         domain: interval that each of a few inputs is drawn from.
 
     Returns:
-        ``[1, P, in]`` if there are at most ``FEW`` inputs, ``[K, P, in]`` otherwise.
+        ``[1, P, in]`` if all are probed alike, ``[K, P, in]`` otherwise.
     """
-    spec, n_in = population.spec, population.spec.widths[0]
+    n_in = population.spec.widths[0]
     if n_in <= FEW:
-        sobol = torch.quasirandom.SobolEngine(n_in, scramble=True, seed=0)  # type: ignore[no-untyped-call]
-        points = sobol.draw(count, dtype=torch.float32)
-        return (domain[0] + (domain[1] - domain[0]) * points).unsqueeze(0)
-    place = torch.rand(count, n_in, generator=torch.Generator().manual_seed(0), dtype=torch.float32) * spec.grid
-    interval = place.long().clamp(max=spec.grid - 1)
-    inner = spec.functions.inner(population.layers[0].knots).float()  # [K or 1, in or 1, G+1]
-    knots = inner.expand(len(population), n_in, -1)
-    index = interval.T.to(knots.device).expand(len(population), -1, -1)  # [K, in, P]
-    low, high = knots.gather(2, index), knots.gather(2, index + 1)
-    return (low + (place - interval).T.to(knots) * (high - low)).transpose(1, 2)
+        return (domain[0] + (domain[1] - domain[0]) * sobol_points(count, n_in)).unsqueeze(0)
+    share = torch.rand(n_in, count, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
+    inner = population.spec.functions.inner(population.layers[0].knots).float()
+    return along_grid(inner, share).transpose(1, 2)
+
+
+def sobol_points(count: int, n_in: int) -> Tensor:
+    """Spread points over the unit cube, always the same ones, ``[count, in]`` float32: a scrambled Sobol sequence.
+
+    In more dimensions than there are Sobol points for, 21,201, they are random.
+    """
+    if n_in > torch.quasirandom.SobolEngine.MAXDIM:
+        return torch.rand(count, n_in, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
+    engine = torch.quasirandom.SobolEngine(n_in, scramble=True, seed=0)  # type: ignore[no-untyped-call]
+    points: Tensor = engine.draw(count, dtype=torch.float32)
+    return points
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -21,6 +21,7 @@ from wskan.kan.spec import KANSpec
 EPSILON = 1e-4  # pykan's, against neurons that never vary
 POINTS = 10  # of a grid, at least
 DRAWS, SEED = 1_000, 0  # inputs for KANs whose grids never adapted
+LEAST_SCORE = 1e-6  # whose logarithm is taken, in zoos and features
 TOLERANCE = 1e-3  # share of the domain by which a grid may miss the uniform one and still be it: half precision
 
 
@@ -108,13 +109,27 @@ def drawn_inputs(population: Population, count: int = DRAWS, seed: int = SEED) -
     """Draw inputs ``[1 or K, count, in]`` from the grids of the first layer, each independently of the others, as often
     from each interval; for every KAN from the same random numbers.
     """
-    spec, knots = population.spec, population.layers[0].knots
+    spec, inner = population.spec, population.spec.functions.inner(population.layers[0].knots)
     ranks = torch.rand(spec.widths[0], count, generator=torch.Generator().manual_seed(seed)).argsort(1)
-    place = ((ranks + 0.5) / count * spec.grid).to(knots.device)  # each input comes by all quantiles
-    interval = place.long().clamp(max=spec.grid - 1)
-    inner = spec.functions.inner(knots).expand(-1, spec.widths[0], -1)
+    return along_grid(inner, (ranks + 0.5) / count).transpose(1, 2)  # each input comes by all quantiles
+
+
+def along_grid(inner: Tensor, share: Tensor) -> Tensor:
+    """Go along each grid, every interval as long as the others: from its first knot at 0 to its last at 1.
+
+    Args:
+        inner: inner knots ``[K or 1, in or 1, G+1]``.
+        share: how far, ``[in, N]``.
+
+    Returns:
+        ``[K or 1, in, N]``. On an adapted grid these are quantiles of what the neuron saw.
+    """
+    intervals = inner.shape[-1] - 1
+    place = share.to(inner) * intervals
+    interval = place.long().clamp(max=intervals - 1)
+    inner = inner.expand(-1, len(share), -1)
     low, high = (inner.gather(-1, (interval + side).expand(len(inner), -1, -1)) for side in (0, 1))
-    return (low + (place - interval) * (high - low)).transpose(1, 2)
+    return low + (place - interval) * (high - low)
 
 
 def adapted_grids(population: Population) -> Tensor:

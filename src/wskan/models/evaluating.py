@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wskan.errors import DataError, DivergedError, ShapeError
 from wskan.graph import EVALUABLE, FeatureConfig, KANGraph, population_of
+from wskan.graph.probes import sobol_points
 from wskan.kan import KANSpec, Responses, responses
 from wskan.models.base import ModelConfig
 
@@ -131,12 +132,5 @@ def responses_of(graph: KANGraph, config: EvaluatingConfig, x: Tensor, edge_poin
 
 
 def spread_inputs(count: int, n_in: int) -> Tensor:
-    """Give scrambled Sobol points in the box (-1, 1)^in, the same ones each time, ``[count, in]`` float32.
-
-    In more dimensions than there are Sobol points for, 21,201, they are random.
-    """
-    if n_in > torch.quasirandom.SobolEngine.MAXDIM:
-        generator = torch.Generator().manual_seed(0)
-        return 2 * torch.rand(count, n_in, generator=generator, device="cpu", dtype=torch.float32) - 1
-    engine = torch.quasirandom.SobolEngine(n_in, scramble=True, seed=0)  # type: ignore[no-untyped-call]
-    return 2 * engine.draw(count, dtype=torch.float32) - 1
+    """Spread inputs over the box (-1, 1)^in, always the same ones, ``[count, in]`` float32."""
+    return 2 * sobol_points(count, n_in) - 1

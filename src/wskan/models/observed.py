@@ -5,9 +5,8 @@ import dataclasses
 from torch import Tensor
 
 from wskan.graph import KANGraph
+from wskan.graph.probes import OBSERVED
 from wskan.models.evaluating import EvaluatingConfig, responses_of
-
-EDGE_POINTS = 24  # inputs, the first ones, at which edges are observed
 
 
 def observed(graph: KANGraph, config: EvaluatingConfig, x: Tensor) -> KANGraph:
@@ -25,7 +24,7 @@ def observed(graph: KANGraph, config: EvaluatingConfig, x: Tensor) -> KANGraph:
         ShapeError: graphs of other features, or of other numbers of inputs or outputs.
         DivergedError: x is not finite.
     """
-    found = responses_of(graph, config, x, min(EDGE_POINTS, len(x)))
+    found = responses_of(graph, config, x, min(OBSERVED, len(x)))
     like = graph.edges[0]
     first = like.new_zeros(len(graph), graph.widths[0], len(x))
     return dataclasses.replace(

@@ -4,9 +4,9 @@ import dataclasses
 from typing import Any
 
 from wskan.errors import DataError
+from wskan.graph.probes import OBSERVED
 from wskan.models.base import check_whole
 from wskan.models.evaluating import EvaluatingConfig
-from wskan.models.observed import EDGE_POINTS
 
 MAX_PROBES = 4_096
 
@@ -49,7 +49,7 @@ class WSKANConfig(EvaluatingConfig):
     def observed(self) -> tuple[int, int, int]:
         """With learned probes, an edge has values at the first 24 of them and a node, if it is no input, at all."""
         probes = self.learned_probes
-        return (min(EDGE_POINTS, probes), probes, probes) if probes else super().observed
+        return (min(OBSERVED, probes), probes, probes) if probes else super().observed
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types. Options that are off and that older runs had no choice of are left out: names hash the rest."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wskan.errors import DataError
 from wskan.kan import FitResult, Layer, Population, accuracy, derive_seed, edge_scores
+from wskan.kan.attribution import LEAST_SCORE
 from wskan.kan.oracle import masks_above
 from wskan.signals import Images, Waves, coordinates, load_images, psnr, sine_waves
 from wskan.signals.waves import SIDE
@@ -17,7 +18,6 @@ from wskan.zoo.recipe import Classifier, Recipe
 
 SPLITS = ("train", "val", "test")
 ORACLE, SCORE = "oracle.", "score."  # prefixes of the oracle's masks and of the logarithms of its scores in a shard
-LEAST = 1e-6  # a lower score counts as this, a ten-thousandth of the threshold, and has a logarithm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,13 +113,15 @@ class Labels:
 
     def oracle(self, population: Population) -> dict[str, Tensor]:
         """Masks of the oracle, ``[n, n_l, n_{l+1}]`` uint8 of each layer, and if the recipe keeps them the natural
-        logarithms of its scores, float16 of that shape: of a score of at least :data:`LEAST`.
+        logarithms of its scores, float16 of that shape: of a score of at least :data:`wskan.kan.attribution.LEAST_SCORE`.
         """
         scores = edge_scores(population, self.scored, self._config.score)
         masks = masks_above(population, scores, self._config.threshold)
         tensors = {f"{ORACLE}{index}": mask.to(torch.uint8) for index, mask in enumerate(masks)}
         if self._config.scores:
-            tensors |= {f"{SCORE}{index}": score.clamp_min(LEAST).log().half() for index, score in enumerate(scores)}
+            tensors |= {
+                f"{SCORE}{index}": score.clamp_min(LEAST_SCORE).log().half() for index, score in enumerate(scores)
+            }
         return tensors
 
 
