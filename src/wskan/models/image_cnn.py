@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from wskan.errors import DataError
+from wskan.graph import InputMap
 from wskan.models.base import check_whole
 from wskan.models.blocks import Dropout
 from wskan.models.outputs import OutputsConfig, OutputsNetwork
@@ -91,10 +92,7 @@ def moved(points: Tensor, size: int, affine: float, mirror: bool) -> Tensor:
     mean.
     """
     angle, logarithm, *shift = (affine * (2 * torch.rand(4, size, device=points.device) - 1)).unbind()
-    angle, scale = 1.75 * angle, logarithm.exp()
-    rows, columns = points.unbind(-1)
+    scale = logarithm.exp().unsqueeze(1).repeat(1, 2)
     if mirror:
-        columns = columns * (2 * torch.randint(2, (size, 1), device=points.device) - 1)
-    cos, sin = ((scale * part).unsqueeze(1) for part in (angle.cos(), angle.sin()))
-    maps = (cos * rows - sin * columns, sin * rows + cos * columns)
-    return torch.stack([part + by.unsqueeze(1) for part, by in zip(maps, shift, strict=True)], -1).clamp(-1, 1)
+        scale[:, 1] *= 2 * torch.randint(2, (size,), device=points.device) - 1
+    return InputMap(scale=scale, shift=torch.stack(shift, 1), angle=1.75 * angle)(points, (-1.0, 1.0))
