@@ -1,6 +1,7 @@
 """All models by name: a closed table, so that no file can name code to import."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.models.base import MetaNetwork, ModelConfig
+from wskan.models.base import MetaNetwork, ModelConfig, bad_statistics
 from wskan.models.deep_sets import DeepSets, DeepSetsConfig
 from wskan.models.dmc import DMC, DMCConfig
 from wskan.models.image_cnn import ImageCNN, ImageCNNConfig
@@ -75,7 +77,7 @@ def load_model(folder: Path | str) -> MetaNetwork:
     """Load what :func:`save_model` wrote, in evaluation mode. Runs no code of the folder's and checks sizes before allocating.
 
     Raises:
-        DataError: files that are missing, damaged or not finite, or an unknown model.
+        DataError: files that are missing, damaged, of other numbers than single precision, or not finite, or an unknown model.
     """
     folder = Path(folder)
     try:
@@ -91,8 +93,20 @@ def load_model(folder: Path | str) -> MetaNetwork:
             expected = {name: tuple(tensor.shape) for name, tensor in build_model(data).state_dict().items()}
     except RuntimeError as error:
         raise DataError(f"{path}: asks for an impossible size ({error})") from error
-    path = folder / "model.safetensors"
+    tensors = _read_weights(folder / "model.safetensors", expected)
+    model = build_model(data)
+    model.load_state_dict(tensors)
+    return model.eval()
+
+
+def _read_weights(path: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Single precision, of these names and shapes; statistics that can be divided by."""
     try:
+        size, most = path.stat().st_size, sum(4 * math.prod(shape) + 1024 for shape in expected.values()) + 2**20
+        if not path.is_file() or size > most:
+            raise DataError(
+                f"{path}: not a regular file of at most {most:,} bytes, as config.json asks for; copy the folder of the model again"
+            )
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
@@ -102,8 +116,10 @@ def load_model(folder: Path | str) -> MetaNetwork:
         raise DataError(
             f"{path}: tensors {wrong[:5]} are missing, unknown or of another shape than config.json asks for"
         )
-    if bad := [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
-        raise DataError(f"{path}: {bad[:5]} are not finite")
-    model = build_model(data)
-    model.load_state_dict(tensors)
-    return model.eval()
+    if wrong := [f"{name} ({tensor.dtype})" for name, tensor in tensors.items() if tensor.dtype != torch.float32]:
+        raise DataError(f"{path}: {wrong[:5]} are not of single precision; save the model as torch.float32")
+    if wrong := [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
+        raise DataError(f"{path}: {wrong[:5]} are not finite")
+    if wrong := bad_statistics(tensors):
+        raise DataError(f"{path}: {wrong} are not positive; every feature is divided by them")
+    return tensors
