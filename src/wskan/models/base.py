@@ -195,14 +195,6 @@ class Standardize(nn.Module):
         return (rows - self.edge_mean.repeat(count)).div_(self.edge_std.repeat(count)).view_as(features)
 
 
-def bad_statistics(weights: Mapping[str, Tensor]) -> list[str]:
-    """Names of the deviations among a model's weights, whatever comes before them, that cannot be divided by."""
-    deviations = {
-        name: t for name, t in weights.items() if name.endswith(("standardize.edge_std", "standardize.node_std"))
-    }
-    return [name for name, t in deviations.items() if not bool(((t > 0) & t.isfinite()).all())]
-
-
 CARD = """---
 {{ card_data }}
 ---

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.models.base import MetaNetwork, ModelConfig, bad_statistics
+from wskan.models.base import MetaNetwork, ModelConfig
 from wskan.models.deep_sets import DeepSets, DeepSetsConfig
 from wskan.models.dmc import DMC, DMCConfig
 from wskan.models.image_cnn import ImageCNN, ImageCNNConfig
@@ -107,7 +107,7 @@ def _read_weights(path: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[s
             raise DataError(
                 f"{path}: not a regular file of at most {most:,} bytes, as config.json asks for; copy the folder of the model again"
             )
-        tensors = load_file(path)
+        tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
@@ -123,3 +123,11 @@ def _read_weights(path: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[s
     if wrong := bad_statistics(tensors):
         raise DataError(f"{path}: {wrong} are not positive; every feature is divided by them")
     return tensors
+
+
+def bad_statistics(weights: Mapping[str, Tensor]) -> list[str]:
+    """Names of the deviations among a model's weights, whatever comes before them, that cannot be divided by."""
+    deviations = {
+        name: t for name, t in weights.items() if name.endswith(("standardize.edge_std", "standardize.node_std"))
+    }
+    return [name for name, t in deviations.items() if not bool(((t > 0) & t.isfinite()).all())]

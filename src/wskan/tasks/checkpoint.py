@@ -15,7 +15,7 @@ from torch import Tensor
 
 from wskan.errors import DataError
 from wskan.files import write_atomically
-from wskan.models.base import bad_statistics
+from wskan.models.registry import bad_statistics
 from wskan.tasks.archive import read_archive, unreadable
 from wskan.tasks.module import TrainingModule
 

@@ -57,7 +57,7 @@ class Checkpoints(Checkpoint):
         pl_module.load_state_dict(start.weights)
         self.best, self.clock.before = start.best, start.seconds
         self._set_optimizer(trainer, steps)
-        epochs = trainer.fit_loop.epoch_progress.current
+        epochs: Any = trainer.fit_loop.epoch_progress.current
         epochs.ready = epochs.started = epochs.processed = epochs.completed = start.epochs
         loop = trainer.fit_loop.epoch_loop
         taken = loop.automatic_optimization.optim_progress.optimizer.step.total
