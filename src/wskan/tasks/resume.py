@@ -63,10 +63,8 @@ class Checkpoints(Checkpoint):
         taken = loop.automatic_optimization.optim_progress.optimizer.step.total
         taken.ready = taken.completed = loop._batches_that_stepped = steps
         if self.stopping:
-            self.stopping.best_score, self.stopping.wait_count = (
-                torch.tensor(start.best, dtype=torch.float64),
-                start.waited,
-            )
+            self.stopping.best_score = torch.tensor(start.best, dtype=torch.float64)
+            self.stopping.wait_count = start.waited
             trainer.should_stop = start.waited >= self.stopping.patience  # killed after its last epoch
         self.start = None
 
