@@ -7,9 +7,19 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from same_function import RAW
 
 from wskan.errors import DataError
-from wskan.models import WSKAN, FlatMLPConfig, WSKANConfig, build_model, load_model, save_model
+from wskan.models import (
+    WSKAN,
+    FlatMLPConfig,
+    ImageCNN,
+    ImageCNNConfig,
+    WSKANConfig,
+    build_model,
+    load_model,
+    save_model,
+)
 
 CONFIG = WSKANConfig(widths=(2, 4, 1), edge_dim=9, out_dim=3, hidden=8, num_layers=1)
 
@@ -113,6 +123,17 @@ def test_statistics_that_cannot_be_divided_by_are_refused(tmp_path: Path, name: 
     path = tmp_path / "model.safetensors"
     tensors = load_file(path)
     tensors[name][0] = value
+    save_file(tensors, path)
+    with pytest.raises(DataError, match=rf"{name}.*not positive"):
+        load_model(tmp_path)
+
+
+def test_variances_below_zero_are_refused(tmp_path: Path) -> None:
+    save_model(ImageCNN(ImageCNNConfig(**{**RAW, "side": 8})), tmp_path)
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    name = next(name for name in tensors if name.endswith("running_var"))
+    tensors[name][0] = -1.0
     save_file(tensors, path)
     with pytest.raises(DataError, match=rf"{name}.*not positive"):
         load_model(tmp_path)

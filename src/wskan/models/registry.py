@@ -1,7 +1,6 @@
 """All models by name: a closed table, so that no file can name code to import."""
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,7 @@ def load_model(folder: Path | str) -> MetaNetwork:
         raise DataError(f"{path}: not a configuration ({size:,} bytes)")
     try:
         with torch.device("meta"):
-            expected = {name: tuple(tensor.shape) for name, tensor in build_model(data).state_dict().items()}
+            expected = build_model(data).state_dict()
     except RuntimeError as error:
         raise DataError(f"{path}: asks for an impossible size ({error})") from error
     tensors = _read_weights(folder / "model.safetensors", expected)
@@ -99,10 +98,10 @@ def load_model(folder: Path | str) -> MetaNetwork:
     return model.eval()
 
 
-def _read_weights(path: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Single precision, of these names and shapes; statistics that can be divided by."""
+def _read_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of the names and shapes of others, in single precision; statistics that can be divided by."""
     try:
-        size, most = path.stat().st_size, sum(4 * math.prod(shape) + 1024 for shape in expected.values()) + 2**20
+        size, most = path.stat().st_size, sum(8 * tensor.numel() + 1024 for tensor in expected.values()) + 2**20
         if not path.is_file() or size > most:
             raise DataError(
                 f"{path}: not a regular file of at most {most:,} bytes, as config.json asks for; copy the folder of the model again"
@@ -110,24 +109,26 @@ def _read_weights(path: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[s
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if found != expected:
-        wrong = sorted(name for name in set(found) | set(expected) if found.get(name) != expected.get(name))
+    shapes, found = ({name: tuple(tensor.shape) for name, tensor in some.items()} for some in (expected, tensors))
+    if found != shapes:
+        wrong = sorted(name for name in set(found) | set(shapes) if found.get(name) != shapes.get(name))
         raise DataError(
             f"{path}: tensors {wrong[:5]} are missing, unknown or of another shape than config.json asks for"
         )
-    if wrong := [f"{name} ({tensor.dtype})" for name, tensor in tensors.items() if tensor.dtype != torch.float32]:
+    types = {name: torch.float32 if own.is_floating_point() else own.dtype for name, own in expected.items()}
+    if wrong := [f"{name} ({tensor.dtype})" for name, tensor in tensors.items() if tensor.dtype != types[name]]:
         raise DataError(f"{path}: {wrong[:5]} are not of single precision; save the model as torch.float32")
     if wrong := [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
         raise DataError(f"{path}: {wrong[:5]} are not finite")
     if wrong := bad_statistics(tensors):
-        raise DataError(f"{path}: {wrong} are not positive; every feature is divided by them")
+        raise DataError(f"{path}: {wrong} are not positive, and features are divided by them")
     return tensors
 
 
 def bad_statistics(weights: Mapping[str, Tensor]) -> list[str]:
-    """Names of the deviations among a model's weights, whatever comes before them, that cannot be divided by."""
+    """Names of the statistics among a model's weights, whatever comes before them, that cannot be divided by."""
     deviations = {
         name: t for name, t in weights.items() if name.endswith(("standardize.edge_std", "standardize.node_std"))
     }
-    return [name for name, t in deviations.items() if not bool(((t > 0) & t.isfinite()).all())]
+    bad = [name for name, t in deviations.items() if not bool(((t > 0) & t.isfinite()).all())]
+    return bad + [name for name, t in weights.items() if name.endswith(".running_var") and bool((t < 0).any())]
