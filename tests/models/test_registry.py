@@ -1,13 +1,25 @@
+import dataclasses
 import json
+import os
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from same_function import RAW
 
 from wskan.errors import DataError
-from wskan.models import WSKAN, FlatMLPConfig, WSKANConfig, build_model, load_model, save_model
+from wskan.models import (
+    WSKAN,
+    FlatMLPConfig,
+    ImageCNN,
+    ImageCNNConfig,
+    WSKANConfig,
+    build_model,
+    load_model,
+    save_model,
+)
 
 CONFIG = WSKANConfig(widths=(2, 4, 1), edge_dim=9, out_dim=3, hidden=8, num_layers=1)
 
@@ -93,6 +105,50 @@ def test_damaged_files_are_refused(saved: Path, tmp_path: Path) -> None:
         (saved / "config.json").write_text(text)
         with pytest.raises(DataError):
             load_model(saved)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool])
+def test_weights_of_another_precision_are_refused_by_name(saved: Path, dtype: torch.dtype) -> None:
+    path = saved / "model.safetensors"
+    tensors = load_file(path)
+    save_file({**tensors, "head.second.bias": tensors["head.second.bias"].to(dtype)}, path)
+    with pytest.raises(DataError, match=rf"head\.second\.bias \({dtype}\).*not of single precision"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("name", ["standardize.edge_std", "standardize.node_std"])
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_statistics_that_cannot_be_divided_by_are_refused(tmp_path: Path, name: str, value: float) -> None:
+    save_model(WSKAN(dataclasses.replace(CONFIG, node_dim=2)), tmp_path)
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    tensors[name][0] = value
+    save_file(tensors, path)
+    with pytest.raises(DataError, match=rf"{name}.*not positive"):
+        load_model(tmp_path)
+
+
+def test_variances_below_zero_are_refused(tmp_path: Path) -> None:
+    save_model(ImageCNN(ImageCNNConfig(**{**RAW, "side": 8})), tmp_path)
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    name = next(name for name in tensors if name.endswith("running_var"))
+    tensors[name][0] = -1.0
+    save_file(tensors, path)
+    with pytest.raises(DataError, match=rf"{name}.*not positive"):
+        load_model(tmp_path)
+
+
+def test_weights_that_are_no_file_or_too_large_a_one_are_refused(saved: Path) -> None:
+    path = saved / "model.safetensors"
+    with path.open("ab") as file:
+        file.truncate(2**40)
+    with pytest.raises(DataError, match="not a regular file of at most"):
+        load_model(saved)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="not a regular file of at most"):
+        load_model(saved)
 
 
 def test_a_full_disk_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

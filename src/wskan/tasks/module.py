@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
@@ -91,29 +90,6 @@ class Clock(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Put the time into the log, beside the learning curve."""
         pl_module.log("seconds", self.seconds)
-
-    def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
-        return {"seconds": self.seconds}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From the checkpoint."""
-        self.before = float(state_dict["seconds"])
-
-
-class MovableCheckpoint(ModelCheckpoint):
-    """Keeps what it knows when the folder of a run has been moved, where Lightning's forgets it."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From the checkpoint, with the folder's present name."""
-        before, now = str(state_dict["dirpath"]), str(self.dirpath)
-
-        def moved(value: Any) -> Any:
-            if isinstance(value, dict):
-                return {moved(key): moved(item) for key, item in value.items()}
-            return value.replace(before, now, 1) if isinstance(value, str) else value
-
-        super().load_state_dict(moved(state_dict))
 
 
 class ProgressBar(RichProgressBar):

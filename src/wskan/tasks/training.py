@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, Logger
 
 from wskan.errors import DataError, DivergedError
@@ -23,10 +22,12 @@ from wskan.memory import freed_memory_kept
 from wskan.models import MetaNetwork, ModelConfig, build_model, save_model
 from wskan.provenance import provenance
 from wskan.tasks.augmentation import check_symmetries
+from wskan.tasks.checkpoint import prepare_folder, read_weights
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.evaluation import evaluate, predict, predict_split, score
-from wskan.tasks.module import Clock, MovableCheckpoint, ProgressBar, TrainingModule
+from wskan.tasks.module import ProgressBar, TrainingModule
+from wskan.tasks.resume import Checkpoints, NoCheckpoints
 from wskan.tasks.run import Run, finished_run, read_record, write_record
 from wskan.tasks.task import Task
 from wskan.zoo import SPLITS, Zoo
@@ -65,7 +66,7 @@ def train(
 
     Raises:
         DataError: the folder holds another run, the zoo does not fit the task, the features or the augmentation, the model was made for another task, or the disk is full.
-        DivergedError: training ended in NaN.
+        DivergedError: its loss, or the best epoch's answers, are not finite.
         ShapeError: the graphs of the zoo do not fit the model.
     """
     folder, features = Path(folder), features or FeatureConfig()
@@ -101,14 +102,17 @@ def train(
     predict(model.to(place), [data[[0]]])  # what does not fit is told before the folder is taken
     if read_record(folder) is None:
         write_record(folder, {"finished": False, "asked": asked})
-    facts = _fit(model, task, config, folder, data, val, place, progress, tensorboard)
-    gc.collect()  # Lightning's cycles hold the data sets, gigabytes that Python does not see
-    output, target = predict_split(model, val)
-    if not bool(output.isfinite().all()):
+    try:
+        facts = _fit(model, task, config, folder, data, val, place, progress, tensorboard)
+        gc.collect()  # Lightning's cycles hold the data sets, gigabytes that Python does not see
+        output, target = predict_split(model, val)
+        if not bool(output.isfinite().all()):
+            raise DivergedError(
+                f"training in {folder} diverged: its best epoch's answers are not finite; delete the folder and lower the learning rate ({config.lr:g})"
+            )
+    except DivergedError:
         write_record(folder, {"finished": False, "diverged": True, "asked": asked})
-        raise DivergedError(
-            f"training in {folder} diverged: its best epoch's answers are not finite; delete the folder and lower the learning rate ({config.lr:g})"
-        )
+        raise
     task = task.calibrated(task.decode(output), target)
     scores = {"val": score(task, output, target), "test": evaluate(model, zoo, task, features, device=place)}
     save_model(model, folder / "model")
@@ -141,14 +145,10 @@ def _fit(
     tensorboard: bool,
 ) -> dict[str, Any]:
     """Train ``model`` in place, to the weights of its best epoch."""
-    batches, clock = graph_loader(data, config.batch_size, shuffle_seed=config.seed), Clock()
-    place = folder / "checkpoints"
-    at_the_end: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
-    best = MovableCheckpoint(place, "best", monitor=f"val_{task.monitor}", mode=task.mode, **at_the_end)
-    last = MovableCheckpoint(place, "last", **at_the_end)  # after best, so that it knows the best score
-    resume = place / "last.ckpt" if (place / "last.ckpt").exists() else None
-    if resume:
-        _read_checkpoint(resume)
+    batches, place = graph_loader(data, config.batch_size, shuffle_seed=config.seed), folder / "checkpoints"
+    prepare_folder(place)
+    module = TrainingModule(model, task, config, steps=config.epochs * len(batches))
+    checkpoints = Checkpoints(place, module, len(batches))
     with _quiet_lightning():
         trainer = L.Trainer(
             accelerator="gpu" if device == "cuda" else device,
@@ -156,46 +156,26 @@ def _fit(
             max_epochs=config.epochs,
             precision="bf16-mixed" if config.precision == "bf16" else "32-true",
             gradient_clip_val=config.gradient_clip,
-            callbacks=[clock, *_callbacks(task, config, progress), best, last],
+            callbacks=[*checkpoints.callbacks, *([ProgressBar(leave=False)] if progress else [])],
             logger=_loggers(folder, tensorboard),
+            plugins=[NoCheckpoints()],
+            default_root_dir=place,
             enable_progress_bar=progress,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             log_every_n_steps=1,
         )
-        module = TrainingModule(model, task, config, steps=config.epochs * len(batches))
         try:
             with freed_memory_kept():
-                trainer.fit(module, batches, graph_loader(val, config.batch_size), ckpt_path=resume, weights_only=True)
+                trainer.fit(module, batches, graph_loader(val, config.batch_size))
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
         except OSError as error:
             raise DataError(
                 f"could not write to {folder}: {error}; make room, then run the same command again"
             ) from error
-    state = _read_checkpoint(place / "best.ckpt")["state_dict"]
-    weights = {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
-    model.load_state_dict(weights)
-    return {"epochs": trainer.current_epoch, "train_seconds": round(clock.seconds, 1)}
-
-
-def _read_checkpoint(path: Path) -> dict[str, Any]:
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # a damaged file fails in many ways
-        raise DataError(
-            f"{path}: cannot be read ({type(error).__name__}: {error}); delete {path.parent} and run the same command again"
-        ) from error
-    return checkpoint
-
-
-def _callbacks(task: Task, config: TrainConfig, progress: bool) -> list[Callback]:
-    callbacks: list[Callback] = []
-    if config.patience:
-        callbacks.append(EarlyStopping(f"val_{task.monitor}", mode=task.mode, patience=config.patience))
-    if progress:
-        callbacks.append(ProgressBar(leave=False))
-    return callbacks
+    module.load_state_dict(read_weights(checkpoints.best_path, module))
+    return {"epochs": trainer.current_epoch, "train_seconds": round(checkpoints.clock.seconds, 1)}
 
 
 def _loggers(folder: Path, tensorboard: bool) -> list[Logger]:
