@@ -84,8 +84,11 @@ def check_inside(top: Path, folder: Path) -> None:
             raise DataError(f"{place} {what}, and nothing is written through it: put a real folder there, or remove it")
 
 
-def remove_litter(folder: Path) -> None:
-    """Remove temporary files that killed processes of this user left in a folder, and nothing else."""
+def remove_litter(folder: Path, *inside: str) -> None:
+    """Remove temporary files that killed processes of this user left in a folder, and in real folders inside it, and nothing else."""
+    for name in inside:
+        if not (folder / name).is_symlink():
+            remove_litter(folder / name)
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if match := _TEMPORARY.fullmatch(entry.name):

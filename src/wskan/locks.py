@@ -52,8 +52,7 @@ def hold(folder: Path, what: str, *, inside: Sequence[str] = (), patience: float
     except OSError as error:
         raise cannot_write(folder, error) from error
     try:
-        for place in (folder, *(folder / name for name in inside)):
-            remove_litter(place)
+        remove_litter(folder, *inside)
         yield
     finally:
         with contextlib.suppress(OSError):

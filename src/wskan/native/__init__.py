@@ -153,10 +153,9 @@ def _compile(source: Path, flags: tuple[str, ...], path: Path) -> None:
     if not shutil.which(cpp_extension.get_cxx_compiler()):
         raise FileNotFoundError(f"{cpp_extension.get_cxx_compiler()} not found")
     native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
-    name = path.stem.replace("-", "_")  # PyTorch counts versions of what one process builds twice under one name
     with tempfile.TemporaryDirectory(prefix=_BUILD, dir=path.parent) as folder:
         cpp_extension.load(
-            name=name,
+            name=path.stem.replace("-", "_"),
             sources=[str(source)],
             extra_cflags=[*FLAGS, *flags, native],
             extra_ldflags=list(flags),
@@ -164,7 +163,7 @@ def _compile(source: Path, flags: tuple[str, ...], path: Path) -> None:
             build_directory=folder,
             is_python_module=False,
         )
-        built = Path(folder) / f"{name}.so"
+        (built,) = Path(folder).glob("*.so")  # PyTorch adds a version to what one process builds twice under one name
         checksum = hashlib.sha256(built.read_bytes()).hexdigest()
         os.replace(built, path)
     write_atomically(_checksum_path(path), lambda to: to.write_text(f"{checksum}\n"))

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.files import check_inside, empty, write_atomically
+from wskan.files import check_inside, empty, remove_litter, write_atomically
 from wskan.kan import Engine, fit_population
 from wskan.locks import hold
 from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path
@@ -55,7 +55,9 @@ def build_zoo(
         DivergedError: KANs that diverge with every seed.
     """
     folder = Path(folder)
-    if _missing(folder, _start(recipe, folder)):  # what is finished is only read
+    if not _missing(folder, _start(recipe, folder)):  # what is finished is only read, and swept
+        remove_litter(folder, "shards")
+    else:
         if within is not None:
             check_inside(within, folder)
         with hold(folder, "a zoo is built", inside=("shards",)):
