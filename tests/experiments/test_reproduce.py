@@ -23,6 +23,7 @@ from wskan.experiments import (
 from wskan.experiments.cost import duration
 from wskan.experiments.experiment import Findings, best_choice
 from wskan.experiments.reproduce import protocol
+from wskan.locks import hold
 from wskan.models import ModelConfig
 from wskan.tasks import INRClassification, Run, Task, TrainConfig, train
 from wskan.zoo import Zoo
@@ -331,7 +332,7 @@ def test_a_run_that_was_tampered_with_is_no_result(workspace: Workspace) -> None
 
 
 def test_one_experiment_at_a_time(workspace: Workspace) -> None:
-    with workspace._alone(), pytest.raises(DataError, match="another experiment"):
+    with hold(workspace.folder, "a test is run"), pytest.raises(DataError, match="is in use: a test is run"):
         workspace.train_all([], lambda plan, run: None)
     workspace.train_all([], lambda plan, run: None)
 

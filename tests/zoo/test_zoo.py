@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from wskan import files
 from wskan.errors import DataError
 from wskan.kan import FitConfig, KANSpec, Population
 from wskan.zoo import RECIPES, Recipe, Zoo, build_zoo, get_recipe, open_zoo, reconstruct
@@ -118,7 +119,9 @@ def test_only_the_damaged_shard_is_built_again(zoo: Zoo, copy: Path) -> None:
 
 def test_shards_are_readable_by_others_and_leftovers_are_swept(zoo: Zoo, copy: Path, tmp_path: Path) -> None:
     assert all(path.stat().st_mode & 0o044 for path in (zoo.folder / "shards").iterdir())
-    leftover = copy / "shards" / ".00001.safetensors.99.tmp"
+    leftover = (
+        copy / "shards" / f".00001.safetensors.wskan-{files._machine()}-{2**22 + 1}-{0:016x}.tmp"
+    )  # no such process
     leftover.write_bytes(b"half")
     build_zoo(TINY, copy)
     assert not leftover.exists()

@@ -24,6 +24,7 @@ from wskan.align.weight_matching import weight_matching
 from wskan.errors import DataError
 from wskan.kan import Permutation, Population
 from wskan.kan.population import FIELDS
+from wskan.locks import hold
 from wskan.zoo import Zoo
 
 BATCH, NUMBERS = 1024, 2**26  # KANs, and parameters of them, that are aligned at once
@@ -114,17 +115,19 @@ def align_zoo(
 
     Raises:
         ShapeError: KANs without a hidden layer.
-        DataError: fewer than two training KANs; a folder that holds something else, or a damaged alignment; a full disk.
+        DataError: fewer than two training KANs; a folder that holds something else, or a damaged alignment; another process that aligns in it; a full disk.
     """
     folder = Path(folder)
     arguments = {"subset": subset, "tolerance": tolerance, "seed": seed}
     check_alignable(zoo.spec)
     if not holds_alignment(folder):
-        with _progress_bar(len(zoo), progress) as report:
-            merge = _merge(zoo, subset, tolerance, seed, report)
-            alignment = _align(zoo, merge.mean, report)
-        facts = {"merged": len(merge.rows), "distance": merge.distance.tolist(), "converged": merge.converged}
-        write_alignment(folder, zoo, arguments, facts, alignment)
+        with hold(folder, "a zoo is aligned"):
+            if not holds_alignment(folder):  # nor has the process before left one
+                with _progress_bar(len(zoo), progress) as report:
+                    merge = _merge(zoo, subset, tolerance, seed, report)
+                    alignment = _align(zoo, merge.mean, report)
+                facts = {"merged": len(merge.rows), "distance": merge.distance.tolist(), "converged": merge.converged}
+                write_alignment(folder, zoo, arguments, facts, alignment)
     return AlignedZoo(zoo, folder, arguments, read_alignment(folder, zoo, arguments))
 
 

@@ -15,6 +15,7 @@ from wskan.cli.reproduce import Reproduce
 from wskan.cli.train import Train
 from wskan.cli.zoo import ZooCommand
 from wskan.errors import WSKANError
+from wskan.files import plainly
 
 Command = (
     Annotated[Quickstart, tyro.conf.subcommand("quickstart", prefix_name=False)]
@@ -37,8 +38,11 @@ def main(args: Sequence[str] | None = None) -> None:
     )
     try:
         command.run()
-    except (WSKANError, OSError) as error:
+    except WSKANError as error:
         print(f"wskan: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(f"wskan: {plainly(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("wskan: interrupted; what is finished is kept, and the same command goes on from there", file=sys.stderr)

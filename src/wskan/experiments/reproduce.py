@@ -18,7 +18,8 @@ from wskan.experiments.experiment import Experiment, Findings, Request
 from wskan.experiments.plan import Plan
 from wskan.experiments.table import Table
 from wskan.experiments.workspace import Workspace
-from wskan.files import write_atomically
+from wskan.files import check_inside, write_atomically
+from wskan.locks import hold
 from wskan.pictures import require_matplotlib
 from wskan.provenance import provenance
 from wskan.tasks import Run
@@ -53,7 +54,8 @@ def reproduce(
         return None
     folder, scale = out / experiment.name, request.scale.name
     name = protocol(experiment, request, workspace, origin["machine"])
-    earlier = _earlier(folder / f"{scale}.json", console, name)
+    check_inside(out, folder)
+    _earlier(folder / f"{scale}.json", console, name)  # one that cannot be read is told before the work
     base = experiment.shares
     shared = None if base is None else _earlier(out / base.name / f"{scale}.json", console)
     progress = _Progress(console, cost)
@@ -67,15 +69,23 @@ def reproduce(
     if shared:
         whole = dataclasses.replace(request, methods=None, seeds=(*{*request.seeds, *request.scale.seeds},))
         found = _gather(found, _shared(found, shared, {plan.name for plan in experiment.plans(whole)}))
-    if earlier:
-        found = _gather(found, earlier)
+    facts = {**origin, "experiment": experiment.name, "scale": scale, "protocol": name}
+    with hold(folder, "results are written", patience=60):  # which takes a moment
+        if earlier := _earlier(folder / f"{scale}.json", Console(quiet=True), name):  # what others wrote meanwhile, too
+            found = _gather(found, earlier)
+        _write(folder, {**facts, "seconds": round(time.perf_counter() - begin, 1)}, found)
+    for table in found.tables:
+        console.print(_rich(table))
+    console.print(f"Written to {folder}/{scale}.json, .md and .png")
+    return found
+
+
+def _write(folder: Path, facts: Mapping[str, Any], found: Findings) -> None:
+    """Write the three files of a result."""
+    scale = facts["scale"]
     used = {run for table in found.tables for cell in table.cells.values() for run in cell.facts.get("runs", ())}
     data = {
-        **origin,
-        "experiment": experiment.name,
-        "scale": scale,
-        "protocol": name,
-        "seconds": round(time.perf_counter() - begin, 1),
+        **facts,
         "tables": [table.to_dict() for table in found.tables],
         "data": found.data,
         "runs": {run: record for run, record in found.runs.items() if run in used},
@@ -84,10 +94,6 @@ def reproduce(
     write_atomically(folder / f"{scale}.json", lambda path: path.write_text(json.dumps(data, indent=1) + "\n"))
     write_atomically(folder / f"{scale}.md", lambda path: path.write_text(text))
     found.draw(found.tables, found.data, folder / f"{scale}.png")
-    for table in found.tables:
-        console.print(_rich(table))
-    console.print(f"Written to {folder}/{scale}.json, .md and .png")
-    return found
 
 
 def protocol(experiment: Experiment, request: Request, workspace: Workspace, machine: Mapping[str, Any]) -> str:

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from wskan.align import AlignedZoo, align_zoo
+from wskan.align.alignment_file import holds_alignment
 from wskan.errors import DataError, DivergedError
 from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan, alignment
-from wskan.files import write_atomically
+from wskan.files import check_inside, write_atomically
+from wskan.locks import hold
 from wskan.tasks import Device, Run, open_run, read_record, train
 from wskan.zoo import Recipe, Zoo, build_zoo
 
@@ -65,11 +66,15 @@ class Workspace:
     def zoo(self, recipe: Recipe, *, progress: bool = False) -> Zoo:
         """The zoo of a recipe, built if it is missing or unfinished."""
         folder = self.zoo_folder(recipe)
-        return build_zoo(recipe, folder, data_root=self.data_root, fetch=self.fetch, progress=progress)
+        return build_zoo(
+            recipe, folder, data_root=self.data_root, fetch=self.fetch, progress=progress, within=self.folder
+        )
 
     def aligned(self, recipe: Recipe, *, progress: bool = False) -> AlignedZoo:
         """The same, aligned to the mean of its training KANs (appendix D.1)."""
         folder = self.folder / "aligned" / f"{recipe.name}-{recipe.digest}"
+        if not holds_alignment(folder):
+            check_inside(self.folder, folder)
         return align_zoo(self.zoo(recipe), folder, **alignment(recipe), progress=progress)
 
     def run_folder(self, plan: Plan) -> Path:
@@ -106,6 +111,8 @@ class Workspace:
 
     def train(self, plan: Plan, *, progress: bool = False) -> Run:
         """Train, go on with, or open a run."""
+        if not self.is_finished(plan):
+            check_inside(self.folder, self.run_folder(plan))
         return train(
             self.zoo_of(plan), plan.task, plan.model, plan.training, self.run_folder(plan),
             features=plan.features, train_limit=plan.samples, device=self.device, progress=progress,
@@ -122,7 +129,7 @@ class Workspace:
             except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
                 raise DataError(f"{path}: cannot be read ({error}); delete it") from error
         text = json.dumps({"key": key, "value": compute()})
-        write_atomically(path, lambda to: to.write_text(text))
+        write_atomically(path, lambda to: to.write_text(text), top=self.folder)
         return json.loads(text)["value"]
 
     def is_measured(self, key: Mapping[str, Any]) -> bool:
@@ -148,7 +155,7 @@ class Workspace:
         Raises:
             DataError: missing data, a full disk, a worker that was killed, or another experiment at work in the folder. What is finished is kept.
         """
-        with self._alone():
+        with hold(self.folder, "an experiment is reproduced", inside=("measured",)):
             for recipe in recipes:
                 self.zoo(recipe, progress=True)
             self._train_all(self.missing(plans), report)
@@ -164,18 +171,6 @@ class Workspace:
                 report(plan, self._result(plan))
         else:
             self._train_in_processes(missing, report)
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other experiments out of the folder; the lock of a process that was killed is no lock."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.folder / ".lock", timeout=0):
-                yield
-        except Timeout as error:
-            raise DataError(
-                f"another experiment works in {self.folder}; wait for it, or choose another --work"
-            ) from error
 
     def _train_in_processes(self, plans: Sequence[Plan], report: Report) -> None:
         pool = ProcessPoolExecutor(

@@ -1,6 +1,7 @@
 """What every model shares: a configuration that can be written down, standardised inputs, saving and loading."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -240,12 +241,32 @@ class MetaNetwork(
         """What the folder's ``README.md`` says."""
         return super().generate_model_card(*args, config=self.config.to_dict(), **kwargs)
 
-    def _save_pretrained(self, save_directory: Path) -> None:
-        """Called by ``save_pretrained``; safetensors' own writer would leave files behind when it is killed."""
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        *,
+        repo_id: str | None = None,
+        push_to_hub: bool = False,
+        model_card_kwargs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> str | None:
+        """Write ``config.json``, ``model.safetensors`` and, if there is none, a model card. Hugging Face's own writer would follow links, and lose the old file where the disk is full.
+
+        Raises:
+            DataError: the folder cannot be written to.
+        """
+        folder = Path(save_directory)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        write_atomically(
-            save_directory / "model.safetensors", lambda path: path.write_bytes(save(tensors, {"format": "pt"}))
-        )
+        data = save(tensors, {"format": "pt"})
+        write_atomically(folder / "model.safetensors", lambda path: path.write_bytes(data))
+        text = json.dumps(self.config.to_dict(), sort_keys=True, indent=2)
+        write_atomically(folder / "config.json", lambda path: path.write_text(text))
+        if not (folder / "README.md").exists():
+            card = str(self.generate_model_card(**model_card_kwargs or {}))
+            write_atomically(folder / "README.md", lambda path: path.write_text(card, encoding="utf-8"))
+        if not push_to_hub:
+            return None
+        return self.push_to_hub(repo_id=repo_id or folder.name, model_card_kwargs=model_card_kwargs, **kwargs)
 
     @property
     def num_parameters(self) -> int:

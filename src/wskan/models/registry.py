@@ -66,10 +66,7 @@ def save_model(model: MetaNetwork, folder: Path | str) -> None:
     Raises:
         DataError: the folder cannot be written to.
     """
-    try:
-        model.save_pretrained(folder, config=model.config.to_dict())
-    except OSError as error:
-        raise DataError(f"could not save the model in {folder}: {error}; make room or choose another folder") from error
+    model.save_pretrained(folder)
 
 
 def load_model(folder: Path | str) -> MetaNetwork:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import io
 import math
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.files import write_atomically
+from wskan.files import remove_litter, write_atomically
 from wskan.models.registry import bad_statistics
 from wskan.tasks.archive import read_archive, unreadable
 from wskan.tasks.module import TrainingModule
@@ -52,9 +51,7 @@ def prepare_folder(folder: Path) -> None:
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise DataError(f"{folder} is not a folder but a link or a file; remove it and run the same command again")
-    for path in folder.glob(".*.ckpt.*.tmp"):
-        with contextlib.suppress(OSError):
-            path.unlink()
+    remove_litter(folder)
 
 
 def write_last(

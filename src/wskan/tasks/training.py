@@ -17,7 +17,9 @@ import torch
 from lightning.pytorch.loggers import CSVLogger, Logger
 
 from wskan.errors import DataError, DivergedError
+from wskan.files import disk_error
 from wskan.graph import FeatureConfig
+from wskan.locks import hold
 from wskan.memory import freed_memory_kept
 from wskan.models import MetaNetwork, ModelConfig, build_model, save_model
 from wskan.provenance import provenance
@@ -65,7 +67,8 @@ def train(
         tensorboard: write TensorBoard logs as well (needs the extra ``track``).
 
     Raises:
-        DataError: the folder holds another run, the zoo does not fit the task, the features or the augmentation, the model was made for another task, or the disk is full.
+        DataError: the folder holds another run, another process trains in it, the zoo does not fit the task, the features or
+            the augmentation, the model was made for another task, or the disk is full.
         DivergedError: its loss, or the best epoch's answers, are not finite.
         ShapeError: the graphs of the zoo do not fit the model.
     """
@@ -92,6 +95,25 @@ def train(
     }
     if finished := finished_run(folder, asked):
         return finished
+    with hold(folder, "a model is trained", inside=("checkpoints", "logs", "model", "tensorboard")):
+        return finished_run(folder, asked) or _train(
+            zoo, task, model_config, config, folder, features, train_limit, device, progress, tensorboard, asked
+        )
+
+
+def _train(
+    zoo: Zoo,
+    task: Task,
+    model_config: ModelConfig,
+    config: TrainConfig,
+    folder: Path,
+    features: FeatureConfig,
+    train_limit: int | None,
+    device: Device,
+    progress: bool,
+    tensorboard: bool,
+    asked: dict[str, Any],
+) -> Run:
     origin = provenance()
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     L.seed_everything(config.seed, verbose=False)
@@ -171,9 +193,7 @@ def _fit(
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
         except OSError as error:
-            raise DataError(
-                f"could not write to {folder}: {error}; make room, then run the same command again"
-            ) from error
+            raise disk_error(folder, error) from error
     module.load_state_dict(read_weights(checkpoints.best_path, module))
     return {"epochs": trainer.current_epoch, "train_seconds": round(checkpoints.clock.seconds, 1)}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +16,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.files import empty, write_atomically
+from wskan.files import check_inside, empty, remove_litter, write_atomically
 from wskan.kan import Engine, fit_population
+from wskan.locks import hold
 from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path
 from wskan.zoo.recipe import Recipe
 from wskan.zoo.shard import FACTS
@@ -33,6 +35,7 @@ def build_zoo(
     data_root: Path | str | None = None,
     fetch: bool = False,
     progress: bool = False,
+    within: Path | None = None,
 ) -> Zoo:
     """Build a zoo, or finish one that was interrupted.
 
@@ -45,33 +48,61 @@ def build_zoo(
         engine, device: see :func:`wskan.kan.fit_population`.
         data_root, fetch: see :func:`wskan.signals.load_images`.
         progress: show a progress bar.
+        within: a folder above, below which nothing is built through links.
 
     Raises:
-        DataError: data that is missing, a folder that holds something else, a full disk. What is finished is kept.
+        DataError: data that is missing, a folder that holds something else, another process that builds in it, a full disk. What is finished is kept.
         DivergedError: KANs that diverge with every seed.
     """
     folder = Path(folder)
-    manifest = _start(recipe, folder)
-    missing = [shard for shard in range(recipe.num_shards) if not _holds(folder, manifest, shard)]
-    if missing:
-        targets = load_targets(recipe, data_root, fetch=fetch)
-        manifest = _same_data(manifest, targets, folder)
-        manifest.write(folder)  # before any shard: a folder with shards and no manifest would be nobody's zoo
-        done = len(recipe) - sum(len(recipe.shard_rows(shard)) for shard in missing)
-        with _progress_bar(recipe, done, progress) as advance:
-            for shard in missing:
-                begin = time.perf_counter()
-                path = shard_path(folder, shard)
-                shown = functools.partial(lambda before, count: advance(before + count), done)
-                tensors = _build_shard(recipe, targets, shard, engine, device, shown)
-                write_atomically(path, lambda to, tensors=tensors: to.write_bytes(save(tensors)))  # type: ignore[misc]
-                done += len(recipe.shard_rows(shard))
-                seconds = round(time.perf_counter() - begin, 3)
-                entry = Shard(sha256(path), path.stat().st_size, len(recipe.shard_rows(shard)), seconds)
-                shards = (*manifest.shards[:shard], entry, *manifest.shards[shard + 1 :])
-                manifest = dataclasses.replace(manifest, shards=shards)
-                manifest.write(folder)
+    if not _missing(folder, _start(recipe, folder)):  # what is finished is only read, and swept
+        remove_litter(folder, "shards")
+    else:
+        if within is not None:
+            check_inside(within, folder)
+        with hold(folder, "a zoo is built", inside=("shards",)):
+            manifest = _start(recipe, folder)  # as the process before left it
+            if missing := _missing(folder, manifest):
+                targets = load_targets(recipe, data_root, fetch=fetch)
+                manifest = _same_data(manifest, targets, folder)
+                with _progress_bar(recipe, len(recipe) - _count(recipe, missing), progress) as advance:
+                    _build(folder, manifest, missing, targets, engine, device, advance)
     return open_zoo(folder)
+
+
+def _build(
+    folder: Path,
+    manifest: Manifest,
+    missing: list[int],
+    targets: Targets,
+    engine: Engine,
+    device: torch.device | str | None,
+    advance: Callable[[int], None],
+) -> None:
+    """Build what is missing, and enter each shard into the manifest."""
+    manifest.write(folder)  # before any shard: a folder with shards and no manifest would be nobody's zoo
+    recipe = manifest.recipe
+    done = len(recipe) - _count(recipe, missing)
+    for shard in missing:
+        begin = time.perf_counter()
+        path = shard_path(folder, shard)
+        shown = functools.partial(lambda before, count: advance(before + count), done)
+        data = save(_build_shard(recipe, targets, shard, engine, device, shown))
+        write_atomically(path, lambda to, data=data: to.write_bytes(data), top=folder)  # type: ignore[misc]
+        done += len(recipe.shard_rows(shard))
+        seconds = round(time.perf_counter() - begin, 3)
+        entry = Shard(hashlib.sha256(data).hexdigest(), len(data), len(recipe.shard_rows(shard)), seconds)
+        shards = (*manifest.shards[:shard], entry, *manifest.shards[shard + 1 :])
+        manifest = dataclasses.replace(manifest, shards=shards)
+        manifest.write(folder)
+
+
+def _missing(folder: Path, manifest: Manifest) -> list[int]:
+    return [shard for shard in range(manifest.recipe.num_shards) if not _holds(folder, manifest, shard)]
+
+
+def _count(recipe: Recipe, shards: list[int]) -> int:
+    return sum(len(recipe.shard_rows(shard)) for shard in shards)
 
 
 def _start(recipe: Recipe, folder: Path) -> Manifest:
@@ -86,8 +117,6 @@ def _start(recipe: Recipe, folder: Path) -> Manifest:
             f"{folder} holds a zoo of another recipe ({manifest.recipe.name} {manifest.recipe.digest}, "
             f"not {recipe.name} {recipe.digest}); choose another folder"
         )
-    for leftover in (*folder.glob(".*.tmp"), *folder.glob("shards/.*.tmp")):  # of a killed process
-        leftover.unlink()
     return manifest
 
 

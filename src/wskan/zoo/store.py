@@ -1,14 +1,14 @@
-"""Reading a zoo: memory-mapped shards behind one object."""
+"""Reading a zoo: shards behind one object, read where and when they are asked for."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from wskan.errors import DataError, ShapeError
@@ -17,9 +17,10 @@ from wskan.kan.population import FIELDS
 from wskan.zoo.manifest import Manifest, sha256, shard_path
 from wskan.zoo.recipe import Recipe
 from wskan.zoo.shard import OpenShard, open_shard
+from wskan.zoo.shard_file import AGAIN, ShardFile
 from wskan.zoo.targets import SPLITS
 
-AGAIN = "`wskan zoo build` makes it again"
+Pick = Callable[[OpenShard], Tensor]  # a tensor of a shard
 
 
 class Zoo:
@@ -36,6 +37,7 @@ class Zoo:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
+        self._files = [ShardFile(shard_path(folder, index)) for index in range(len(manifest.shards))]
         shards = self._shards = [self._open(index) for index in range(len(manifest.shards))]
         if (
             len({(frozenset(s.facts), len(s.masks), len(s.scores), s.dtype) for s in shards}) > 1
@@ -101,26 +103,30 @@ class Zoo:
         return (self.columns["split"] == SPLITS.index(name)).nonzero().squeeze(1)
 
     def population(self, rows: Tensor | slice, *, stored: bool = False) -> Population:
-        """Some of the KANs, in the order asked for. Only the pages of the files that hold them are read, and each number is written once, into its place.
+        """Some of the KANs, in the order asked for. Nothing else is read, and each number is written once, into its place.
 
         Args:
             rows: which.
             stored: weights and coefficients in the precision in which they are stored, not in single precision.
 
         Raises:
-            DataError: parameters that are not finite.
+            DataError: parameters that are not finite, or a shard that was changed or cut since the zoo was opened.
         """
         rows = torch.arange(len(self))[rows]
         dtype = self.dtype if stored else torch.float32
         uniform = all(shard.population.uniform_grid for shard in self._shards)
-
-        def field(layer: int, name: str) -> Tensor:
-            if name == "knots" and uniform:
-                return self.spec.functions.knots().expand(1, 1, -1)
-            own = torch.float32 if name == "knots" else dtype
-            return self._gather(rows, lambda shard: _parameters(shard.population, layer, name), own)
-
-        layers = [Layer(**{name: field(index, name) for name in FIELDS}) for index in range(self.spec.num_layers)]
+        wanted = {
+            (layer, name): (functools.partial(_parameters, layer, name), torch.float32 if name == "knots" else dtype)
+            for layer in range(self.spec.num_layers)
+            for name in FIELDS
+            if not (name == "knots" and uniform)
+        }
+        found = dict(zip(wanted, self._gather(rows, list(wanted.values())), strict=True))
+        shared = self.spec.functions.knots().expand(1, 1, -1)
+        layers = [
+            Layer(**{name: found.get((layer, name), shared) for name in FIELDS})
+            for layer in range(self.spec.num_layers)
+        ]
         if not all(bool(((layer.mask == 0) | (layer.mask == 1)).all()) for layer in layers):
             raise DataError(f"{self.folder}: edges exist (mask 1) or not (0), some do neither; run `wskan zoo verify`")
         return Population(self.spec, layers)
@@ -132,15 +138,10 @@ class Zoo:
             DataError: the zoo has none, or they are damaged.
         """
         self.check_masks()
-        rows = torch.arange(len(self))[rows]
-
-        def block(layer: int) -> Tensor:
-            mask = self._gather(rows, lambda shard: shard.masks[layer], torch.uint8)
-            if bool((mask > 1).any()):
-                raise DataError(f"{self.folder}: masks must be 0 or 1, got {int(mask.max())}; run `wskan zoo verify`")
-            return mask.view(torch.bool)
-
-        return [block(layer) for layer in range(self.spec.num_layers)]
+        masks = self._gather_layers(rows, lambda layer, shard: shard.masks[layer], torch.uint8)
+        if wrong := [mask for mask in masks if bool((mask > 1).any())]:
+            raise DataError(f"{self.folder}: masks must be 0 or 1, got {int(wrong[0].max())}; run `wskan zoo verify`")
+        return [mask.view(torch.bool) for mask in masks]
 
     def check_masks(self) -> None:
         """Refuse a zoo without masks.
@@ -161,12 +162,8 @@ class Zoo:
             DataError: the zoo has none, or they are damaged.
         """
         self.check_scores()
-        rows = torch.arange(len(self))[rows]
-
-        def block(layer: int) -> Tensor:
-            return self._gather(rows, lambda shard: shard.scores[layer], torch.float32, "scores of the edges of KANs")
-
-        return [block(layer) for layer in range(self.spec.num_layers)]
+        what = "scores of the edges of KANs"
+        return self._gather_layers(rows, lambda layer, shard: shard.scores[layer], torch.float32, what)
 
     def check_scores(self) -> None:
         """Refuse a zoo without scores of edges.
@@ -220,39 +217,44 @@ class Zoo:
             summaries["kept_mean"] = kept / (len(self) * self.spec.num_edges)
         return summaries
 
-    def _gather(
-        self, rows: Tensor, pick: Callable[[OpenShard], Tensor], dtype: torch.dtype, what: str = "KANs"
-    ) -> Tensor:
-        """Rows of a tensor ``[n, ...]`` that lies in pieces in the shards. Beside the result, there are never more than
-        the rows of one shard in memory.
+    def _gather_layers(
+        self, rows: Tensor | slice, pick: Callable[[int, OpenShard], Tensor], dtype: torch.dtype, what: str = "KANs"
+    ) -> list[Tensor]:
+        """One tensor a layer."""
+        picks: list[tuple[Pick, torch.dtype]] = [
+            (functools.partial(pick, layer), dtype) for layer in range(self.spec.num_layers)
+        ]
+        return self._gather(torch.arange(len(self))[rows], picks, what)
+
+    def _gather(self, rows: Tensor, picks: list[tuple[Pick, torch.dtype]], what: str = "KANs") -> list[Tensor]:
+        """Rows of tensors ``[n, ...]`` that lie in pieces in the shards. Beside the results, there are never more than
+        the rows of one tensor of one shard in memory.
         """
-        result = torch.empty(len(rows), *pick(self._shards[0]).shape[1:], dtype=dtype)
+        results = [torch.empty(len(rows), *pick(self._shards[0]).shape[1:], dtype=dtype) for pick, dtype in picks]
         shard = rows // self.recipe.shard_size
         for index in sorted(set(shard.tolist())):
             here = (shard == index).nonzero().squeeze(1)
-            piece = pick(self._shards[index])[rows[here] - index * self.recipe.shard_size]
-            if piece.is_floating_point() and not bool((finite := piece.isfinite().flatten(1).all(1)).all()):
-                bad = rows[here[~finite]].tolist()
-                raise DataError(f"{self.folder}: {what} {bad[:5]} are not finite; run `wskan zoo verify`")
-            result[here] = piece.to(dtype)
-        return result
+            with self._files[index].rows(rows[here] - index * self.recipe.shard_size) as read:
+                for (pick, dtype), result in zip(picks, results, strict=True):
+                    piece = read(pick(self._shards[index]))
+                    if piece.is_floating_point() and not bool(piece.isfinite().all()):
+                        bad = rows[here[~piece.isfinite().flatten(1).all(1)]].tolist()
+                        raise DataError(f"{self.folder}: {what} {bad[:5]} are not finite; run `wskan zoo verify`")
+                    result[here] = piece.to(dtype)
+        return results
 
     def _open(self, index: int) -> OpenShard:
         """A shard, checked against the specification."""
-        path, count = shard_path(self.folder, index), len(self.recipe.shard_rows(index))
+        file, count = self._files[index], len(self.recipe.shard_rows(index))
         try:
-            with safe_open(path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
-            raise DataError(f"{path}: cannot be read ({error}); {AGAIN}") from error
-        try:
-            return open_shard(self.spec, tensors, count)
+            return open_shard(self.spec, file.tensors, count)
         except (DataError, ShapeError) as error:
-            raise DataError(f"{path}: {error}; {AGAIN}") from error
+            raise DataError(f"{file.path}: {error}; {AGAIN}") from error
 
 
-def _parameters(population: Population, layer: int, name: str) -> Tensor:
-    """Of all KANs of a population, ``[n, ...]``, a shared grid repeated."""
+def _parameters(layer: int, name: str, shard: OpenShard) -> Tensor:
+    """Of all KANs of a shard, ``[n, ...]``, a shared grid repeated."""
+    population = shard.population
     tensor: Tensor = getattr(population.layers[layer], name)
     return tensor.expand(*population.layers[layer].coef.shape[:2], -1) if name == "knots" else tensor
 
