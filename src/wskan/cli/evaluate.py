@@ -34,7 +34,7 @@ class Evaluate:
         if self.align is not None:
             zoo = align_zoo(zoo, self.align, progress=True)
         run.check(zoo.spec)
-        if run.record.get("aligned") and zoo.digest != run.record["asked"]["zoo"]:
+        if run.record.get("aligned") and zoo.digest != run.record["asked"].get("zoo"):
             raise DataError(
                 f"{self.run_folder} was trained on aligned KANs: name the same zoo, and the folder of its alignment with --align"
             )
