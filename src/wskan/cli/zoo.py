@@ -183,6 +183,8 @@ def _print_info(info: dict[str, Any], folder: Path) -> None:
     }
     if note := info["built_with"].get("data"):
         rows["data"] = note
+    if foreign := info["built_with"].get("data_not_as_published"):
+        rows["not as published"] = f"{foreign}: other files of that name were used"
     table = Table(show_header=False, box=None)
     for name, value in rows.items():
         table.add_row(f"[bold]{name}", str(value))
