@@ -158,7 +158,7 @@ FORGERIES: dict[str, Callable[[Tensors], object]] = {
     "distance_before is not finite or negative": lambda t: t["distance_before"].fill_(-1.0),
     "lacks": lambda t: t.pop("reference.layers.0.coef"),
     "layers.0.coef has shape": lambda t: t.update({"reference.layers.0.coef": torch.zeros(1, 2, 4, 8)}),
-    "finite KAN": lambda t: t["reference.layers.1.coef"].fill_(torch.inf),
+    "not finite": lambda t: t["reference.layers.1.coef"].fill_(torch.inf),
 }
 
 

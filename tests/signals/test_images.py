@@ -142,7 +142,7 @@ def test_more_images_than_any_such_file_has_are_refused(tmp_path: Path) -> None:
         path.write_bytes(begin)
         with path.open("rb+") as file:
             file.truncate(2**20 if "kmnist" in str(path) else 16 + 784 * 1_000_000)
-        with pytest.raises(DataError, match="more than 78,400,016 bytes|expected"):
+        with pytest.raises(DataError, match=r"more than 78,400,016 bytes|expected"):
             load_images(path.parent.name, "train", root=tmp_path)
 
 

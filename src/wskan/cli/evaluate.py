@@ -27,6 +27,7 @@ class Evaluate:
 
         from wskan.align import align_zoo
         from wskan.errors import DataError
+        from wskan.printing import markup
         from wskan.tasks import evaluate, open_run
         from wskan.zoo import open_zoo
 
@@ -42,6 +43,6 @@ class Evaluate:
         scores = evaluate(run.model, zoo, run.task, run.features, split=self.split)
         text = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
         Console().print(
-            f"{run.task.name} on {len(zoo.split(self.split)):,} {self.split} KANs of {self.zoo}: [bold]{text}",
+            f"{run.task.name} on {len(zoo.split(self.split)):,} {self.split} KANs of {markup(self.zoo)}: [bold]{markup(text)}",
             soft_wrap=True,
         )

@@ -180,7 +180,7 @@ class _Progress:
         elapsed, done = time.perf_counter() - self.begin, self.all - left
         remaining = elapsed * left / done if done else left / self.jobs
         number = f"{self.total - len(self.left)}/{self.total}"
-        self.console.print(f"{number} {plan}: {_outcome(run)}; {duration(remaining)} left")
+        self.console.print(f"{number} {markup(plan)}: {_outcome(run)}; {duration(remaining)} left")
 
 
 def _outcome(run: Run | None) -> str:

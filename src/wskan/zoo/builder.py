@@ -159,6 +159,8 @@ def _progress_bar(recipe: Recipe, done: int, shown: bool) -> Iterator[Callable[[
         TimeRemainingColumn,
     )
 
+    from wskan.printing import markup
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -169,5 +171,5 @@ def _progress_bar(recipe: Recipe, done: int, shown: bool) -> Iterator[Callable[[
         TimeRemainingColumn(elapsed_when_finished=False),
     )
     with Progress(*columns) as bar:
-        task = bar.add_task(f"training {recipe.name}", total=len(recipe), completed=done)
+        task = bar.add_task(f"training {markup(recipe.name)}", total=len(recipe), completed=done)
         yield lambda count: bar.update(task, completed=count)
