@@ -17,3 +17,9 @@ class ShapeError(WSKANError, ValueError):
 
 class DivergedError(WSKANError, RuntimeError):
     """KANs that still diverge after every retry with a new seed, or a model whose training ended in NaN."""
+
+
+def reason(error: BaseException) -> str:
+    """Why something failed, in words on one line: for errors of the operating system without their number."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text.splitlines()[0] if text else type(error).__name__

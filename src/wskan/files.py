@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from wskan.errors import DataError
+from wskan.errors import DataError, reason
 
 LOCK = ".wskan.lock"  # see wskan.locks
 STALE = 3600  # seconds after which a temporary file is nobody's, whoever wrote it
@@ -112,11 +112,6 @@ def empty(folder: Path) -> bool:
 def is_litter_by_name(name: str) -> bool:
     """Whether a file is a lock or a temporary file of this library, going by its name."""
     return name == LOCK or bool(_TEMPORARY.fullmatch(name) or _FORMER.fullmatch(name))
-
-
-def reason(error: OSError) -> str:
-    """What went wrong, without the number that the system gives to it."""
-    return error.strerror or str(error) or type(error).__name__
 
 
 def plainly(error: OSError) -> str:

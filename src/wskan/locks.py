@@ -15,8 +15,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from wskan.errors import DataError
-from wskan.files import LOCK, cannot_write, check_inside, reason, remove_litter
+from wskan.errors import DataError, reason
+from wskan.files import LOCK, cannot_write, check_inside, remove_litter
 
 try:
     import fcntl

@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from wskan.printing import plain
+
 
 def provenance() -> dict[str, Any]:
     """Command line, commit of the source (with ``-dirty`` if anything but results was changed since), processor, cores and versions, as JSON types."""
@@ -32,7 +34,7 @@ def _command() -> str:
     """As it was typed, less the folders of absolute paths: those are the machine's own."""
     words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv]
     program = Path(words[0]).name
-    return " ".join([*(["python"] if program.endswith(".py") else []), program, *words[1:]])
+    return plain(" ".join([*(["python"] if program.endswith(".py") else []), program, *words[1:]]), 100_000)
 
 
 def _commit() -> str:

@@ -141,7 +141,7 @@ def test_damage_is_named(zoo: FakeZoo, aligned: AlignedZoo) -> None:
     with pytest.raises(DataError, match=r"alignment\.safetensors: its SHA-256"):
         align_zoo(zoo, aligned.folder)
     path.write_bytes(data + bytes(2**22))
-    with pytest.raises(DataError, match="at most"):
+    with pytest.raises(DataError, match="more than"):
         align_zoo(zoo, aligned.folder)
     path.unlink()
     with pytest.raises(DataError, match=r"alignment\.safetensors: cannot be read"):
@@ -158,7 +158,7 @@ FORGERIES: dict[str, Callable[[Tensors], object]] = {
     "distance_before is not finite or negative": lambda t: t["distance_before"].fill_(-1.0),
     "lacks": lambda t: t.pop("reference.layers.0.coef"),
     "layers.0.coef has shape": lambda t: t.update({"reference.layers.0.coef": torch.zeros(1, 2, 4, 8)}),
-    "finite KAN": lambda t: t["reference.layers.1.coef"].fill_(torch.inf),
+    "not finite": lambda t: t["reference.layers.1.coef"].fill_(torch.inf),
 }
 
 
@@ -179,7 +179,7 @@ def test_forgeries_are_refused(zoo: FakeZoo, aligned: AlignedZoo, message: str) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "cannot be read"),
+        ("{", "not JSON"),
         ("[]", "not the manifest"),
         ('{"format": "wskan-alignment", "format_version": 99}', "99"),
     ],

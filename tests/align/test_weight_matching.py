@@ -1,5 +1,7 @@
 import itertools
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -7,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from wskan.align import Matching, weight_matching
+from wskan.align import Matching, align_zoo, merge_many, weight_matching
 from wskan.errors import DataError, ShapeError
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import Permutation, Population
-from wskan.testing import random_permutation, random_population
+from wskan.testing import FakeZoo, random_permutation, random_population
 
 RAW = FeatureConfig(form="raw")
 
@@ -176,3 +178,25 @@ def test_what_cannot_be_aligned_is_refused() -> None:
     kans.layers[1].coef[2, 0, 0, 0] = torch.nan
     with pytest.raises(DataError, match=r"\[2\] are not finite"):
         weight_matching(kans, kans[0])
+
+
+@pytest.mark.parametrize("value", [1e38, 1e20, float("nan"), float("inf")])
+def test_weights_whose_products_overflow_are_refused(value: float) -> None:
+    kans = random_population((2, 4, 1), 3, 0)
+    kans.layers[0].coef[1] = value
+    for align in (
+        lambda: weight_matching(kans, kans[0]),
+        lambda: merge_many(kans),
+        lambda: weight_matching(kans[0], kans[1]),
+    ):
+        with pytest.raises(DataError, match=r"KANs \[[01]\] are not finite, or beyond 1e\+15"):
+            align()
+
+
+@pytest.mark.parametrize("options", [{"tolerance": float("nan")}, {"tolerance": -1.0}, {"subset": 1}, {"seed": -1}])
+def test_options_that_mean_nothing_are_refused(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"{next(iter(options))}"):
+        merge_many(random_population((2, 4, 1), 3, 0), **options)
+    with pytest.raises(DataError, match=f"{next(iter(options))}"):
+        align_zoo(FakeZoo(), tmp_path / "aligned", **options)
+    assert not (tmp_path / "aligned").exists()

@@ -1,11 +1,16 @@
+from collections.abc import Callable
+
 import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given
+from torch import Tensor
 
 from wskan.errors import DataError, ShapeError
 from wskan.kan import KANSpec, Layer, Permutation, Population
+from wskan.kan.check_layers import check_knots
 from wskan.testing import random_permutation, random_population
+from wskan.zoo import RECIPES
 
 
 @given(st.integers(0, 10**6), st.integers(2, 6), st.integers(2, 6))
@@ -103,3 +108,55 @@ def test_each_kan_keeps_its_grid_where_a_layer_has_one_input(widths: tuple[int, 
     x = torch.rand(7, widths[0])
     torch.testing.assert_close(Population.cat([kans[0], kans[1]])(x), kans(x))
     torch.testing.assert_close(Population.cat([kans[0], kans[1], kans])(x), torch.cat([kans(x), kans(x)]))
+
+
+def broken(name: str, change: Callable[[Tensor], Tensor], *, adapted: bool = True) -> tuple[KANSpec, dict[str, Tensor]]:
+    kans = random_population((2, 3, 1), 4, 0, keep=0.5, adapted=adapted)
+    tensors = kans.tensors()
+    return kans.spec, {**tensors, name: change(tensors[name].clone())}
+
+
+WRONG: dict[str, tuple[str, Callable[[Tensor], Tensor], str]] = {
+    "NaN": ("layers.0.coef", lambda t: t.fill_(float("nan")), "layers.0.coef holds numbers that are not finite"),
+    "infinite": ("layers.1.base_weight", lambda t: t.fill_(float("inf")), "layers.1.base_weight holds"),
+    "integers": ("layers.0.coef", lambda t: t.long(), "int64"),
+    "bool": ("layers.0.mask", lambda t: t.bool(), "bool"),
+    "complex": ("layers.0.coef", lambda t: t.to(torch.complex64), "complex64"),
+    "float8": ("layers.0.coef", lambda t: t.to(torch.float8_e4m3fn), "float8_e4m3fn"),
+    "mixed": ("layers.1.coef", lambda t: t.double(), "float32 and float64"),
+    "mixed knots": ("layers.1.knots", lambda t: t.double(), "float32 and float64"),
+    "half a mask": ("layers.0.mask", lambda t: t.fill_(0.5), "something else than 0 and 1"),
+    "reversed knots": ("layers.0.knots", lambda t: t.flip(-1), "must not fall"),
+    "huge knots": ("layers.0.knots", lambda t: t.mul_(1e30), "can be computed with"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_tensors_from_outside_that_no_kan_has_are_refused(kind: str) -> None:
+    name, change, message = WRONG[kind]
+    with pytest.raises(DataError, match=message):
+        Population.from_tensors(*broken(name, change))
+
+
+def test_no_kans_are_refused_from_outside() -> None:
+    kans = random_population((2, 3, 1), 4, 0)
+    with pytest.raises(DataError, match="no KANs"):
+        Population.from_tensors(kans.spec, {name: tensor[:0] for name, tensor in kans.tensors().items()})
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_every_precision_comes_back(dtype: torch.dtype) -> None:
+    kans = random_population((2, 3, 1), 4, 0, adapted=False).to(dtype)
+    assert Population.from_tensors(kans.spec, kans.tensors()).layers[0].coef.dtype == dtype
+    spec, tensors = broken("layers.0.knots", lambda t: t.fill_(0.3))
+    assert Population.from_tensors(spec, tensors).layers[0].knots.unique().numel() == 1, "an input that never changes"
+
+
+def test_values_of_mapped_files_are_not_looked_at() -> None:
+    spec, tensors = broken("layers.0.coef", lambda t: t.fill_(float("nan")))
+    assert not Population.from_tensors(spec, tensors, check_values=False).is_finite().any()
+
+
+def test_grids_of_every_basis_are_in_order() -> None:
+    for recipe in RECIPES.values():
+        check_knots(recipe.spec.functions.knots(), recipe.name)

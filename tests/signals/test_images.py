@@ -1,4 +1,6 @@
 import gzip
+import os
+import resource
 import struct
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import torch
 
 from wskan.errors import DataError
 from wskan.signals import coordinates, load_images, psnr, sine_waves
+from wskan.signals.download import CONTENTS, SOURCES
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
@@ -57,16 +60,19 @@ def test_kmnist_without_its_training_file_is_split_and_says_so(tmp_path: Path) -
 def test_cifar(tmp_path: Path) -> None:
     folder = tmp_path / "cifar10"
     folder.mkdir()
-    records = np.random.default_rng(0).integers(0, 10, (4, 3073), dtype=np.uint8)
+    records = np.random.default_rng(0).integers(0, 10, (100, 3073), dtype=np.uint8)
     records[0, 1] = 200  # red of the first pixel
     for file in [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]:
         (folder / file).write_bytes(records.tobytes())
     train = load_images("cifar10", "train", root=tmp_path)
-    assert train.images.shape == (20, 32, 32, 3)
+    assert train.images.shape == (500, 32, 32, 3)
     assert train.images[0, 0, 0, 0] == 200
-    assert len(load_images("cifar10", "test", root=tmp_path)) == 4
+    assert len(load_images("cifar10", "test", root=tmp_path)) == 100
     (folder / "test_batch.bin").write_bytes(records.tobytes()[:-1])
     with pytest.raises(DataError, match="test_batch"):
+        load_images("cifar10", "test", root=tmp_path)
+    (folder / "test_batch.bin").write_bytes(records[:1].tobytes())
+    with pytest.raises(DataError, match="3,073 bytes are not 100 to 10,000 records"):
         load_images("cifar10", "test", root=tmp_path)
 
 
@@ -110,6 +116,67 @@ def test_a_small_file_that_claims_to_be_huge_is_refused(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b"\0\0\x08\x03" + struct.pack(">3I", 2**31, 28, 28)))
     with pytest.raises(DataError, match="dimensions"):
         load_images("mnist", "train", root=tmp_path)
+
+
+def inflates_to(path: Path, size: int, begin: bytes = b"") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(begin)
+        for _ in range(size // 2**20):
+            file.write(bytes(2**20))
+
+
+def test_zeros_without_end_behind_a_small_file_take_no_memory(tmp_path: Path) -> None:
+    begin = b"\0\0\x08\x03" + struct.pack(">3I", 100_000, 28, 28)
+    inflates_to(tmp_path / "mnist" / "train-images-idx3-ubyte.gz", 2**29, begin)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DataError, match="decompresses to more than 78,400,016 bytes"):
+        load_images("mnist", "train", root=tmp_path)
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 2 * 78_400_016 + 2**24
+
+
+def test_more_images_than_any_such_file_has_are_refused(tmp_path: Path) -> None:
+    begin = b"\0\0\x08\x03" + struct.pack(">3I", 1_000_000, 28, 28)
+    for path in (tmp_path / "mnist" / "train-images-idx3-ubyte", tmp_path / "kmnist" / "train-images-idx3-ubyte"):
+        path.parent.mkdir()
+        path.write_bytes(begin)
+        with path.open("rb+") as file:
+            file.truncate(2**20 if "kmnist" in str(path) else 16 + 784 * 1_000_000)
+        with pytest.raises(DataError, match=r"more than 78,400,016 bytes|expected"):
+            load_images(path.parent.name, "train", root=tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "mnist" / "train-images-idx3-ubyte"
+    path.parent.mkdir()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="is not a regular file"):
+        load_images("mnist", "train", root=tmp_path)
+
+
+def test_files_that_are_not_as_published_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_mnist(tmp_path, "train", 7)
+    loaded = load_images("mnist", "train", root=tmp_path)
+    assert loaded.foreign == ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"]
+    write_mnist(tmp_path, "train", 7, suffix="")
+    (tmp_path / "mnist" / "train-images-idx3-ubyte.gz").unlink()
+    assert load_images("mnist", "train", root=tmp_path).checksums == loaded.checksums, "compressed or not"
+    monkeypatch.setitem(CONTENTS, "mnist", dict(loaded.checksums))
+    assert load_images("mnist", "train", root=tmp_path).foreign == []
+    assert load_images("digits", "train").foreign == []
+
+
+def test_every_file_with_a_known_checksum_is_one_of_the_publishers() -> None:
+    for name, files in CONTENTS.items():
+        assert all(len(checksum) == 64 for checksum in files.values())
+        if name != "cifar10":
+            assert {f"{file}.gz" for file in files} <= set(SOURCES[name])
 
 
 def test_coordinates() -> None:

@@ -19,7 +19,7 @@ from wskan.align.alignment_file import (
     write_alignment,
 )
 from wskan.align.features import check_alignable
-from wskan.align.merge_many import Merge, merge_many, random_rows
+from wskan.align.merge_many import Merge, check_options, merge_many, random_rows
 from wskan.align.weight_matching import weight_matching
 from wskan.errors import DataError
 from wskan.kan import Permutation, Population
@@ -120,6 +120,7 @@ def align_zoo(
     folder = Path(folder)
     arguments = {"subset": subset, "tolerance": tolerance, "seed": seed}
     check_alignable(zoo.spec)
+    check_options(subset, tolerance, seed)
     if not holds_alignment(folder):
         with hold(folder, "a zoo is aligned"):
             if not holds_alignment(folder):  # nor has the process before left one

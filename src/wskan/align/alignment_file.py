@@ -14,10 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from wskan.errors import DataError, ShapeError
+from wskan.errors import DataError, ShapeError, reason
 from wskan.files import empty, is_litter_by_name, write_atomically
 from wskan.kan import KANSpec, Permutation, Population
 from wskan.provenance import provenance
+from wskan.reading import read_bytes, read_json, shown
 from wskan.zoo import Zoo
 
 FORMAT, VERSION = "wskan-alignment", 1
@@ -91,20 +92,17 @@ def read_alignment(folder: Path, zoo: Zoo, arguments: dict[str, Any]) -> Alignme
     manifest = _read_manifest(folder / MANIFEST)
     for name, asked in _identity(zoo, arguments).items():
         if manifest.get(name) != asked:
-            raise DataError(f"{folder} holds an alignment with {name} {manifest.get(name)!r:.200}, not {asked!r}; choose another folder")  # fmt: skip
+            raise DataError(f"{folder} holds an alignment with {name} {shown(manifest.get(name))}, not {asked!r}; choose another folder")  # fmt: skip
     path = folder / TENSORS
+    data = read_bytes(path, _most_bytes(zoo.spec, len(zoo)), AGAIN)
     try:
-        size, most = path.stat().st_size, _most_bytes(zoo.spec, len(zoo))
-        if size > most:
-            raise DataError(f"{path}: {size:,} bytes, at most {most:,} are expected; {AGAIN}")
-        data = path.read_bytes()
         if (found := hashlib.sha256(data).hexdigest()) != manifest.get("sha256"):
             raise DataError(
-                f"{path}: its SHA-256 is {found}, the manifest says {manifest.get('sha256')!r:.80}; {AGAIN}"
+                f"{path}: its SHA-256 is {found}, the manifest says {shown(manifest.get('sha256'))}; {AGAIN}"
             )
         return _parse(path, zoo, load(data))
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); {AGAIN}") from error
+    except SafetensorError as error:
+        raise DataError(f"{path}: cannot be read ({reason(error)}); {AGAIN}") from error
 
 
 def _integers(width: int) -> torch.dtype:
@@ -122,14 +120,13 @@ def _most_bytes(spec: KANSpec, size: int) -> int:
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text()) if path.stat().st_size <= MAX_MANIFEST else None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); {AGAIN}") from error
+    data = read_json(path, MAX_MANIFEST, AGAIN)
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise DataError(f"{path}: not the manifest of an aligned zoo; choose another folder")
     if data.get("format_version") != VERSION:
-        raise DataError(f"{path}: format version {data.get('format_version')!r}, this wskan reads {VERSION}; update it")
+        raise DataError(
+            f"{path}: format version {shown(data.get('format_version'))}, this wskan reads {VERSION}; update it"
+        )
     return data
 
 

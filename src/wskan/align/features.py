@@ -8,6 +8,8 @@ from torch import Tensor
 from wskan.errors import DataError, ShapeError
 from wskan.kan import KANSpec, Layer, Population
 
+LARGEST = 1e15  # parameter whose products single precision holds, also summed up over all edges
+
 
 def edge_channels(population: Population, channel_weights: Tensor | None = None, *, first: int = 0) -> list[Tensor]:
     """The vectors [w_b, w_s, c] of all edges (appendix D), zero for a masked edge, one ``[K, n_l, n_{l+1}, F]`` a layer.
@@ -22,9 +24,10 @@ def edge_channels(population: Population, channel_weights: Tensor | None = None,
     """
     channels = [_channels(layer) for layer in population.layers]
     for layer in channels:
-        if not bool(layer.sum(dtype=torch.float64).isfinite()):
-            bad = first + (~layer.isfinite().flatten(1).all(1)).nonzero().squeeze(1)
-            raise DataError(f"KANs {bad.tolist()[:5]} are not finite and cannot be aligned")
+        low, high = map(float, layer.aminmax())
+        if not -LARGEST <= low <= high <= LARGEST:  # nor is NaN
+            bad = first + (~(layer.abs() <= LARGEST).flatten(1).all(1)).nonzero().squeeze(1)
+            raise DataError(f"KANs {bad.tolist()[:5]} are not finite, or beyond {LARGEST:g}, and cannot be aligned")
     return channels if channel_weights is None else [layer * channel_weights.sqrt().to(layer) for layer in channels]
 
 

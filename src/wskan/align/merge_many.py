@@ -14,6 +14,7 @@ from wskan.align.features import check_alignable, edge_channels
 from wskan.align.threads import one_thread
 from wskan.errors import DataError
 from wskan.kan import Permutation, Population
+from wskan.reading import number, whole
 
 SWEEP_TOLERANCE, MAX_SWEEPS = 1e-6, 100  # of each alignment, as in `weight_matching`
 
@@ -64,10 +65,11 @@ def merge_many(
 
     Raises:
         ShapeError: KANs without a hidden layer.
-        DataError: fewer than two KANs, or parameters that are not finite.
+        DataError: options out of range, fewer than two KANs, or parameters that are not finite.
     """
     if len(population) < 2 or subset < 2:
         raise DataError(f"merging needs at least two KANs, got {len(population)} and a subset of {subset}")
+    check_options(subset, tolerance, seed)
     generator = torch.Generator().manual_seed(seed)
     rows = random_rows(len(population), subset, generator)
     if len(rows) < len(population):  # or it would be in memory twice
@@ -96,6 +98,17 @@ def merge_many(
         distance=torch.tensor(distance, dtype=torch.float64).clamp_min(0),
         converged=converged,
     )
+
+
+def check_options(subset: int, tolerance: float, seed: int) -> None:
+    """Refuse options of :func:`merge_many` that mean nothing.
+
+    Raises:
+        DataError: naming the first of them.
+    """
+    whole(subset, "subset", 2, 2**31)
+    number(tolerance, "tolerance", 0, 1)
+    whole(seed, "seed", 0, 2**63 - 1)
 
 
 def _align_to_others(row: int, channels: list[Tensor], total: list[Tensor]) -> Permutation:

@@ -39,6 +39,7 @@ class Align:
 
         from wskan.align import weight_matching
         from wskan.pictures import require_matplotlib
+        from wskan.printing import markup
         from wskan.zoo.targets import load_signals, load_targets
 
         if self.plot:
@@ -68,7 +69,7 @@ class Align:
             rows |= _draw(a, {"as they are": b, "aligned": matching.aligned}, signals, values, self.plot)
         table = Table(show_header=False, box=None)
         for name, value in rows.items():
-            table.add_row(f"[bold]{name}", str(value))
+            table.add_row(f"[bold]{name}", markup(value))
         Console().print(table)
 
 

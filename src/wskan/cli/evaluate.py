@@ -27,6 +27,7 @@ class Evaluate:
 
         from wskan.align import align_zoo
         from wskan.errors import DataError
+        from wskan.printing import markup
         from wskan.tasks import evaluate, open_run
         from wskan.zoo import open_zoo
 
@@ -34,7 +35,7 @@ class Evaluate:
         if self.align is not None:
             zoo = align_zoo(zoo, self.align, progress=True)
         run.check(zoo.spec)
-        if run.record.get("aligned") and zoo.digest != run.record["asked"]["zoo"]:
+        if run.record.get("aligned") and zoo.digest != run.record["asked"].get("zoo"):
             raise DataError(
                 f"{self.run_folder} was trained on aligned KANs: name the same zoo, and the folder of its alignment with --align"
             )
@@ -42,6 +43,6 @@ class Evaluate:
         scores = evaluate(run.model, zoo, run.task, run.features, split=self.split)
         text = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
         Console().print(
-            f"{run.task.name} on {len(zoo.split(self.split)):,} {self.split} KANs of {self.zoo}: [bold]{text}",
+            f"{run.task.name} on {len(zoo.split(self.split)):,} {self.split} KANs of {markup(self.zoo)}: [bold]{markup(text)}",
             soft_wrap=True,
         )

@@ -1,49 +1,58 @@
-"""``wskan``: parse, run, and turn every error that was raised on purpose into one clear line."""
+"""``wskan``: parse, run, and turn every error that was raised on purpose, and every interruption, into one clear line."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
+import warnings
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Any, NoReturn
 
-import tyro
-
-from wskan.cli.align import Align
-from wskan.cli.evaluate import Evaluate
-from wskan.cli.quickstart import Quickstart
-from wskan.cli.reproduce import Reproduce
-from wskan.cli.train import Train
-from wskan.cli.zoo import ZooCommand
+from wskan.cli.interrupts import interrupts
 from wskan.errors import WSKANError
 from wskan.files import plainly
-
-Command = (
-    Annotated[Quickstart, tyro.conf.subcommand("quickstart", prefix_name=False)]
-    | Annotated[ZooCommand, tyro.conf.subcommand("zoo", prefix_name=False)]
-    | Annotated[Train, tyro.conf.subcommand("train", prefix_name=False)]
-    | Annotated[Reproduce, tyro.conf.subcommand("reproduce", prefix_name=False)]
-    | Annotated[Evaluate, tyro.conf.subcommand("evaluate", prefix_name=False)]
-    | Annotated[Align, tyro.conf.subcommand("align", prefix_name=False)]
-)
+from wskan.printing import message, plain
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Learn from the weights of Kolmogorov-Arnold networks."""
-    command = tyro.cli(
-        Command,
-        prog="wskan",
-        description=main.__doc__,
-        args=args,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-    )
-    try:
-        command.run()
-    except WSKANError as error:
-        print(f"wskan: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        print(f"wskan: {plainly(error)}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("wskan: interrupted; what is finished is kept, and the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
+    with interrupts() as found:  # from the first moment: imports take most of a second
+        try:
+            from wskan.cli.commands import parse
+
+            command = parse(args, main.__doc__)
+            with warnings.catch_warnings():
+                warnings.showwarning = _note  # type: ignore[assignment]
+                command.run()
+        except BaseException as error:
+            if found.number is not None or isinstance(error, KeyboardInterrupt):  # which may have turned into another
+                _end(found.number or signal.SIGINT)
+            if isinstance(error, WSKANError | OSError | MemoryError):
+                _fail(error)
+            raise
+
+
+def _fail(error: BaseException) -> NoReturn:
+    if isinstance(error, BrokenPipeError):  # nobody reads any more: let the end of Python not complain of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, MemoryError):
+        _say("not enough memory; ask for less at once")
+    else:
+        _say(plain(plainly(error)) if isinstance(error, OSError) else message(error))
+    sys.exit(2)
+
+
+def _end(number: int) -> NoReturn:
+    _say("interrupted; what is finished is kept, and the same command goes on from there")
+    sys.exit(128 + number)
+
+
+def _note(warning: Warning | str, *_: Any, **__: Any) -> None:
+    _say(f"note: {plain(warning)}")
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # a terminal that is gone
+        print(f"wskan: {text}", file=sys.stderr)

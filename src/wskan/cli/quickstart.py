@@ -33,6 +33,7 @@ class Quickstart:
         from wskan.cli.tables import print_scores
         from wskan.files import write_atomically
         from wskan.pictures import require_matplotlib
+        from wskan.printing import markup
         from wskan.zoo import build_zoo, get_recipe, reconstruct
 
         require_matplotlib()
@@ -63,7 +64,7 @@ class Quickstart:
         }
         write_atomically(self.folder / "summary.json", lambda path: path.write_text(json.dumps(summary, indent=1)))
         console.print(
-            f"Finished in {summary['seconds']:,.0f} s. Pictures: {self.folder}/reconstructions.png, {self.folder}/confusion.png"
+            f"Finished in {summary['seconds']:,.0f} s. Pictures: {markup(self.folder)}/reconstructions.png, {markup(self.folder)}/confusion.png"
         )
 
     def _train(self, zoo: Zoo, name: str) -> Run:

@@ -89,11 +89,12 @@ class Verify:
     """The zoo."""
 
     def run(self) -> None:
+        from wskan.printing import plain
         from wskan.zoo import open_zoo
 
         zoo = open_zoo(self.folder)
         zoo.verify()
-        print(f"{self.folder}: {len(zoo):,} KANs in {len(zoo.manifest.shards)} shards, every checksum holds")
+        print(f"{plain(self.folder)}: {len(zoo):,} KANs in {len(zoo.manifest.shards)} shards, every checksum holds")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,7 @@ class AlignZoo:
 
     def run(self) -> None:
         from wskan.align import align_zoo
+        from wskan.printing import plain
         from wskan.zoo import open_zoo
 
         zoo = open_zoo(self.zoo)
@@ -121,7 +123,7 @@ class AlignZoo:
         )
         before, after = float(aligned.distance_before.mean()), float(aligned.distance_after.mean())
         print(
-            f"{self.folder}: {len(zoo):,} KANs aligned, mean squared distance to the reference {before:.4g} before, {after:.4g} after"
+            f"{plain(self.folder)}: {len(zoo):,} KANs aligned, mean squared distance to the reference {before:.4g} before, {after:.4g} after"
         )
 
 
@@ -168,6 +170,8 @@ def _print_info(info: dict[str, Any], folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from wskan.printing import markup
+
     recipe = info["recipe"]
     spec, fit = recipe["spec"], recipe["fit"]
     rows = {
@@ -183,7 +187,9 @@ def _print_info(info: dict[str, Any], folder: Path) -> None:
     }
     if note := info["built_with"].get("data"):
         rows["data"] = note
+    if foreign := info["built_with"].get("data_not_as_published"):
+        rows["not as published"] = f"{foreign}: other files of that name were used"
     table = Table(show_header=False, box=None)
     for name, value in rows.items():
-        table.add_row(f"[bold]{name}", str(value))
+        table.add_row(f"[bold]{name}", markup(value))
     Console().print(table)

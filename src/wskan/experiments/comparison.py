@@ -120,4 +120,10 @@ def comparison(
 
 def data_notes(zoos: Mapping[str, Zoo]) -> list[str]:
     """What is unusual about the data of zoos, as their manifests say."""
-    return [f"{dataset}: {note}" for dataset, zoo in zoos.items() if (note := zoo.manifest.built_with.get("data"))]
+    notes = []
+    for dataset, zoo in zoos.items():
+        built = zoo.manifest.built_with
+        notes += [f"{dataset}: {built['data']}"] if built.get("data") else []
+        foreign = built.get("data_not_as_published")
+        notes += [f"{dataset}: {foreign} are not the files as published"] if foreign else []
+    return notes

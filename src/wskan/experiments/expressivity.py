@@ -83,6 +83,12 @@ def replay_errors(psi: UnivariateMLP, sizes: Sizes, depth: int) -> tuple[Tensor,
     return (torch.stack(outputs) - population(x)).abs(), model.num_parameters
 
 
+SHAPE = {
+    "train_seconds": float,
+    "rows": {row: {"sup": float, "rms": float, "parameters": int} for row in ("psi", *map(str, DEPTHS))},
+}
+
+
 def measure(sizes: Sizes, width: int, seed: int) -> dict[str, Any]:
     """Train a perceptron, construct WS-KANs from it, and compare both with what they stand for: supremum and root mean square of the errors, by row of the tables."""
     begin = time.perf_counter()
@@ -129,7 +135,7 @@ def find(workspace: Workspace, request: Request) -> Findings:
     """Errors of perceptrons of each width, one a seed."""
     sizes = SIZES[request.scale.name]
     measured = {
-        (width, seed): workspace.cached(key(sizes, width, seed), lambda w=width, s=seed: measure(sizes, w, s))  # type: ignore[misc]
+        (width, seed): workspace.cached(key(sizes, width, seed), lambda w=width, s=seed: measure(sizes, w, s), SHAPE)  # type: ignore[misc]
         for seed in request.seeds
         for width in sizes.widths
     }

@@ -60,6 +60,9 @@ def find(workspace: Workspace, request: Request) -> Findings:
     )
 
 
+TRADE_OFF = {f"{100 * share:g}": float for share in SHARES}  # shape of what is measured
+
+
 def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, about: Sequence[str]) -> list[Table]:
     recipe, count = zoo.recipe, request.scale.classifiers.shown
     classifier = recipe.classifier
@@ -68,6 +71,7 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
     rows = zoo.split("test")[:count]
     noise, patients = zoo.columns["noise"][rows], Patients(population=zoo.population(rows), labels=labels)
     key = _key(zoo, labels, count)
+    shape = {"accuracy": (float,) * len(rows), "kept": (float,) * len(rows), "trade_off": TRADE_OFF}
     chosen = {
         method: best_choice(workspace, asked)
         for method in methods_of(request)
@@ -75,14 +79,15 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
     }
     guess = torch.rand(len(rows), recipe.spec.num_edges, generator=torch.Generator().manual_seed(0))
     effects: dict[str, list[Any]] = {
-        "oracle": [workspace.cached({**key, "who": "oracle"}, lambda: oracle_effect(patients, classifier))],
+        "oracle": [workspace.cached({**key, "who": "oracle"}, lambda: oracle_effect(patients, classifier), shape)],
     }
-    chance = {"trade_off": workspace.cached({**key, "who": "chance"}, lambda: patients.trade_off(guess))}
+    chance = {"trade_off": workspace.cached({**key, "who": "chance"}, lambda: patients.trade_off(guess), TRADE_OFF)}
     for method, runs in chosen.items():
         effects[method] = [
             workspace.cached(
                 {**key, **_identity(plan, run)},
                 partial(run_effect, workspace, plan, run, labels, count),
+                shape,
             )
             for plan, run in runs
         ]
@@ -90,7 +95,7 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
         threshold = closed_form.closed_form(workspace, recipe)["threshold"]
         who = {**key, "who": "closed form", "threshold": threshold}
         effects[closed_form.ROW] = [
-            workspace.cached(who, lambda: patients.effect(closed_form.scores(patients.population), threshold))
+            workspace.cached(who, lambda: patients.effect(closed_form.scores(patients.population), threshold), shape)
         ]
     runs_of = {method: [plan.name for plan, _ in runs] for method, runs in chosen.items()}
     first = next(chosen[method] for method in TIMED_METHODS if method in chosen)[0]

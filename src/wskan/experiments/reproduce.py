@@ -21,8 +21,13 @@ from wskan.experiments.workspace import Workspace
 from wskan.files import check_inside, write_atomically
 from wskan.locks import hold
 from wskan.pictures import require_matplotlib
+from wskan.printing import markup
 from wskan.provenance import provenance
+from wskan.reading import check, mapping, read_json
 from wskan.tasks import Run
+
+MAX_RESULT = 64 * 2**20  # bytes
+SHAPE = {"protocol": str, "tables": [object], "runs": {str: {str: object}}, "data": {str: {str: [float]}}, str: object}
 
 
 def reproduce(
@@ -76,7 +81,7 @@ def reproduce(
         _write(folder, {**facts, "seconds": round(time.perf_counter() - begin, 1)}, found)
     for table in found.tables:
         console.print(_rich(table))
-    console.print(f"Written to {folder}/{scale}.json, .md and .png")
+    console.print(markup(f"Written to {folder}/{scale}.json, .md and .png"))
     return found
 
 
@@ -119,21 +124,21 @@ def _earlier(path: Path, console: Console, name: str | None = None) -> Findings 
     """What a result file shows, if it is there; with the name of a protocol, only if it was measured by that."""
     if not path.exists():
         return None
+    hint = "move it away, or choose another --out"
+    data = read_json(path, MAX_RESULT, hint, infinite=True)
     try:
-        data = json.loads(path.read_text())
+        data = {"runs": {}, "data": {}, "protocol": "", **mapping(data, "a result")}
+        if "table" in data:  # of an earlier version
+            data["tables"] = [data.pop("table")]
+        check(data, SHAPE, "a result")
         if name is not None and (found := data["protocol"]) != name:
             console.print(
-                f"{path} was measured with other settings (protocol {found}, now {name}): it will be replaced"
+                markup(f"{path} was measured with other settings (protocol {found}, now {name}): it will be replaced")
             )
             return None
-        tables = data.get("tables") or [data["table"]]
-        return Findings(
-            tables=tuple(map(Table.from_dict, tables)), runs=dict(data.get("runs", {})), data=dict(data.get("data", {}))
-        )
-    except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(
-            f"{path}: not a result of wskan reproduce ({error}); move it away, or choose another --out"
-        ) from error
+        return Findings(tables=tuple(map(Table.from_dict, data["tables"])), runs=data["runs"], data=data["data"])
+    except DataError as error:
+        raise DataError(f"{path}: not a result of wskan reproduce ({error}); {hint}") from error
 
 
 def _with_notes(found: Findings, notes: Sequence[str]) -> Findings:
@@ -181,7 +186,7 @@ class _Progress:
         elapsed, done = time.perf_counter() - self.begin, self.all - left
         remaining = elapsed * left / done if done else left / self.jobs
         number = f"{self.total - len(self.left)}/{self.total}"
-        self.console.print(f"{number} {plan}: {_outcome(run)}; {duration(remaining)} left")
+        self.console.print(f"{number} {markup(plan)}: {_outcome(run)}; {duration(remaining)} left")
 
 
 def _outcome(run: Run | None) -> str:
@@ -195,10 +200,10 @@ def _rich(table: Table) -> object:
     from rich.table import Table as RichTable
 
     paper = "; in brackets the paper's" if table.has_paper else ""
-    shown = RichTable(title=f"{table.title} ({table.unit}{paper})")
+    shown = RichTable(title=markup(f"{table.title} ({table.unit}{paper})"))
     shown.add_column("")
     for label in table.columns.values():
-        shown.add_column(label, justify="right")
+        shown.add_column(markup(label), justify="right")
     for row, label in table.rows.items():
-        shown.add_row(label, *(table.text(row, column).replace("**", "") for column in table.columns))
+        shown.add_row(markup(label), *(table.text(row, column).replace("**", "") for column in table.columns))
     return shown

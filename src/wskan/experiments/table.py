@@ -11,9 +11,17 @@ from importlib import resources
 from typing import Any, Literal
 
 from wskan.errors import DataError
+from wskan.reading import check, number, shown, whole
 
 PER_RUN = ("val", "train_seconds", "seeds", "runs")  # facts that are lists beside the values
 STYLE = ("kind", "log", "log_columns", "axis", "over", "decimals")  # fields that say how a table is shown
+STYLES = {"kind": str, "log": bool, "log_columns": bool, "axis": str, "over": str, "decimals": int}
+FACTS = {"val": [float], "train_seconds": [float], "seeds": [int], "runs": [str], "parameters": int}
+SHAPE = {
+    "title": str, "unit": str, "better": str, "labels": {"rows": {str: str}, "columns": {str: str}}, "notes": [str],
+    "cells": {str: {str: {"values": [float], "paper": object, str: object}}}, str: object,
+}  # fmt: skip
+LARGEST = 1e30
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -137,28 +145,31 @@ class Table:
         Raises:
             DataError: it is no such table.
         """
+        check(data, SHAPE, "not a table: it")
+        rows, columns, style = data["labels"]["rows"], data["labels"]["columns"], dict(data.get("style", {}))
+        for name in ("groups", "reads"):
+            if style.get(name) is not None:
+                check(style[name], {**dict.fromkeys(rows, str), str: str}, f"not a table: {name}")
+        check(style, {**{name: STYLES[name] for name in style if name in STYLES}, str: object}, "not a table: style")
+        if data["better"] not in ("higher", "lower", "neither") or style.get("kind", "bars") not in ("bars", "lines"):
+            raise DataError(f"not a table: better is {shown(data['better'])}, kind {shown(style.get('kind'))}")
+        whole(style.get("decimals", 1), "not a table: decimals", 0, 10)
         cells: dict[tuple[str, str], Cell] = {}
-        try:
-            for column, rows in data["cells"].items():
-                for row, cell in rows.items():
-                    facts = {n: value for n, value in cell.items() if n not in ("mean", "std", "values", "paper")}
-                    paper = None if cell["paper"] is None else (float(cell["paper"][0]), float(cell["paper"][1]))
-                    cells[row, column] = Cell(values=tuple(map(float, cell["values"])), paper=paper, facts=facts)
-            style = {
-                name: value for name, value in data.get("style", {}).items() if name in (*STYLE, "groups", "reads")
-            }
-            return cls(
-                title=str(data["title"]),
-                unit=str(data["unit"]),
-                better=data["better"],
-                rows=dict(data["labels"]["rows"]),
-                columns=dict(data["labels"]["columns"]),
-                cells=cells,
-                notes=list(map(str, data["notes"])),
-                **style,
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise DataError(f"not a table: {type(error).__name__} {error}") from error
+        for column, found in data["cells"].items():
+            for row, cell in found.items():
+                if row not in rows or column not in columns:
+                    raise DataError(f"not a table: no label for {shown(row)} and {shown(column)}")
+                cells[row, column] = _cell(cell, f"not a table: {row:.50}, {column:.50}")
+        return cls(
+            title=data["title"],
+            unit=data["unit"],
+            better=data["better"],
+            rows=rows,
+            columns=columns,
+            cells=cells,
+            notes=data["notes"],
+            **{name: value for name, value in style.items() if name in (*STYLE, "groups", "reads")},
+        )
 
     def gather(self, earlier: Table) -> Table:
         """With the cells and runs of an earlier table of the same protocol that this one has not: data sets and seeds may be done one at a time."""
@@ -254,6 +265,18 @@ class Table:
         group = None if self.groups is None else self.groups[row]
         rivals = sum(self.groups is None or self.groups[other] == group for other in self.rows)
         return rivals > 1 and self.first(column, group) == row
+
+
+def _cell(data: Mapping[str, Any], name: str) -> Cell:
+    facts = {key: value for key, value in data.items() if key not in ("mean", "std", "values", "paper")}
+    check(facts, {**{key: FACTS[key] for key in facts if key in FACTS}, str: object}, name)
+    paper = None if data["paper"] is None else tuple(data["paper"])
+    check(data["paper"] or [0, 0], (float, float), f"{name}, paper")
+    for value in (*data["values"], *(paper or ())):
+        number(value, name, -LARGEST, LARGEST)
+    if not data["values"]:
+        raise DataError(f"{name}: no values")
+    return Cell(values=tuple(map(float, data["values"])), paper=paper, facts=facts)
 
 
 def paper_cell(table: str, row: str, column: str) -> tuple[float, float] | None:

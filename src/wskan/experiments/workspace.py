@@ -26,9 +26,11 @@ from wskan.experiments.methods import METHODS
 from wskan.experiments.plan import Plan, alignment
 from wskan.files import check_inside, write_atomically
 from wskan.locks import hold
+from wskan.reading import check, read_json
 from wskan.tasks import Device, Run, open_run, read_record, train
 from wskan.zoo import Recipe, Zoo, build_zoo
 
+MAX_MEASURED = 16 * 2**20  # bytes
 Report = Callable[[Plan, Run | None], None]
 
 
@@ -118,16 +120,19 @@ class Workspace:
             features=plan.features, train_limit=plan.samples, device=self.device, progress=progress,
         )  # fmt: skip
 
-    def cached(self, key: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
-        """What ``compute`` returned for this key, or returns now: JSON types, kept in ``measured/``."""
+    def cached(self, key: Mapping[str, Any], compute: Callable[[], Any], shape: Any) -> Any:
+        """What ``compute`` returned for this key, or returns now: JSON types of a shape (:func:`wskan.reading.check`), kept in ``measured/``.
+
+        Raises:
+            DataError: what is kept there is damaged, or has another shape.
+        """
         path = self._measured(key)
         if path.exists():
-            try:
-                kept = json.loads(path.read_text())
-                if kept["key"] == json.loads(json.dumps(key)):
-                    return kept["value"]
-            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-                raise DataError(f"{path}: cannot be read ({error}); delete it") from error
+            kept = read_json(path, MAX_MEASURED, "delete it", infinite=True)
+            check(kept, {"key": object, "value": object}, f"{path}: what was measured (delete it)")
+            if kept["key"] == json.loads(json.dumps(key)):
+                check(kept["value"], shape, f"{path}: value (delete it)")
+                return kept["value"]
         text = json.dumps({"key": key, "value": compute()})
         write_atomically(path, lambda to: to.write_text(text), top=self.folder)
         return json.loads(text)["value"]

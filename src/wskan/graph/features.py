@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +16,8 @@ from wskan.graph.probes import FEW, OBSERVED, InputMap, probe_inputs
 from wskan.kan import KANSpec, Population, Responses, attribution, responses
 from wskan.kan.attribution import LEAST_SCORE
 from wskan.kan.canonical import gauge_constant
+from wskan.kan.spec import MAX_DOMAIN
+from wskan.reading import boolean, number, shown, whole
 
 MAX_PROBES = 4_096
 
@@ -47,15 +48,10 @@ class FeatureConfig:
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:
-            raise DataError(f"features: form must be one of {', '.join(FORMS)}, got {self.form!r:.100}")
+            raise DataError(f"features: form must be one of {', '.join(FORMS)}, got {shown(self.form)}")
         for name in ("knots", "attribution"):
-            if not isinstance(value := getattr(self, name), bool):
-                raise DataError(f"features: {name} must be true or false, got {value!r:.100}")
-        whole = isinstance(self.probes, int) and not isinstance(self.probes, bool)
-        if not whole or not 0 <= self.probes <= MAX_PROBES:
-            raise DataError(
-                f"features: probes must be a whole number from 0 to {MAX_PROBES:,}, got {self.probes!r:.100}"
-            )
+            boolean(getattr(self, name), f"features: {name}")
+        whole(self.probes, "features: probes", 0, MAX_PROBES)
         if self.form == "observed" and not self.probes:
             raise DataError("features: the form observed describes edges at probes; choose a number of probes")
         object.__setattr__(self, "probe_domain", _interval(self.probe_domain))
@@ -113,7 +109,7 @@ class FeatureConfig:
         """
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(data, Mapping) or not set(data) <= names:
-            raise DataError(f"features are an object with any of {sorted(names)}, got {data!r:.200}")
+            raise DataError(f"features are an object with any of {sorted(names)}, got {shown(data)}")
         return cls(**{"form": "raw", "knots": False, **data})
 
 
@@ -180,9 +176,9 @@ def _node_features(described: Described, index: int, config: FeatureConfig, seen
 def _interval(value: object) -> tuple[float, float]:
     """Two finite numbers, the smaller first."""
     numbers = list(value) if isinstance(value, tuple | list) else []
-    if len(numbers) != 2 or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
-        raise DataError(f"features: probe_domain must be two numbers, got {value!r:.100}")
-    low, high = float(numbers[0]), float(numbers[1])
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise DataError(f"features: probe_domain must be two finite numbers a < b, got {value!r:.100}")
+    if len(numbers) != 2:
+        raise DataError(f"features: probe_domain must be two numbers, got {shown(value)}")
+    low, high = (float(number(end, "features: an end of probe_domain", -MAX_DOMAIN, MAX_DOMAIN)) for end in numbers)
+    if not low < high:
+        raise DataError(f"features: probe_domain must be two numbers a < b, got {shown(value)}")
     return low, high

@@ -11,13 +11,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from wskan.errors import DataError, DivergedError, ShapeError
+from wskan.errors import DataError, DivergedError, ShapeError, reason
 from wskan.kan import kernel
 from wskan.kan.adapt_grid import check_adapts
 from wskan.kan.fit_torch import fit_chunks
 from wskan.kan.minibatches import derive_seed
 from wskan.kan.population import Population
 from wskan.kan.spec import KANSpec
+from wskan.reading import boolean, number, shown, whole
 
 Engine = Literal["auto", "kernel", "torch", "compile"]
 FINAL_RATE = 0.01  # a decaying rate ends at this fraction of the first
@@ -64,16 +65,16 @@ class FitConfig:
             ("grid_updates", self.grid_updates, 1),
             ("grid_update_until", self.grid_update_until, self.grid_updates),
         ):
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= 10_000_000:
-                raise DataError(f"FitConfig: {name} must be a whole number from {low} to 10,000,000, got {value!r}")
+            whole(value, f"FitConfig: {name}", low, 10_000_000)
         if self.schedule not in ("constant", "decay") or self.loss not in ("mse", "cross_entropy"):
-            raise DataError(f"FitConfig: unknown schedule {self.schedule!r} or loss {self.loss!r}")
-        if not 0 < self.lr < 1e3 or not 0 <= self.grid_eps <= 1:
-            raise DataError(f"FitConfig: lr {self.lr} must be positive and grid_eps {self.grid_eps} in [0, 1]")
-        if self.rcond is not None and not 0 < self.rcond < 1:
-            raise DataError(f"FitConfig: rcond must be between 0 and 1, or none, got {self.rcond!r}")
-        if self.noise_scale is not None and not 0 <= self.noise_scale < 100:
-            raise DataError(f"FitConfig: noise_scale must be from 0 to 100, or none, got {self.noise_scale!r}")
+            raise DataError(f"FitConfig: unknown schedule {shown(self.schedule)} or loss {shown(self.loss)}")
+        boolean(self.adapt_grid, "FitConfig: adapt_grid")
+        number(self.lr, "FitConfig: lr", 1e-30, 1e3)
+        number(self.grid_eps, "FitConfig: grid_eps", 0, 1)
+        if self.rcond is not None:
+            number(self.rcond, "FitConfig: rcond", 1e-30, 1)
+        if self.noise_scale is not None:
+            number(self.noise_scale, "FitConfig: noise_scale", 0, 100)
 
     def rates(self) -> list[float]:
         """The learning rate of every step."""
@@ -104,11 +105,11 @@ class FitConfig:
         """
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(data, Mapping) or not set(data) <= known:
-            raise DataError(f"a fit configuration is an object with any of {sorted(known)}, got {data!r:.200}")
+            raise DataError(f"a fit configuration is an object with any of {sorted(known)}, got {shown(data)}")
         try:
             return cls(**data)
         except TypeError as error:
-            raise DataError(f"malformed fit configuration {data!r:.200}: {error}") from error
+            raise DataError(f"malformed fit configuration {shown(data)}: {reason(error)}") from error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -220,10 +221,15 @@ def _engine(engine: Engine, spec: KANSpec, device: torch.device) -> _Run:
 def _device(name: torch.device | str | None) -> torch.device:
     try:
         device = torch.device(name or "cpu")
-    except RuntimeError as error:
-        raise DataError(f"unknown device {str(name)!r}: {str(error).splitlines()[0]}") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise DataError("no CUDA GPU can be used here; leave the device out for the CPU")
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise DataError("no CUDA GPU can be used here; leave the device out for the CPU")
+        torch.zeros(
+            1, device=device
+        ).item()  # fails where there is no such device, and for "meta", which computes nothing
+    except (RuntimeError, NotImplementedError, AssertionError, ImportError) as error:
+        raise DataError(
+            f"no device {shown(str(name))} can be used here ({reason(error):.200}); choose cpu or cuda"
+        ) from error
     return device
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wskan.errors import DataError, ShapeError
+from wskan.kan.check_layers import check_precision_of, check_values_of
 from wskan.kan.permutation import Permutation
 from wskan.kan.spec import KANSpec
 
@@ -80,6 +81,7 @@ class Population:
 
     Raises:
         ShapeError: a tensor does not fit the specification.
+        DataError: tensors that are not all of one floating-point type (:func:`wskan.kan.check_layers.check_precision_of`).
     """
 
     def __init__(self, spec: KANSpec, layers: Sequence[Layer]) -> None:
@@ -87,6 +89,7 @@ class Population:
         self.layers = tuple(layers)
         if len(self.layers) != spec.num_layers:
             raise ShapeError(f"{spec.widths} has {spec.num_layers} layers, got {len(self.layers)}")
+        check_precision_of(self.layers)
         size = len(self)
         for index, layer in enumerate(self.layers):
             for name, shape in layer_shapes(spec, index).items():
@@ -142,11 +145,16 @@ class Population:
         return cls(spec, [_cat_layers(each, shared_knots=shared) for each in layers])
 
     @classmethod
-    def from_tensors(cls, spec: KANSpec, tensors: Mapping[str, Tensor]) -> Population:
+    def from_tensors(cls, spec: KANSpec, tensors: Mapping[str, Tensor], *, check_values: bool = True) -> Population:
         """The inverse of :meth:`tensors`; absent masks are all ones, absent knots the specification's uniform grid.
 
+        Args:
+            spec: of the KANs.
+            tensors: by name.
+            check_values: look at every number; without it, tensors that are mapped from a file are not read.
+
         Raises:
-            DataError: a missing or unknown key.
+            DataError: a missing or unknown key, types that do not go together, no KANs, or numbers that are not finite or no grid.
             ShapeError: a wrong shape.
         """
         known = {f"layers.{index}.{name}" for index in range(spec.num_layers) for name in FIELDS}
@@ -162,7 +170,10 @@ class Population:
             if "knots" not in fields:
                 fields["knots"] = spec.functions.knots().to(like).expand(1, 1, -1)
             layers.append(Layer(**fields))
-        return cls(spec, layers)
+        population = cls(spec, layers)
+        if check_values:
+            check_values_of(population.layers)
+        return population
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by name, ``layers.{l}.{field}``, each ``[K, ...]``; shared uniform knots and all-one masks are left out."""

@@ -7,18 +7,19 @@ import functools
 import hashlib
 import itertools
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from wskan.errors import DataError
+from wskan.errors import DataError, reason
 from wskan.kan.bases import BASES
 from wskan.kan.basis import Basis
+from wskan.reading import number, shown, whole
 
 ACTIVATIONS = ("silu", "identity", "zero")
 
 # Caps checked before anything is allocated: a specification may come from a file of a stranger's.
 MAX_LAYERS, MAX_WIDTH, MAX_GRID, MAX_DEGREE, MAX_PARAMETERS = 64, 65_536, 1_024, 16, 1_000_000_000
+MAX_DOMAIN = 1e6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,19 +52,19 @@ class KANSpec:
             2 <= len(self.widths) <= MAX_LAYERS + 1, f"widths has {len(self.widths)} entries, not 2 to {MAX_LAYERS + 1}"
         )
         for width in self.widths:
-            _require_int(width, 1, MAX_WIDTH, "a width")
-        _require_int(self.grid, 1, MAX_GRID, "grid")
-        _require_int(self.degree, 0, MAX_DEGREE, "degree")
+            whole(width, "KANSpec: a width", 1, MAX_WIDTH)
+        whole(self.grid, "KANSpec: grid", 1, MAX_GRID)
+        whole(self.degree, "KANSpec: degree", 0, MAX_DEGREE)
+        for end in self.domain:
+            number(end, "KANSpec: an end of the domain", -MAX_DOMAIN, MAX_DOMAIN)
         _require(
-            len(self.domain) == 2
-            and all(isinstance(v, int | float) and math.isfinite(v) for v in self.domain)
-            and self.domain[0] < self.domain[1],
-            f"domain must be two finite numbers a < b, got {self.domain}",
+            len(self.domain) == 2 and self.domain[0] < self.domain[1],
+            f"domain must be two numbers a < b, got {shown(self.domain)}",
         )
-        _require(self.base in ACTIVATIONS, f"base must be one of {ACTIVATIONS}, got {self.base!r}")
+        _require(self.base in ACTIVATIONS, f"base must be one of {ACTIVATIONS}, got {shown(self.base)}")
         _require(
             isinstance(self.basis, str) and self.basis in BASES,
-            f"basis must be one of {list(BASES)}, got {self.basis!r}",
+            f"basis must be one of {list(BASES)}, got {shown(self.basis)}",
         )
         _require(self.functions.problem() is None, f"{self.functions.problem()}")
         _require(
@@ -126,21 +127,14 @@ class KANSpec:
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(data, Mapping) or "widths" not in data or not set(data) <= known:
             raise DataError(
-                f"a KAN specification is an object with 'widths' and any of {sorted(known)}, got {data!r:.200}"
+                f"a KAN specification is an object with 'widths' and any of {sorted(known)}, got {shown(data)}"
             )
         try:
             return cls(**{**data, "widths": tuple(data["widths"]), "domain": tuple(data.get("domain", (-1.0, 1.0)))})
         except TypeError as error:
-            raise DataError(f"malformed KAN specification {data!r:.200}: {error}") from error
+            raise DataError(f"malformed KAN specification {shown(data)}: {reason(error)}") from error
 
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise DataError(f"KANSpec: {message}")
-
-
-def _require_int(value: object, low: int, high: int, name: str) -> None:
-    _require(
-        isinstance(value, int) and not isinstance(value, bool) and low <= value <= high,
-        f"{name} must be a whole number from {low} to {high}, got {value!r}",
-    )

@@ -11,10 +11,11 @@ from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from wskan.errors import DataError, ShapeError
+from wskan.errors import DataError, ShapeError, reason
 from wskan.files import write_atomically
 from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph
 from wskan.kan import KANSpec
+from wskan.reading import boolean, number, shown, whole
 
 # Caps checked before anything is allocated: a configuration may come from a file of a stranger's.
 MAX_WIDTH, MAX_HIDDEN, MAX_LAYERS = 65_536, 4_096, 64
@@ -57,11 +58,11 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.format_version != FORMAT_VERSION:
             raise DataError(
-                f"model configuration: format version {self.format_version!r}, this wskan reads {FORMAT_VERSION}; update it"
+                f"model configuration: format version {shown(self.format_version)}, this wskan reads {FORMAT_VERSION}; update it"
             )
         if not isinstance(self.widths, tuple | list) or not 2 <= len(self.widths) <= MAX_LAYERS + 1:
             raise DataError(
-                f"model configuration: widths must be 2 to {MAX_LAYERS + 1} numbers, got {self.widths!r:.200}"
+                f"model configuration: widths must be 2 to {MAX_LAYERS + 1} numbers, got {shown(self.widths)}"
             )
         object.__setattr__(self, "widths", tuple(self.widths))
         bounds = {
@@ -79,15 +80,13 @@ class ModelConfig:
             raise DataError(
                 f"model configuration: {self.bias_dim} of {self.node_dim} features of a node cannot be biases"
             )
-        if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
-            raise DataError(f"model configuration: dropout must be in [0, 1), got {self.dropout!r}")
+        if number(self.dropout, "model configuration: dropout", 0, 1) == 1:
+            raise DataError("model configuration: dropout must be below 1")
         if self.readout not in ("graph", "edge"):
-            raise DataError(f"model configuration: readout must be 'graph' or 'edge', got {self.readout!r}")
+            raise DataError(f"model configuration: readout must be 'graph' or 'edge', got {shown(self.readout)}")
         for field in dataclasses.fields(self):
-            if field.type is bool and not isinstance(getattr(self, field.name), bool):
-                raise DataError(
-                    f"model configuration: {field.name} must be true or false, got {getattr(self, field.name)!r}"
-                )
+            if field.type is bool:
+                boolean(getattr(self, field.name), f"model configuration: {field.name}")
 
     @property
     def observed(self) -> tuple[int, int, int]:
@@ -121,12 +120,12 @@ class ModelConfig:
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(data, Mapping) or not set(data) <= known:
             raise DataError(
-                f"a configuration of {cls.__name__} is an object with any of {sorted(known)}, got {data!r:.200}"
+                f"a configuration of {cls.__name__} is an object with any of {sorted(known)}, got {shown(data)}"
             )
         try:
             return cls(**data)
         except TypeError as error:
-            raise DataError(f"malformed {cls.__name__} {data!r:.200}: {error}") from error
+            raise DataError(f"malformed {cls.__name__} {shown(data)}: {reason(error)}") from error
 
 
 def check_whole(name: str, value: object, low: int, high: int) -> None:
@@ -135,8 +134,7 @@ def check_whole(name: str, value: object, low: int, high: int) -> None:
     Raises:
         DataError: naming it.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise DataError(f"model configuration: {name} must be a whole number from {low} to {high:,}, got {value!r}")
+    whole(value, f"model configuration: {name}", low, high)
 
 
 class Standardize(nn.Module):

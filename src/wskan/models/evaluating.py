@@ -13,6 +13,7 @@ from wskan.graph import EVALUABLE, FeatureConfig, KANGraph, population_of
 from wskan.graph.probes import sobol_points
 from wskan.kan import KANSpec, Responses, responses
 from wskan.models.base import ModelConfig
+from wskan.reading import shown
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class EvaluatingConfig(ModelConfig):
                 object.__setattr__(self, name, getattr(EvaluatingConfig, name))
             return
         if not isinstance(self.domain, tuple | list):
-            raise DataError(f"model configuration: domain must be two numbers a < b, got {self.domain!r:.100}")
+            raise DataError(f"model configuration: domain must be two numbers a < b, got {shown(self.domain)}")
         object.__setattr__(self, "domain", tuple(self.domain))
         need = (EVALUABLE.edge_dim(self.spec), EVALUABLE.node_dim(self.spec), EVALUABLE.bias_dim)
         if (self.edge_dim, self.node_dim, self.bias_dim) != need:

@@ -11,6 +11,7 @@ from wskan.graph import InputMap
 from wskan.models.base import check_whole
 from wskan.models.blocks import Dropout
 from wskan.models.outputs import OutputsConfig, OutputsNetwork
+from wskan.reading import number
 from wskan.signals import coordinates
 
 MAX_SIDE = 256
@@ -42,8 +43,7 @@ class ImageCNNConfig(OutputsConfig):
         check_whole("side", self.side, 4, MAX_SIDE)
         if self.widths[0] != 2:
             raise DataError(f"model image_cnn draws KANs of two inputs, a row and a column, not of {self.widths[0]}")
-        if not isinstance(self.affine, int | float) or not 0 <= self.affine <= 1:
-            raise DataError(f"model configuration: affine must be in [0, 1], got {self.affine!r:.100}")
+        number(self.affine, "model configuration: affine", 0, 1)
 
 
 class ImageCNN(OutputsNetwork):

@@ -1,6 +1,5 @@
 """All models by name: a closed table, so that no file can name code to import."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from wskan.models.probe_gen import ProbeGen, ProbeGenConfig
 from wskan.models.set_transformer import SetTransformer, SetTransformerConfig
 from wskan.models.ws_kan import WSKAN
 from wskan.models.ws_kan_config import WSKANConfig
+from wskan.reading import mapping, read_json, shown
 
 MODELS: dict[str, tuple[type[MetaNetwork], type[ModelConfig]]] = {
     "ws_kan": (WSKAN, WSKANConfig),
@@ -48,7 +48,7 @@ def build_model(config: ModelConfig | Mapping[str, Any]) -> MetaNetwork:
         else None
     )
     if not isinstance(name, str) or name not in MODELS:
-        raise DataError(f"unknown model {name!r:.100}; choose from {', '.join(MODELS)}")
+        raise DataError(f"unknown model {shown(name)}; choose from {', '.join(MODELS)}")
     cls, config_cls = MODELS[name]
     config = config if isinstance(config, config_cls) else config_cls.from_dict(config)  # type: ignore[arg-type]
     with torch.device("meta"):
@@ -76,14 +76,10 @@ def load_model(folder: Path | str) -> MetaNetwork:
         DataError: files that are missing, damaged, of other numbers than single precision, or not finite, or an unknown model.
     """
     folder = Path(folder)
-    try:
-        path = folder / "config.json"
-        size = path.stat().st_size
-        data = json.loads(path.read_text()) if size <= MAX_CONFIG else None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{folder} holds no model: {error}") from error
-    if not isinstance(data, dict):
-        raise DataError(f"{path}: not a configuration ({size:,} bytes)")
+    path = folder / "config.json"
+    if not path.exists():
+        raise DataError(f"{folder} holds no model: it has no config.json; name the folder that one was saved in")
+    data = mapping(read_json(path, MAX_CONFIG), f"{path}: a configuration")
     try:
         with torch.device("meta"):
             expected = build_model(data).state_dict()

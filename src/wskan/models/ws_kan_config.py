@@ -7,6 +7,7 @@ from wskan.errors import DataError
 from wskan.graph.probes import OBSERVED
 from wskan.models.base import check_whole
 from wskan.models.evaluating import EvaluatingConfig
+from wskan.reading import number
 
 MAX_PROBES = 4_096
 
@@ -37,8 +38,8 @@ class WSKANConfig(EvaluatingConfig):
     def __post_init__(self) -> None:
         check_whole("learned_probes", self.learned_probes, 0, MAX_PROBES)
         super().__post_init__()
-        if not isinstance(self.inner_dropout, int | float) or not 0 <= self.inner_dropout < 1:
-            raise DataError(f"model configuration: inner_dropout must be in [0, 1), got {self.inner_dropout!r:.100}")
+        if number(self.inner_dropout, "model configuration: inner_dropout", 0, 1) == 1:
+            raise DataError("model configuration: inner_dropout must be below 1")
 
     @property
     def evaluates(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import hashlib
 import struct
 import zlib
 from pathlib import Path
@@ -11,51 +11,70 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wskan.errors import DataError
+from wskan.reading import read_bytes
 
 CIFAR_RECORD = 1 + 3 * 32 * 32  # label, then the red, green and blue planes
+CIFAR_BATCH, LEAST_BATCH = 10_000, 100  # records as published, and as few as are taken for a batch
+MOST = 100_000  # images of a file; those of the MNIST family have up to 60,000
 
 
-def read_idx(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def read_idx(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], str]:
     """Read an IDX file of unsigned bytes, gzipped or not.
 
     Args:
-        path: the file; a name that ends in ``.gz`` is decompressed, never beyond the expected size.
-        shape: the exact dimensions that it must have; -1 accepts up to 1,000,000.
+        path: the file; a name that ends in ``.gz`` is decompressed, never beyond the largest size that such a file may have.
+        shape: the exact dimensions that it must have; -1 accepts up to 100,000.
+
+    Returns:
+        What is in it, and the SHA-256 of the file, decompressed.
 
     Raises:
         DataError: it is damaged or something else.
     """
     header = 4 + 4 * len(shape)
-    head = _read(path, header)
-    if len(head) < header or head[:3] != b"\0\0\x08" or head[3] != len(shape):
-        raise DataError(f"{path}: not an IDX file of {len(shape)}-dimensional bytes (it begins with {head[:4]!r})")
-    found = struct.unpack(f">{len(shape)}I", head[4:])
-    if any(n != m and not (m == -1 and 0 < n <= 1_000_000) for n, m in zip(found, shape, strict=True)):
-        raise DataError(f"{path}: has dimensions {found}, expected {shape}")
-    size = int(np.prod(found))
-    data = _read(path, header + size + 1)
-    if len(data) != header + size:
-        raise DataError(f"{path}: has {len(data):,} bytes or more, its header promises {header + size:,}; get it again")
-    return np.frombuffer(data, np.uint8, offset=header).reshape(found)
+    data = _read(path, header + int(np.prod([MOST if n == -1 else n for n in shape])))
+    if len(data) < header or data[:3] != b"\0\0\x08" or data[3] != len(shape):
+        raise DataError(f"{path}: not an IDX file of {len(shape)}-dimensional bytes (it begins with {data[:4]!r})")
+    found = struct.unpack(f">{len(shape)}I", data[4:header])
+    if any(n != m and not (m == -1 and 0 < n <= MOST) for n, m in zip(found, shape, strict=True)):
+        raise DataError(f"{path}: has dimensions {found}, expected {shape} (-1: up to {MOST:,}); get it again")
+    size = header + int(np.prod(found))
+    if len(data) != size:
+        raise DataError(f"{path}: has {len(data):,} bytes, its header promises {size:,}; get it again")
+    return np.frombuffer(data, np.uint8, offset=header).reshape(found), hashlib.sha256(data).hexdigest()
 
 
-def read_cifar(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Read one batch file of the binary version of CIFAR-10: images ``[N, 32, 32, 3]`` and labels ``[N]``.
+def read_cifar(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
+    """Read one batch file of the binary version of CIFAR-10: images ``[N, 32, 32, 3]``, labels ``[N]``, and the SHA-256 of the file.
 
     Raises:
         DataError: it is damaged or something else.
     """
-    data = np.frombuffer(_read(path, 10_000 * CIFAR_RECORD + 1), np.uint8)
-    if len(data) == 0 or len(data) % CIFAR_RECORD or len(data) > 10_000 * CIFAR_RECORD:
-        raise DataError(f"{path}: {len(data):,} bytes are not up to 10,000 records of {CIFAR_RECORD:,}; get it again")
-    records = data.reshape(-1, CIFAR_RECORD)
-    return records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), records[:, 0]
+    data = _read(path, CIFAR_BATCH * CIFAR_RECORD)
+    count, rest = divmod(len(data), CIFAR_RECORD)
+    if rest or count < LEAST_BATCH:
+        raise DataError(
+            f"{path}: {len(data):,} bytes are not {LEAST_BATCH} to {CIFAR_BATCH:,} records of {CIFAR_RECORD:,}; get it again"
+        )
+    records = np.frombuffer(data, np.uint8).reshape(-1, CIFAR_RECORD)
+    images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return images, records[:, 0], hashlib.sha256(data).hexdigest()
 
 
 def _read(path: Path, limit: int) -> bytes:
-    """At most ``limit`` bytes of the content, however much a file would decompress to."""
+    """Content of at most ``limit`` bytes, however much a file would decompress to."""
+    data = read_bytes(path, limit)
+    if path.suffix != ".gz":
+        return data
+    inflater = zlib.decompressobj(wbits=31)  # of gzip
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            return file.read(limit)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read ({error}); get it again") from error
+        content = inflater.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise DataError(f"{path}: not a file of gzip ({error}); get it again") from error
+    if len(content) > limit:
+        raise DataError(
+            f"{path}: decompresses to more than {limit:,} bytes, all that such a file may have; get it again"
+        )
+    if not inflater.eof or inflater.unused_data:
+        raise DataError(f"{path}: is cut short, or goes on after its end; get it again")
+    return content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -11,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wskan.errors import DataError
-from wskan.signals.download import SOURCES, download
+from wskan.errors import DataError, reason
+from wskan.reading import shown
+from wskan.signals.download import CONTENTS, SOURCES, download
 from wskan.signals.files import read_cifar, read_idx
 
 Split = Literal["train", "test"]
@@ -31,6 +33,7 @@ class Images:
         name: of the data set.
         split: ``"train"`` or ``"test"``.
         note: what is unusual about this split; empty if it is the publisher's own.
+        checksums: SHA-256 of the content of each file that it was read from.
     """
 
     images: Tensor
@@ -38,6 +41,13 @@ class Images:
     name: str
     split: str
     note: str = ""
+    checksums: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def foreign(self) -> list[str]:
+        """Which files are not as published: used all the same, but worth knowing."""
+        published = CONTENTS.get(self.name, {})
+        return [file for file, checksum in self.checksums.items() if published.get(file, checksum) != checksum]
 
     def targets(self, rows: Tensor) -> Tensor:
         """Pixel values of some images in [0, 1], ``[n, H*W, C]`` float32, in the order of :func:`wskan.signals.coordinates`."""
@@ -65,7 +75,9 @@ def load_images(name: str, split: Split, *, root: Path | str | None = None, fetc
         DataError: unknown name, or a file that is missing or damaged.
     """
     if name not in IMAGE_SETS or split not in ("train", "test"):
-        raise DataError(f"unknown data set {name!r} or split {split!r}; choose from {IMAGE_SETS} and ('train', 'test')")
+        raise DataError(
+            f"unknown data set {shown(name)} or split {shown(split)}; choose from {IMAGE_SETS} and ('train', 'test')"
+        )
     if name == "digits":
         return _digits(split)
     folder = Path(root or os.environ.get("WSKAN_DATA") or Path.home() / ".cache" / "wskan") / name
@@ -73,7 +85,7 @@ def load_images(name: str, split: Split, *, root: Path | str | None = None, fetc
         try:
             download(name, folder)
         except Exception as error:
-            raise DataError(f"could not download {name} into {folder}: {error}") from error
+            raise DataError(f"could not download {name} into {folder}: {reason(error)}") from error
     images = _cifar(folder, split) if name == "cifar10" else _idx(name, folder, split)
     if not bool((images.labels < 10).all()):
         raise DataError(f"{folder}: labels up to {int(images.labels.max())}, expected 0 to 9; get the files again")
@@ -99,21 +111,28 @@ def _idx(name: str, folder: Path, split: Split) -> Images:
             f"K-MNIST's training file is absent: this is part of its test file, split {KMNIST_TRAIN}/2000",
         )
         rows = slice(None, KMNIST_TRAIN) if split == "train" else slice(KMNIST_TRAIN, None)
-    images = read_idx(_find(name, folder, f"{part}-images-idx3-ubyte"), (-1, 28, 28))[rows]
-    labels = read_idx(_find(name, folder, f"{part}-labels-idx1-ubyte"), (-1,))[rows]
+    files = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+    images, first = read_idx(_find(name, folder, files[0]), (-1, 28, 28))
+    labels, second = read_idx(_find(name, folder, files[1]), (-1,))
     if len(images) != len(labels):
         raise DataError(f"{folder}: {len(images):,} {part} images but {len(labels):,} labels; get both files again")
     return Images(
-        torch.from_numpy(images.copy()).unsqueeze(-1), torch.from_numpy(labels.astype(np.int64)), name, split, note
+        torch.from_numpy(images[rows].copy()).unsqueeze(-1),
+        torch.from_numpy(labels[rows].astype(np.int64)),
+        name,
+        split,
+        note,
+        dict(zip(files, (first, second), strict=True)),
     )
 
 
 def _cifar(folder: Path, split: Split) -> Images:
     files = [f"data_batch_{i}.bin" for i in range(1, 6)] if split == "train" else ["test_batch.bin"]
     parts = [read_cifar(_find("cifar10", folder, file)) for file in files]
-    images = np.concatenate([image for image, _ in parts])
-    labels = np.concatenate([label for _, label in parts]).astype(np.int64)
-    return Images(torch.from_numpy(images), torch.from_numpy(labels), "cifar10", split)
+    images = np.concatenate([image for image, _, _ in parts])
+    labels = np.concatenate([label for _, label, _ in parts]).astype(np.int64)
+    checksums = {file: checksum for file, (_, _, checksum) in zip(files, parts, strict=True)}
+    return Images(torch.from_numpy(images), torch.from_numpy(labels), "cifar10", split, "", checksums)
 
 
 def _exists(folder: Path, file: str) -> bool:

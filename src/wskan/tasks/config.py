@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from wskan.errors import DataError
+from wskan.errors import DataError, reason
+from wskan.reading import boolean, number, shown, whole
 from wskan.tasks.augmentation import SYMMETRIES, Symmetry
 
 Precision = Literal["32", "bf16"]  # single, or automatic mixed precision
@@ -15,7 +17,7 @@ Precision = Literal["32", "bf16"]  # single, or automatic mixed precision
 def check_precision(precision: str) -> None:
     """Raise DataError unless it is one of :data:`Precision`."""
     if precision not in get_args(Precision):
-        raise DataError(f"precision must be one of {', '.join(map(repr, get_args(Precision)))}, got {precision!r}")
+        raise DataError(f"precision must be one of {', '.join(map(repr, get_args(Precision)))}, got {shown(precision)}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,19 +56,14 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name, low in (("epochs", 1), ("batch_size", 1), ("warmup_steps", 0), ("patience", 0), ("seed", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value < 2**32:
-                raise DataError(f"TrainConfig: {name} must be a whole number of at least {low}, got {value!r}")
-        if not 0 < self.lr < 10 or not 0 <= self.weight_decay < 10 or not self.gradient_clip > 0:
-            raise DataError(
-                f"TrainConfig: lr {self.lr}, weight_decay {self.weight_decay} or gradient_clip {self.gradient_clip} is out of range"
-            )
+            whole(getattr(self, name), f"TrainConfig: {name}", low, 2**32 - 1)
+        for name, least, most in (("lr", 1e-30, 10), ("weight_decay", 0, 10), ("gradient_clip", 1e-30, math.inf)):
+            number(getattr(self, name), f"TrainConfig: {name}", least, most)
         check_precision(self.precision)
-        if not isinstance(self.compile, bool):
-            raise DataError(f"TrainConfig: compile must be a bool, got {self.compile!r}")
+        boolean(self.compile, "TrainConfig: compile")
         names = list(self.augment) if isinstance(self.augment, tuple | list) else [None]
         if any(name not in SYMMETRIES or names.count(name) > 1 for name in names):
-            raise DataError(f"TrainConfig: augment must be some of {SYMMETRIES}, each once, got {self.augment!r:.200}")
+            raise DataError(f"TrainConfig: augment must be some of {SYMMETRIES}, each once, got {shown(self.augment)}")
         object.__setattr__(self, "augment", tuple(self.augment))
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,4 +80,4 @@ class TrainConfig:
         try:
             return cls(**data)
         except TypeError as error:
-            raise DataError(f"malformed training configuration {data!r:.200}: {error}") from error
+            raise DataError(f"malformed training configuration {shown(data)}: {reason(error)}") from error

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import math
 from typing import Self
 
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from wskan.errors import DataError
+from wskan.reading import number
 from wskan.tasks.binary_metrics import ROCAUC, AccuracyAbove, best_threshold
 from wskan.tasks.task import ABSENT, Task
+
+LARGE = 3e38  # about all that single precision holds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +34,7 @@ class Pruning(Task):
     monitor, mode = "auc", "max"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.threshold, int | float) or not abs(self.threshold) < math.inf:
-            raise DataError(f"task {self.name}: threshold must be a finite number, got {self.threshold!r:.100}")
+        number(self.threshold, f"task {self.name}: threshold", -LARGE, LARGE)
 
     @abc.abstractmethod
     def kept(self, target: Tensor) -> Tensor:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from wskan.errors import DataError
 from wskan.kan.edges import join_edges
 from wskan.kan.oracle import THRESHOLD
-from wskan.tasks.pruning import Pruning
+from wskan.reading import number
+from wskan.tasks.pruning import LARGE, Pruning
 from wskan.tasks.regression import R2
 from wskan.tasks.task import ABSENT
 from wskan.zoo import Zoo
@@ -48,8 +48,7 @@ class PruningScores(Pruning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.oracle, int | float) or not 0 < self.oracle < math.inf:
-            raise DataError(f"task {self.name}: oracle must be a positive finite number, got {self.oracle!r:.100}")
+        number(self.oracle, f"task {self.name}: oracle", 1e-38, LARGE)
 
     def targets(self, zoo: Zoo, rows: Tensor | slice = slice(None)) -> Tensor:
         """Logarithms of scores, ``[n, E]`` float32."""

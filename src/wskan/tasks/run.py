@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 from pathlib import Path
@@ -11,18 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wskan.errors import DataError, ShapeError
+from wskan.errors import DataError, ShapeError, reason
 from wskan.files import empty, write_atomically
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import KANSpec, Population
 from wskan.models import MetaNetwork, load_model
+from wskan.reading import check, number, read_bytes, read_json, shown, whole
 from wskan.tasks.config import Precision, TrainConfig, check_precision
 from wskan.tasks.evaluation import graphs_at_once, predict
 from wskan.tasks.registry import get_task
 from wskan.tasks.task import Task
 from wskan.zoo import Recipe, Zoo
 
-MAX_RECORD = 2**20
+MAX_RECORD, MAX_LOG = 2**20, 64 * 2**20  # bytes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,7 +121,7 @@ def open_run(folder: Path | str) -> Run:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder; name that of a training run")
+        raise DataError(f"{folder} is not a folder; name that of a training run")
     record = read_record(folder)
     if record is None or not record.get("finished"):
         raise DataError(f"{folder} holds no finished training run; start or continue one with `wskan train`")
@@ -141,17 +141,21 @@ def _task(folder: Path, record: dict[str, Any]) -> Task:
     try:
         return dataclasses.replace(task, **calibration)
     except (TypeError, DataError) as error:
-        raise DataError(f"{folder}: malformed calibration {calibration!r:.200} of {task.name} ({error})") from error
+        raise DataError(
+            f"{folder}: malformed calibration {shown(calibration)} of {task.name} ({reason(error)})"
+        ) from error
 
 
 def _check_figures(folder: Path, record: dict[str, Any], task: Task) -> None:
     """What tables and pictures take from the record."""
-    scores = [record[split] if isinstance(record.get(split), dict) else {} for split in ("val", "test")]
-    figures = [record.get("parameters"), record.get("train_seconds"), *(score.get(task.monitor) for score in scores)]
-    if not all(isinstance(figure, int | float) for figure in figures):
-        raise DataError(
-            f"{folder / 'run.json'} lacks parameters, train_seconds or the {task.monitor} of val or test: was it edited? Train in another folder"
-        )
+    path = folder / "run.json"
+    figures = {
+        name: record.get(name, 0 if name == "epochs" else None) for name in ("parameters", "train_seconds", "epochs")
+    }
+    for split in ("val", "test"):
+        check(record.get(split), {task.monitor: float, str: float}, f"{path}: {split}")
+    for name, figure in figures.items():
+        number(figure, f"{path}: {name}", 0, 1e12)
 
 
 def finished_run(folder: Path, asked: dict[str, Any]) -> Run | None:
@@ -160,6 +164,8 @@ def finished_run(folder: Path, asked: dict[str, Any]) -> Run | None:
     Raises:
         DataError: the folder holds another run, or something else.
     """
+    if "::" in str(folder.absolute()) or "://" in str(folder.absolute()):
+        raise DataError(f"{folder}: Lightning takes a path with :: or :// for an address; choose another folder")
     record, asked = read_record(folder), json.loads(json.dumps(asked))
     if record is None:
         if not empty(folder):
@@ -182,15 +188,11 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         DataError: it is not what :func:`write_record` writes.
     """
     path = folder / "run.json"
-    try:
-        if not path.exists():
-            return None
-        size = path.stat().st_size
-        record = json.loads(path.read_text()) if size <= MAX_RECORD else None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
+    if not path.exists():
+        return None
+    record = read_json(path, MAX_RECORD, "train in another folder", infinite=True)  # a metric may be NaN
     if not isinstance(record, dict) or not isinstance(record.get("asked"), dict):
-        raise DataError(f"{path}: not the record of a training run")
+        raise DataError(f"{path}: not the record of a training run; train in another folder")
     return record
 
 
@@ -204,12 +206,29 @@ def learning_curve(folder: Path | str) -> list[dict[str, float]]:
     """One row an epoch, from Lightning's logs: ``epoch``, ``seconds``, ``train_*`` and ``val_*``.
 
     Each continuation of a run has a log of its own; where they overlap, the later one counts.
+
+    Raises:
+        DataError: a log that is too large or damaged. A last line that a killed process left unfinished is left out.
     """
     rows: dict[int, dict[str, float]] = {}
-    for path in sorted(Path(folder).glob("logs/**/metrics.csv"), key=lambda path: path.stat().st_mtime):
-        with path.open() as file:
-            for row in csv.DictReader(file):
-                rows.setdefault(int(row["epoch"]), {}).update(
-                    {name: float(value) for name, value in row.items() if value}
-                )
+    for path in sorted(Path(folder).glob("logs/*/metrics.csv"), key=lambda path: path.stat().st_mtime):
+        for row in _log(path):
+            rows.setdefault(int(row["epoch"]), {}).update(row)
     return [rows[epoch] for epoch in sorted(rows)]
+
+
+def _log(path: Path) -> list[dict[str, float]]:
+    """Rows of one log: columns by name, empty ones left out; every row has an epoch."""
+    lines = read_bytes(path, MAX_LOG, "delete it").decode(errors="replace").splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        del lines[-1]
+    names, rows = lines[0].strip().split(",") if lines else [], []
+    for place, line in enumerate(lines[1:], start=2):
+        cells = line.rstrip("\r\n").split(",")
+        try:
+            row = {name: float(cell) for name, cell in zip(names, cells, strict=True) if cell}
+            whole(int(row["epoch"]), "epoch", 0, 2**32)
+        except (ValueError, KeyError, OverflowError) as error:
+            raise DataError(f"{path}: line {place} is not one of a learning curve: {shown(line)}; delete it") from error
+        rows.append(row)
+    return rows

@@ -129,15 +129,15 @@ def _holds(folder: Path, manifest: Manifest, index: int) -> bool:
 
 
 def _same_data(manifest: Manifest, targets: Targets, folder: Path) -> Manifest:
-    """The manifest with a note of what is unusual about the data, which must not change half-way."""
-    note = manifest.built_with.get("data", "")
-    if manifest.shards and note != targets.note:
+    """The manifest with the checksum of the data and a note of what is unusual about it; it must not change half-way."""
+    note, checksum = manifest.built_with.get("data", ""), manifest.built_with.get("data_sha256")
+    now = targets.files.get("data_sha256")
+    if manifest.shards and (note != targets.note or checksum not in (None, now)):  # none: of an earlier version
         raise DataError(
-            f"{folder} was begun with other files of {manifest.recipe.dataset} ({note or 'the usual ones'}, now {targets.note or 'the usual ones'}); choose another folder"
+            f"{folder} was begun with other files of {manifest.recipe.dataset} ({note or checksum or 'the usual ones'}, now {targets.note or now or 'the usual ones'}); choose another folder"
         )
-    return dataclasses.replace(
-        manifest, built_with={**manifest.built_with, **({"data": targets.note} if targets.note else {})}
-    )
+    data = {"data": targets.note} if targets.note else {}
+    return dataclasses.replace(manifest, built_with={**manifest.built_with, **data, **targets.files})
 
 
 def _build_shard(
@@ -188,6 +188,8 @@ def _progress_bar(recipe: Recipe, done: int, shown: bool) -> Iterator[Callable[[
         TimeRemainingColumn,
     )
 
+    from wskan.printing import markup
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -198,5 +200,5 @@ def _progress_bar(recipe: Recipe, done: int, shown: bool) -> Iterator[Callable[[
         TimeRemainingColumn(elapsed_when_finished=False),
     )
     with Progress(*columns) as bar:
-        task = bar.add_task(f"training {recipe.name}", total=len(recipe), completed=done)
+        task = bar.add_task(f"training {markup(recipe.name)}", total=len(recipe), completed=done)
         yield lambda count: bar.update(task, completed=count)

@@ -11,10 +11,12 @@ from typing import Any
 
 from wskan.errors import DataError
 from wskan.files import write_atomically
+from wskan.reading import mapping, number, read_json, shown, text, whole
 from wskan.zoo.recipe import Recipe
 
 FORMAT, VERSION = "wskan-zoo", 1
 MAX_MANIFEST = 64 * 2**20
+MAX_TEXT = 1000  # of what it was built with
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Manifest:
             "built_with": self.built_with,
             "shards": [dataclasses.asdict(shard) for shard in self.shards],
         }
-        text = json.dumps(data, indent=1)
-        write_atomically(folder / "manifest.json", lambda path: path.write_text(text))
+        content = json.dumps(data, indent=1)
+        write_atomically(folder / "manifest.json", lambda path: path.write_text(content))
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -55,40 +57,38 @@ class Manifest:
             DataError: it is missing, malformed or of a format that this version does not know.
         """
         path = folder / "manifest.json"
-        try:
-            data = json.loads(path.read_text()) if path.stat().st_size <= MAX_MANIFEST else None
-        except OSError as error:
-            raise DataError(f"{folder} is not a zoo: {error}; build one with `wskan zoo build`") from error
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}: not JSON ({error}); the zoo must be built again") from error
+        if not path.exists():
+            raise DataError(f"{folder} is not a zoo: it has no manifest.json; build one with `wskan zoo build`")
+        data = read_json(path, MAX_MANIFEST, "the zoo must be built again")
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise DataError(f"{path}: not the manifest of a zoo")
         if data.get("format_version") != VERSION:
             raise DataError(
-                f"{path}: format version {data.get('format_version')!r}, this wskan reads {VERSION}; update it"
+                f"{path}: format version {shown(data.get('format_version'))}, this wskan reads {VERSION}; update it"
             )
-        recipe = Recipe.from_dict(data.get("recipe", {}))
+        try:
+            recipe = Recipe.from_dict(data.get("recipe", {}))
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
         shards = data.get("shards")
         if not isinstance(shards, list) or len(shards) > recipe.num_shards:
             raise DataError(f"{path}: shards must be a list of at most {recipe.num_shards}")
-        built = data.get("built_with")
+        built = mapping(data.get("built_with", {}), f"{path}: built_with")
         return cls(
             recipe,
             tuple(_shard(path, recipe, index, shard) for index, shard in enumerate(shards)),
-            {str(key): str(value) for key, value in built.items()} if isinstance(built, dict) else {},
+            {key: text(value, f"{path}: built_with.{key}", MAX_TEXT) for key, value in built.items()},
         )
 
 
 def _shard(path: Path, recipe: Recipe, index: int, data: Any) -> Shard:
-    fields = {"sha256": str, "size": int, "count": int, "seconds": (int, float)}
-    if (
-        not isinstance(data, dict)
-        or set(data) != set(fields)
-        or not all(isinstance(data[name], kind) for name, kind in fields.items())  # type: ignore[arg-type]
-        or not re.fullmatch("[0-9a-f]{64}", data["sha256"])
-        or data["count"] != len(recipe.shard_rows(index))
-    ):
-        raise DataError(f"{path}: malformed entry of shard {index}: {data!r:.200}")
+    where = f"{path}: shards[{index}]"
+    mapping(data, where, {field.name for field in dataclasses.fields(Shard)})
+    if not re.fullmatch("[0-9a-f]{64}", text(data["sha256"], f"{where}.sha256")):
+        raise DataError(f"{where}.sha256 must be 64 hexadecimal digits, got {shown(data['sha256'])}")
+    whole(data["size"], f"{where}.size", 0, 2**50)
+    whole(data["count"], f"{where}.count", *[len(recipe.shard_rows(index))] * 2)
+    number(data["seconds"], f"{where}.seconds", 0, 1e9)
     return Shard(**data)
 
 

@@ -11,10 +11,11 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from wskan.errors import DataError
+from wskan.errors import DataError, reason
 from wskan.kan import FitConfig, KANSpec, Score, derive_seed
 from wskan.kan.adapt_grid import check_adapts
 from wskan.kan.oracle import THRESHOLD
+from wskan.reading import boolean, mapping, number, shown, text, whole
 from wskan.signals import IMAGE_SETS
 
 MAX_KANS = 10_000_000
@@ -48,16 +49,12 @@ class Classifier:
     scores: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.scored, int) or isinstance(self.scored, bool) or not 2 <= self.scored <= 10_000_000:
-            raise DataError(f"recipe: scored must be a whole number of at least 2, got {self.scored!r}")
-        if not 0 <= self.noise <= 1:
-            raise DataError(f"recipe: noise must be in [0, 1], got {self.noise}")
-        if not 0 <= self.threshold < 1e6:
-            raise DataError(f"recipe: threshold must be at least 0 and below 1e6, got {self.threshold:g}")
+        whole(self.scored, "recipe: scored", 2, 10_000_000)
+        number(self.noise, "recipe: noise", 0, 1)
+        number(self.threshold, "recipe: threshold", 0, 1e6)
         if self.score not in get_args(Score) or self.storage not in get_args(Storage):
-            raise DataError(f"recipe: unknown score {self.score!r:.100} or storage {self.storage!r:.100}")
-        if not isinstance(self.scores, bool):
-            raise DataError(f"recipe: scores must be true or false, got {self.scores!r:.100}")
+            raise DataError(f"recipe: unknown score {shown(self.score)} or storage {shown(self.storage)}")
+        boolean(self.scores, "recipe: scores")
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON types; ``scores`` only where they are kept: the digests of older recipes stay."""
@@ -106,11 +103,10 @@ class Recipe:
             ("seed", 0, 2**62),
             ("shard_size", 1, 65_536),
         ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                raise DataError(f"recipe: {name} must be a whole number from {low} to {high:,}, got {value!r}")
-        if not isinstance(self.name, str) or self.dataset not in (*IMAGE_SETS, "sine"):
-            raise DataError(f"recipe: unknown data set {self.dataset!r}; choose from {(*IMAGE_SETS, 'sine')}")
+            whole(getattr(self, name), f"recipe: {name}", low, high)
+        text(self.name, "recipe: name")
+        if self.dataset not in (*IMAGE_SETS, "sine"):
+            raise DataError(f"recipe: unknown data set {shown(self.dataset)}; choose from {(*IMAGE_SETS, 'sine')}")
         if (self.fit.loss == "cross_entropy") != (self.classifier is not None):
             raise DataError("recipe: classifiers, and only they, are fitted with cross-entropy")
         if self.fit.adapt_grid:
@@ -159,11 +155,12 @@ class Recipe:
         """
         names = {field.name for field in dataclasses.fields(cls)} - {"classifier"}
         if not isinstance(data, Mapping) or set(data) - {"classifier"} != names:
-            raise DataError(f"a recipe is an object with exactly {sorted(names)}, got {data!r:.200}")
+            raise DataError(f"a recipe is an object with exactly {sorted(names)}, got {shown(data)}")
         parts = {"spec": KANSpec.from_dict(data["spec"]), "fit": FitConfig.from_dict(data["fit"])}
         if "classifier" not in data:
             return cls(**{**data, **parts})
         try:
-            return cls(**{**data, **parts, "classifier": Classifier(**data["classifier"])})
+            classifier = Classifier(**mapping(data["classifier"], "recipe: classifier"))
         except TypeError as error:
-            raise DataError(f"malformed recipe {data['classifier']!r:.200}: {error}") from error
+            raise DataError(f"malformed recipe {shown(data['classifier'])}: {reason(error)}") from error
+        return cls(**{**data, **parts, "classifier": classifier})

@@ -65,7 +65,7 @@ def open_shard(spec: KANSpec, tensors: dict[str, Tensor], count: int) -> OpenSha
         raise DataError(f"parameters must be all of one of {STORED}, knots of the first, got {_dtypes(parameters)}")
     for index, pair in enumerate(itertools.pairwise(spec.widths)):  # takes no memory until rows are picked
         parameters.setdefault(f"layers.{index}.mask", torch.ones((), dtype=next(iter(dtypes))).expand(count, *pair))
-    return OpenShard(Population.from_tensors(spec, parameters), facts, masks, scores)
+    return OpenShard(Population.from_tensors(spec, parameters, check_values=False), facts, masks, scores)
 
 
 def _edge_blocks(

@@ -12,8 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from wskan.errors import DataError
-from wskan.files import reason
+from wskan.errors import DataError, reason
 
 AGAIN = "`wskan zoo build` makes it again"
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from wskan.errors import DataError, ShapeError
 from wskan.kan import KANSpec, Layer, Population
+from wskan.kan.check_layers import check_knots
 from wskan.kan.population import FIELDS
 from wskan.zoo.manifest import Manifest, sha256, shard_path
 from wskan.zoo.recipe import Recipe
@@ -129,6 +130,9 @@ class Zoo:
         ]
         if not all(bool(((layer.mask == 0) | (layer.mask == 1)).all()) for layer in layers):
             raise DataError(f"{self.folder}: edges exist (mask 1) or not (0), some do neither; run `wskan zoo verify`")
+        for index, layer in enumerate(layers):
+            if len(rows):
+                check_knots(layer.knots, f"{self.folder}: layers.{index}.knots")
         return Population(self.spec, layers)
 
     def masks(self, rows: Tensor | slice) -> list[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import torch
@@ -32,6 +33,7 @@ class Signals:
         peak: range of the signal, for the PSNR.
         shape: ``(H, W, C)`` of a signal.
         note: what is unusual about the data; empty if nothing is.
+        files: what the manifest keeps of the files that it was read from, see :func:`files_of`.
     """
 
     inputs: Tensor
@@ -41,6 +43,7 @@ class Signals:
     peak: float
     shape: tuple[int, int, int]
     note: str
+    files: dict[str, str]
     _signals: tuple[Images | Waves, Images | Waves]  # for training and validation, for test
 
     def values(self, rows: range | Tensor) -> Tensor:
@@ -75,7 +78,7 @@ class Labels:
         inputs: ``[N, pixels]`` training images in [0, 1], the same for all.
         split: ``[n]`` int64, index into ``SPLITS``.
         noise: ``[n]`` share of the labels that are permuted.
-        note: what is unusual about the data; empty if nothing is.
+        note, files: see :class:`Signals`.
         test_inputs, test_labels: ``[M, pixels]`` and ``[M]``, what accuracies are measured on.
         scored: ``[S, pixels]`` training images that the oracle sees.
     """
@@ -84,6 +87,7 @@ class Labels:
     split: Tensor
     noise: Tensor
     note: str
+    files: dict[str, str]
     test_inputs: Tensor
     test_labels: Tensor
     scored: Tensor
@@ -160,7 +164,7 @@ def load_targets(recipe: Recipe, root: Path | str | None = None, *, fetch: bool 
     if recipe.dataset == "sine":
         waves, source = sine_waves(len(recipe), recipe.seed), torch.arange(len(recipe))
         labels = {"freq_0": waves.frequencies[:, 0].clone(), "freq_1": waves.frequencies[:, 1].clone()}
-        return Signals(coordinates(SIDE, SIDE), split, source, labels, 2.0, (SIDE, SIDE, 1), "", (waves, waves))
+        return Signals(coordinates(SIDE, SIDE), split, source, labels, 2.0, (SIDE, SIDE, 1), "", {}, (waves, waves))
     train = load_images(recipe.dataset, "train", root=root, fetch=fetch)
     test = load_images(recipe.dataset, "test", root=root, fetch=fetch)
     first, last = _pick(len(train), recipe.val + recipe.train, recipe), _pick(len(test), recipe.test, recipe)
@@ -173,8 +177,27 @@ def load_targets(recipe: Recipe, root: Path | str | None = None, *, fetch: bool 
         raise DataError(f"{recipe.dataset} needs KANs [2, ..., {channels}], the recipe has {list(recipe.spec.widths)}")
     source = torch.cat([first, last])
     return Signals(
-        coordinates(height, width), split, source, labels, 1.0, (height, width, channels), train.note, (train, test)
+        coordinates(height, width),
+        split,
+        source,
+        labels,
+        1.0,
+        (height, width, channels),
+        train.note,
+        files_of(train, test),
+        (train, test),
     )
+
+
+def files_of(*splits: Images) -> dict[str, str]:
+    """Name the content of all files of a data set by one SHA-256, and those that are not as published; nothing for data that needs no files."""
+    checksums = {file: checksum for images in splits for file, checksum in images.checksums.items()}
+    if not checksums:
+        return {}
+    content = "".join(f"{file} {checksum}\n" for file, checksum in sorted(checksums.items()))
+    foreign = sorted({file for images in splits for file in images.foreign})
+    facts = {"data_sha256": hashlib.sha256(content.encode()).hexdigest()}
+    return facts if not foreign else {**facts, "data_not_as_published": ", ".join(foreign)}
 
 
 def load_labels(recipe: Recipe, root: Path | str | None = None) -> Labels:
@@ -220,6 +243,7 @@ def _load_labels(recipe: Recipe, config: Classifier, split: Tensor, root: Path |
         split=split,
         noise=noise,
         note=train.note,
+        files=files_of(train, test),
         test_inputs=unseen,
         test_labels=test.labels,
         scored=scored,
