@@ -46,8 +46,13 @@ y = torch.rand(40, 4096, 1)
 fit = lambda size, steps: fit_population(spec, x, y[:size], torch.arange(size), FitConfig(steps=steps, batch_size=1024))
 fit(1, 1)
 main = threading.main_thread().ident
-for delay in (0.5, 0.6):
-    threading.Timer(delay, signal.pthread_kill, (main, signal.SIGINT)).start()
+def interrupt():
+    while not any(thread.name == "wskan_fit" for thread in threading.enumerate()):
+        time.sleep(0.01)
+    for delay in (0.3, 0.1):
+        time.sleep(delay)
+        signal.pthread_kill(main, signal.SIGINT)
+threading.Thread(target=interrupt).start()
 try:
     fit(40, 2000)  # a KAN takes longer than the second interrupt
     print("too fast")

@@ -208,5 +208,5 @@ def test_inner_dropout_shows_some_kans_by_their_outputs_alone() -> None:
     assert plain.pop("inner_dropout") == 0.4
     assert WSKANConfig.from_dict(plain).to_dict() == plain
     for bad in (-0.1, 1, "half"):
-        with pytest.raises(DataError, match="inner_dropout must be in"):
+        with pytest.raises(DataError, match="inner_dropout must be"):
             WSKANConfig.from_dict({**plain, "inner_dropout": bad})

@@ -11,6 +11,7 @@ import torch
 from interrupted import EPOCHS, go_on, last, load, weights
 from torch import Tensor
 
+from wskan import files
 from wskan.cli import main
 from wskan.errors import DataError, DivergedError
 from wskan.tasks import TrainConfig
@@ -86,12 +87,13 @@ def test_a_full_disk_keeps_what_existed(
 
 
 def test_what_killed_writes_left_is_removed_and_links_are_refused(zoo: Zoo, run: Path, tmp_path: Path) -> None:
-    litter, other = run / "checkpoints" / ".last.ckpt.123.tmp", run / "checkpoints" / ".notes.tmp"
+    name = f".last.ckpt.wskan-{files._machine()}-999999999-{'0' * 16}.tmp"  # of a process that is dead
+    litter, other = run / "checkpoints" / name, run / "checkpoints" / ".notes.tmp"
     litter.write_bytes(b"half")
     other.write_text("mine")
     elsewhere = (run / "checkpoints").rename(tmp_path / "elsewhere")
     (run / "checkpoints").symlink_to(elsewhere)
-    with pytest.raises(DataError, match="is not a folder but a link"):
+    with pytest.raises(DataError, match="is a link, and nothing is written through it"):
         go_on(zoo, run)
     assert (elsewhere / litter.name).exists()
     (run / "checkpoints").unlink()
