@@ -171,7 +171,8 @@ def number(value: Any, name: str, low: float, high: float) -> float:
     Raises:
         DataError: it is none.
     """
-    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+    huge = isinstance(value, int) and value.bit_length() > 1000  # too large for a float
+    if not isinstance(value, int | float) or isinstance(value, bool) or huge or not low <= value <= high:
         raise DataError(f"{name} must be a number from {low:g} to {high:g}, got {shown(value)}")
     return value
 

@@ -270,8 +270,9 @@ class Table:
 def _cell(data: Mapping[str, Any], name: str) -> Cell:
     facts = {key: value for key, value in data.items() if key not in ("mean", "std", "values", "paper")}
     check(facts, {**{key: FACTS[key] for key in facts if key in FACTS}, str: object}, name)
+    if data["paper"] is not None:
+        check(data["paper"], (float, float), f"{name}, paper")
     paper = None if data["paper"] is None else tuple(data["paper"])
-    check(data["paper"] or [0, 0], (float, float), f"{name}, paper")
     for value in (*data["values"], *(paper or ())):
         number(value, name, -LARGEST, LARGEST)
     if not data["values"]:
