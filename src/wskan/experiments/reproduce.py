@@ -24,6 +24,8 @@ from wskan.pictures import require_matplotlib
 from wskan.provenance import provenance
 from wskan.tasks import Run
 
+WRITING = "results are written"
+
 
 def reproduce(
     experiment: Experiment, request: Request, workspace: Workspace, out: Path, *, dry_run: bool = False
@@ -55,7 +57,8 @@ def reproduce(
     folder, scale = out / experiment.name, request.scale.name
     name = protocol(experiment, request, workspace, origin["machine"])
     check_inside(out, folder)
-    _earlier(folder / f"{scale}.json", console, name)  # one that cannot be read is told before the work
+    with hold(folder, WRITING, patience=60):  # what can be neither read nor written is told before the work
+        _earlier(folder / f"{scale}.json", console, name)
     base = experiment.shares
     shared = None if base is None else _earlier(out / base.name / f"{scale}.json", console)
     progress = _Progress(console, cost)
@@ -70,7 +73,7 @@ def reproduce(
         whole = dataclasses.replace(request, methods=None, seeds=(*{*request.seeds, *request.scale.seeds},))
         found = _gather(found, _shared(found, shared, {plan.name for plan in experiment.plans(whole)}))
     facts = {**origin, "experiment": experiment.name, "scale": scale, "protocol": name}
-    with hold(folder, "results are written", patience=60):  # which takes a moment
+    with hold(folder, WRITING, patience=60):  # which takes a moment
         if earlier := _earlier(folder / f"{scale}.json", Console(quiet=True), name):  # what others wrote meanwhile, too
             found = _gather(found, earlier)
         _write(folder, {**facts, "seconds": round(time.perf_counter() - begin, 1)}, found)
