@@ -41,7 +41,7 @@ class Quickstart:
         console.print(
             "[bold]1. A zoo:[/] one KAN \\[2, 8, 8, 1] for each of 1,797 images of digits, trained to map a pixel's coordinates to its value"
         )
-        zoo = build_zoo(get_recipe("digits-inr"), self.folder / "zoo", progress=True)
+        zoo = build_zoo(get_recipe("digits-inr"), self.folder / "zoo", progress=True, within=self.folder)
         info = zoo.info()
         console.print(
             f"   {len(zoo):,} KANs, mean PSNR {info['psnr_mean']:.1f} dB, {info['seconds_per_kan'] * 1e3:.1f} ms a KAN"
@@ -68,6 +68,7 @@ class Quickstart:
         )
 
     def _train(self, zoo: Zoo, name: str) -> Run:
+        from wskan.files import check_inside
         from wskan.graph import FeatureConfig
         from wskan.models import MODELS
         from wskan.tasks import Symmetry, TrainConfig, get_task, train
@@ -84,6 +85,7 @@ class Quickstart:
             hidden=64,
         )
         augment: tuple[Symmetry, ...] = ("affine",) if probed else ()
+        check_inside(self.folder, self.folder / "runs" / name)
         training = TrainConfig(epochs=self.epochs, batch_size=32, lr=2e-3, augment=augment, seed=self.seed)
         return train(
             zoo, task, config, training, self.folder / "runs" / name, features=features, device="cpu", progress=True

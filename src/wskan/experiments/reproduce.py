@@ -28,6 +28,7 @@ from wskan.tasks import Run
 
 MAX_RESULT = 64 * 2**20  # bytes
 SHAPE = {"protocol": str, "tables": [object], "runs": {str: {str: object}}, "data": {str: {str: [float]}}, str: object}
+WRITING = "results are written"
 
 
 def reproduce(
@@ -60,7 +61,8 @@ def reproduce(
     folder, scale = out / experiment.name, request.scale.name
     name = protocol(experiment, request, workspace, origin["machine"])
     check_inside(out, folder)
-    _earlier(folder / f"{scale}.json", console, name)  # one that cannot be read is told before the work
+    with hold(folder, WRITING, patience=60):  # what can be neither read nor written is told before the work
+        _earlier(folder / f"{scale}.json", console, name)
     base = experiment.shares
     shared = None if base is None else _earlier(out / base.name / f"{scale}.json", console)
     progress = _Progress(console, cost)
@@ -75,7 +77,7 @@ def reproduce(
         whole = dataclasses.replace(request, methods=None, seeds=(*{*request.seeds, *request.scale.seeds},))
         found = _gather(found, _shared(found, shared, {plan.name for plan in experiment.plans(whole)}))
     facts = {**origin, "experiment": experiment.name, "scale": scale, "protocol": name}
-    with hold(folder, "results are written", patience=60):  # which takes a moment
+    with hold(folder, WRITING, patience=60):  # which takes a moment
         if earlier := _earlier(folder / f"{scale}.json", Console(quiet=True), name):  # what others wrote meanwhile, too
             found = _gather(found, earlier)
         _write(folder, {**facts, "seconds": round(time.perf_counter() - begin, 1)}, found)
