@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from fuzz.raw import mutate_bytes
-from fuzz.values import MARK, hostile_paths, odd_value
+from fuzz.values import MARK, hostile_paths, odd_value, outside
 
 BOMB = 2**29  # bytes that half a megabyte inflates to
 PATHS = ("best_model_path", "kth_best_model_path", "last_model_path", "dirpath", "best_k_models")
@@ -35,7 +35,7 @@ def mutate_checkpoint(path: Path, rng: Random) -> str:
     if chance < 0.35:
         return _archive(path, rng)
     data = torch.load(path, weights_only=True)
-    changes = [_paths if rng.random() < 0.25 else _content for _ in range(rng.choice((1, 1, 2)))]
+    changes = [_paths if rng.random() < 0.35 else _content for _ in range(rng.choice((1, 1, 2)))]
     said = "; ".join(change(data, path.parent.parent, rng) for change in changes)
     torch.save(data, path, _use_new_zipfile_serialization=rng.random() < 0.95)
     return said
@@ -47,7 +47,7 @@ def _paths(data: Any, folder: Path, rng: Random) -> str:
     states = [state for state in (callbacks or {}).values() if isinstance(state, dict) and "dirpath" in state]
     victim = rng.choice(hostile_paths(folder))
     for state in states:
-        for name in rng.sample(PATHS, rng.randint(1, len(PATHS))):
+        for name in PATHS[:1] if rng.random() < 0.5 else rng.sample(PATHS, rng.randint(1, len(PATHS))):
             state[name] = {victim: torch.tensor(-1.0)} if name == "best_k_models" else victim
         if rng.random() < 0.5:
             state["dirpath"] = str(folder / "checkpoints")
@@ -119,7 +119,7 @@ class _Runs:
 
 def _payload(path: Path, rng: Random) -> str:
     """A pickle that leaves a file outside if it runs, as the whole, in the archive or among the contents."""
-    marker = path.parent.parent.parent.parent / "outside" / MARK
+    marker = outside(path) / MARK
     code = f"open({str(marker)!r}, 'w')"
     evil = rng.choice(
         (

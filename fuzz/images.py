@@ -11,6 +11,7 @@ from fuzz.checkpoints import bomb
 from fuzz.raw import mutate_bytes
 
 COUNTS = (0, 1, 19, 21, 60_000, 999_999, 1_000_000, 1_000_001, 2**31, 2**32 - 1)
+PACKS = ("gz bomb", "gz bomb", "gz cut", "gz wrong sum", "gz junk", "named .gz", "gz twice")
 RECORD = 3_073
 
 
@@ -18,7 +19,11 @@ def mutate_idx(path: Path, rng: Random) -> str:
     """Change an IDX file, images or labels, and perhaps gzip it, well or badly."""
     if rng.random() < 0.1:
         return mutate_bytes(path, rng)
-    data, how = path.read_bytes(), rng.choice(("count", "count", "size", "magic", "cut", "more", "labels", "same"))
+    data, how, pack = path.read_bytes(), "same", rng.choice(("gz", "plain"))
+    if rng.random() < 0.3:
+        pack = rng.choice(PACKS)
+    else:
+        how = rng.choice(("count", "count", "size", "magic", "cut", "more", "labels", "labels"))
     body = 4 + 4 * data[3]
     if how == "count":
         data = data[:4] + struct.pack(">I", rng.choice(COUNTS)) + data[8:]
@@ -32,10 +37,7 @@ def mutate_idx(path: Path, rng: Random) -> str:
     elif how == "more":
         data += bytes(rng.choice((1, 1_000, 2**20)))
     elif how == "labels":
-        data = data[:body] + rng.randbytes(len(data) - body)
-    pack = rng.choice(
-        ("plain", "plain", "gz", "gz bomb", "gz bomb", "gz cut", "gz wrong sum", "gz junk", "named .gz", "gz twice")
-    )
+        data = data[:body] + bytes(rng.choices(range(11 if rng.random() < 0.5 else 10), k=len(data) - body))
     if pack == "plain":
         path.write_bytes(data)
     else:

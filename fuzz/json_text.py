@@ -49,7 +49,7 @@ def _mutate(data: Any, raw: dict[str, str], rng: Random, folder: Path) -> str:
     holder, key = rng.choice(spots)
     change = rng.choice(CHANGES)
     change(holder, key, rng, raw) if change is not _path else _path(holder, key, rng, raw, folder)
-    return f"{change.__name__.strip('_')} {str(key):.40}"
+    return f"{change.__name__.strip('_')} {key!s:.40}"
 
 
 def _written(raw: dict[str, str], text: str) -> str:

@@ -12,14 +12,14 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from wskan.errors import WSKANError
-
 from fuzz.kinds import Kind, NotFinite
+from wskan.errors import WSKANError
 
 LONGEST = 1_000  # characters of a message
 ADVICE = ("Errno", "weights_only", "Traceback", "torch.serialization", "re-running")
 OUTCOMES = ("fine", "refused", "message", "exception", "not finite", "time", "memory", "crash", "outside")
 CHANGES = {"os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink", "shutil.rmtree"}
+_NAMES = {"os.rename": 2, "os.link": 2}  # paths that an event names, if not one
 COMMANDS = {"os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect", "socket.getaddrinfo"}
 
 
@@ -43,9 +43,9 @@ class Watch:
         if event in COMMANDS and not (event == "subprocess.Popen" and str(arguments[0]).endswith("git")):
             self.seen.append(f"{event} {arguments[:2]!r:.100}")
         elif event in CHANGES or (event == "open" and _writes(arguments)):
-            path = arguments[0]
-            if isinstance(path, str | bytes) and os.path.isabs(path) and not self._inside(os.fsdecode(path), event):
-                self.seen.append(f"{event} {os.fsdecode(path)[-60:]!r}")
+            paths = [os.fsdecode(path) for path in arguments[: _NAMES.get(event, 1)] if isinstance(path, str | bytes)]
+            outside = [path for path in paths if os.path.isabs(path) and not self._inside(path, event)]
+            self.seen += [f"{event} {path[-60:]!r}" for path in outside]
 
     def _inside(self, path: str, event: str) -> bool:
         """By where it really lies; what removes or renames a link does so where the link lies."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class Report:
         self.seconds[kind] += result.seconds  # type: ignore[assignment]
         if outcome.name not in KEPT:
             first = {"kind": kind, "seed": result.seed, "outcome": outcome.name, "why": outcome.why}
-            sort = (kind, outcome.name, outcome.why.partition(": ")[0])
+            sort = (kind, outcome.name, re.split("[:;] ", outcome.why)[0])
             entry = self.broken.setdefault(sort, {**first, "changed": result.changed, "times": 0})
             entry["times"] += 1
 

@@ -13,6 +13,7 @@ from random import Random
 import torch
 from safetensors.torch import save, save_file
 
+from fuzz.images import RECORD
 from wskan.align import align_zoo
 from wskan.experiments import Workspace, reproduce
 from wskan.experiments.closed_form import closed_form
@@ -26,8 +27,6 @@ from wskan.testing import random_population
 from wskan.zoo import Recipe, Zoo, open_zoo
 from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path
 from wskan.zoo.recipe import Classifier
-
-from fuzz.images import RECORD
 
 KANS = random_population((2, 3, 1), 12, 0, keep=1.0)
 CLASSIFIERS = random_population((2, 3, 2), 12, 1, keep=1.0)

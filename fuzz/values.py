@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from random import Random
 
@@ -44,10 +45,16 @@ def odd_value(rng: Random) -> object:
     return rng.choice((None, True, False, [], {}, [[]], [None], {"a": 1}, [1, 2, 3], ["a"], [0.5] * 1_000, {"": {}}))
 
 
+def outside(path: Path) -> Path:
+    """The folder that nobody may touch, beside the one that a mutant lies in."""
+    return next(folder / "outside" for folder in path.parents if (folder / "outside").is_dir())
+
+
 def hostile_paths(folder: Path) -> tuple[str, ...]:
     """Names of files and folders outside ``folder``, in the spellings that a careless check lets pass."""
-    outside = folder.parent.parent / "outside"
-    plain = [str(outside / "victim"), str(outside / "victims"), "../../../outside/victim", "../../../outside/victims"]
-    climbing = [f"{folder}/checkpoints/../../../outside/{name}" for name in ("victim", "victims")]
-    schemes = [f"{scheme}{outside}/victims" for scheme in ("local://", "file://", "memory://")]
-    return (*plain, *climbing, *schemes, "http://127.0.0.1:9/x", "C:\\x", str(outside), "/dev/full", ".")
+    there = outside(folder)
+    victims = [str(there / name) for name in ("victim", "victims")]
+    relative = [os.path.relpath(victim, folder / "checkpoints") for victim in victims]
+    climbing = [f"{folder}/checkpoints/{name}" for name in relative]
+    schemes = [f"{scheme}{victim}" for scheme in ("local://", "file://") for victim in victims]
+    return (*victims, *relative, *climbing, *schemes, "http://127.0.0.1:9/x", "C:\\x", str(there), "/dev/full", ".")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import resource
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -36,6 +38,8 @@ class Result(NamedTuple):
 
 def run_kind(name: str, seeds: Sequence[int], templates: Path, place: Path) -> Iterator[Result]:
     """Read mutants of a kind, one after the other."""
+    gc.collect()
+    gc.freeze()  # what is there already need not be looked at again for each of the mutants that collect
     context, left = multiprocessing.get_context("fork"), list(seeds)
     while left:
         ours, theirs = context.Pipe(duplex=False)
@@ -88,7 +92,8 @@ def _work(name: str, seeds: Sequence[int], templates: Path, place: Path, results
             outcome = Outcome("outside", "; ".join([f"changed {path}" for path in different] + watch.seen)[:300])
             outside, work = _enclose(place)
             before = _listing(outside)
-        results.send(Result(seed, said, outcome, seconds))
+        why = outcome.why.replace(str(place), "PLACE")
+        results.send(Result(seed, said.replace(str(place), "PLACE"), Outcome(outcome.name, why), seconds))
 
 
 def _enclose(place: Path) -> tuple[Path, Path]:
@@ -102,6 +107,7 @@ def _enclose(place: Path) -> tuple[Path, Path]:
         (outside / name).write_text("precious")
     (place / "tmp").mkdir()
     os.environ.update(HOME=str(outside / "home"), TMPDIR=str(place / "tmp"))
+    tempfile.tempdir = None  # to be looked up anew
     os.chdir(outside / "cwd")
     return outside, work
 
