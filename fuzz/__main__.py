@@ -64,7 +64,7 @@ def _settle(place: Path) -> None:
     """Keep libraries from their caches in the home folder, from the network, and from warning."""
     cache = Path.home() / ".cache" / "wskan"
     os.environ.setdefault("WSKAN_CACHE", str(cache))
-    os.environ.update(MPLCONFIGDIR=str(place / "tmp"), HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", COLUMNS="200")
+    os.environ.update(MPLCONFIGDIR=str(place / "matplotlib"), HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", COLUMNS="200")
     sys.dont_write_bytecode = True
     warnings.simplefilter("ignore")
     logging.disable()

@@ -45,7 +45,7 @@ class Watch:
         elif event in CHANGES or (event == "open" and _writes(arguments)):
             paths = [os.fsdecode(path) for path in arguments[: _NAMES.get(event, 1)] if isinstance(path, str | bytes)]
             outside = [path for path in paths if os.path.isabs(path) and not self._inside(path, event)]
-            self.seen += [f"{event} {path[-60:]!r}" for path in outside]
+            self.seen += [f"{event} {path!r}" for path in outside]
 
     def _inside(self, path: str, event: str) -> bool:
         """By where it really lies; what removes or renames a link does so where the link lies."""

@@ -13,6 +13,7 @@ from random import Random
 import torch
 from safetensors.torch import save, save_file
 
+from fuzz import experiment
 from fuzz.images import RECORD
 from wskan.align import align_zoo
 from wskan.experiments import Workspace, reproduce
@@ -67,7 +68,7 @@ def write_zoo(folder: Path, classifiers: bool = False) -> Zoo:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(save({name: t.clone().contiguous() for name, t in tensors.items()}))
         entries.append(Shard(sha256(path), path.stat().st_size, len(rows), 1.0))
-    Manifest(asked, tuple(entries), {"torch": "2.13.0"}).write(folder)
+    Manifest(asked, tuple(entries), {"torch": "2.13.0", "data": "a note"}).write(folder)
     return open_zoo(folder)
 
 
@@ -168,9 +169,8 @@ def _write_images(root: Path) -> None:
 
 
 def _write_results(folder: Path) -> None:
-    from fuzz.experiment import EXPERIMENT, REQUEST
-
     workspace = Workspace(folder=folder / "work", device="cpu")
     write_zoo(workspace.zoo_folder(recipe(classifiers=True)), classifiers=True)
     closed_form(workspace, recipe(classifiers=True))
-    reproduce(EXPERIMENT, REQUEST, workspace, folder / "out")
+    experiment.drawing = True  # so that what draws is loaded before the children are made
+    reproduce(experiment.EXPERIMENT, experiment.REQUEST, workspace, folder / "out")

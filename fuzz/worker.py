@@ -22,7 +22,7 @@ from fuzz.kinds import KINDS
 from fuzz.values import MARK
 
 SECONDS = 10  # of time, and of processor time, for a mutant
-ADDRESS = 3 * 2**30  # bytes of address space beyond those of the child at its start
+ADDRESS = 2**30  # bytes of address space beyond those of the child at its start
 LARGEST_FILE = 2**26  # bytes that reading may write into a file
 AT_ONCE = 500  # mutants a child
 
