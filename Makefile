@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEMO := .venv-demo
 TEST := .venv-test
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint fuzz clean
 
 demo: $(DEMO)/.installed  ## the main job on bundled data: a zoo, WS-KAN, a table and two pictures
 	$(DEMO)/bin/wskan quickstart
@@ -16,6 +16,10 @@ lint: $(TEST)/.installed
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy
 	$(TEST)/bin/lint-imports
+
+N ?= 10000
+fuzz: $(TEST)/.installed  ## N mutants of every kind of file that wskan reads: a table, and benchmarks/results/fuzz.json
+	OMP_NUM_THREADS=1 $(TEST)/bin/python -m fuzz --count $(N)
 
 # torch first and alone, by its exact version: what is installed after it cannot then choose another build.
 $(DEMO)/.installed: requirements/runtime.lock pyproject.toml
