@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from faults import damage, disks, kills, links, races, read_only, signals  # noqa: F401: they enter their scenarios
 from faults.lab import Lab
 from faults.scenario import SCENARIOS, Scenario, Verdict
 
@@ -76,7 +75,9 @@ def main() -> None:
         rows = [attempt(scenario, lab) for scenario in chosen]
     broken = sum(row["outcome"] == "BROKEN" for row in rows)
     kept = sum(row["outcome"] == "kept" for row in rows)
-    print(f"{kept} kept, {broken} broken, {len(rows) - kept - broken} skipped, {sum(row['seconds'] for row in rows):.0f} s")
+    print(
+        f"{kept} kept, {broken} broken, {len(rows) - kept - broken} skipped, {sum(row['seconds'] for row in rows):.0f} s"
+    )
     whole = not arguments.words and not arguments.quick
     if out := arguments.out or (RESULT if whole else None):
         _write(out, {"scale": arguments.scale, "seed": arguments.seed, "kept": kept, "broken": broken, "rows": rows})

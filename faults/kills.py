@@ -80,7 +80,7 @@ def killed_checkpoints(lab: Lab) -> Verdict:
     temporary = _temporary(lab)
     for number in range(count):
         folder = lab.copy(lab.begun)
-        trap = {"under": folder / "checkpoints", "change": 1 + number // 2, "bytes": lab.random.randrange(2_000, 50_000)}
+        trap = {"under": folder / "checkpoints", "change": 2 + number % 10, "bytes": lab.random.randrange(50_000)}
         lab.run(*lab.train(folder), TMPDIR=temporary, trap=trap)
         verdict.add(lab.run(*lab.train(folder), TMPDIR=temporary).failure() or compare(folder, whole))
     verdict.add(*_litter(temporary))

@@ -18,7 +18,6 @@ from typing import Any
 from faults.process import Ending, Process
 
 SOURCE = Path(__file__).parent.parent / "src"
-SCRIPT = "import os, sys\nos.close(int(os.environ.pop('FAULTS_BEGUN', '-1'))) if 'FAULTS_BEGUN' in os.environ else None\n"
 MODEL = ["--model", "mlp", "--hidden", "16", "--layers", "2", "--epochs", "8", "--batch-size", "16", "--form", "raw"]
 WITHOUT_RIGHTS = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]  # root obeys modes, too
 MEASURED = {"train_seconds", "command", "commit", "machine", "versions"}  # facts of run.json that differ between runs
