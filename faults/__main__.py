@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 from faults.lab import Lab
 from faults.scenario import SCENARIOS, Scenario, Verdict
 
+GROUPS = ("kills", "disks", "read_only", "races", "signals", "damage", "links")  # files of scenarios
 RESULT = Path(__file__).parent.parent / "benchmarks" / "results" / "faults.json"
 
 
@@ -65,6 +67,8 @@ def attempt(scenario: Scenario, lab: Lab) -> dict[str, Any]:
 def main() -> None:
     """Run what was asked for."""
     arguments = parse()
+    for group in GROUPS:
+        importlib.import_module(f"faults.{group}")
     chosen = [s for s in SCENARIOS if (s.quick or not arguments.quick) and _wanted(s, arguments.words)]
     if arguments.list:
         print("\n".join(f"{s.group}: {s.name}: {s.promised}" for s in chosen))

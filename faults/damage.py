@@ -79,8 +79,7 @@ def cut_between(lab: Lab) -> Verdict:
 
 def _kernels(lab: Lab, damage: Damage) -> Verdict:
     """Build twice with a cache whose libraries are damaged."""
-    lab.zoo  # noqa: B018: which fills the cache
-    cache, verdict = lab.folder("cache"), Verdict()
+    whole, cache, verdict = lab.zoo, lab.folder("cache"), Verdict()  # the first fills the cache that is copied
     for name, data in contents(lab.cache / "kernels").items():
         path = cache / "kernels" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +89,7 @@ def _kernels(lab: Lab, damage: Damage) -> Verdict:
     before = contents(cache)
     folder = lab.folder("zoo")
     ending = lab.run(*lab.build(folder), WSKAN_CACHE=cache)
-    verdict.add(ending.failure() or compare(folder, lab.zoo))
+    verdict.add(ending.failure() or compare(folder, whole))
     rebuilt = [name for name, data in contents(cache).items() if before.get(name) != data]
     verdict.need(bool(rebuilt), "never built again")
     verdict.happened = f"{ending}; {len(rebuilt)} libraries built again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from faults.lab import Lab, compare, contents
@@ -14,11 +15,11 @@ def killed_builds(lab: Lab) -> Verdict:
     verdict, count, kills, finished = Verdict(), lab.times(50, quick=2), 0, 0
     whole, folder = lab.zoo, lab.folder("zoo")
     while kills < count:
+        before = _count(folder, "shards/*.safetensors")
         process = lab.start(*lab.build(folder))
-        before = _shards(folder)
-        process.until(lambda: _shards(folder) > before)  # noqa: B023: called at once
-        moment = lab.random.uniform(0, 0.25)
-        if process.until(lambda: False, moment) or process.running:
+        process.until(functools.partial(_more, folder, "shards/*.safetensors", before))
+        process.until(lambda: False, lab.random.uniform(0, 0.25))
+        if process.running:
             process.kill()
             kills += 1
         else:
@@ -29,8 +30,12 @@ def killed_builds(lab: Lab) -> Verdict:
     return verdict
 
 
-def _shards(folder: Path) -> int:
-    return len(list(folder.glob("shards/*.safetensors")))
+def _count(folder: Path, pattern: str) -> int:
+    return len(list(folder.glob(pattern)))
+
+
+def _more(folder: Path, pattern: str, before: int) -> bool:
+    return _count(folder, pattern) > before
 
 
 @scenario("zoo build, killed in the middle of writes", RESUMES)
@@ -53,9 +58,9 @@ def killed_trainings(lab: Lab) -> Verdict:
     verdict, count, kills = Verdict(), lab.times(20), 0
     folder, temporary = lab.folder("run"), _temporary(lab)
     while kills < count:
+        logs = _count(folder, "logs/*")
         process = lab.start(*lab.train(folder), TMPDIR=temporary)
-        logs = len(list(folder.glob("logs/*")))
-        process.until(lambda: len(list(folder.glob("logs/*"))) > logs)  # noqa: B023: called at once
+        process.until(functools.partial(_more, folder, "logs/*", logs))
         process.until(lambda: False, lab.random.uniform(0, 0.6))
         if process.running:
             process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -51,7 +52,7 @@ class Process:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         self.begin = time.perf_counter()
-        self._errors = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115: read when it has ended
+        self._errors = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (read when it has ended)
         self._popen = subprocess.Popen(
             command,
             env=dict(environment),
@@ -90,10 +91,8 @@ class Process:
 
     def send(self, number: signal.Signals, *, group: bool = False) -> None:
         """Send a signal, as a terminal does to the whole group or as ``kill`` does to one process."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number) if group else os.kill(self.pid, number)
-        except ProcessLookupError:
-            pass
 
     def kill(self) -> None:
         """SIGKILL to it and, as it may be gone, to all of its session."""
