@@ -53,7 +53,8 @@ def _linked(lab: Lab, folder: Path, name: str, command: list[object]) -> Verdict
             path.rename(outside / path.name)
         part.rmdir()
     part.symlink_to(outside)
-    return _verdict(lab.run(*command), outside, contents(outside), folder)
+    before = contents(outside)
+    return _verdict(lab.run(*command), outside, before, folder)
 
 
 @scenario("shards/ of an unfinished zoo is a link", PROMISE, quick=True)
@@ -85,7 +86,8 @@ def _linked_file(name: str) -> None:
         if path.exists():
             path.rename(outside / path.name)
         path.symlink_to(outside / path.name)
-        return _verdict(lab.run(*lab.train(folder)), outside, contents(outside), folder)
+        before = contents(outside)
+        return _verdict(lab.run(*lab.train(folder)), outside, before, folder)
 
     run.__module__ = __name__
     scenario(f"{name} of an unfinished run is a link", PROMISE)(run)
