@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEMO := .venv-demo
 TEST := .venv-test
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint faults clean
 
 demo: $(DEMO)/.installed  ## the main job on bundled data: a zoo, WS-KAN, a table and two pictures
 	$(DEMO)/bin/wskan quickstart
@@ -16,6 +16,11 @@ lint: $(TEST)/.installed
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy
 	$(TEST)/bin/lint-imports
+
+# N scales the repetitions; QUICK=1 tries what CI does; ONLY="disks links" chooses.
+N ?= 1
+faults: $(TEST)/.installed  ## kills, full disks, read-only folders, races, signals, damaged files: which promises hold
+	$(TEST)/bin/python -m faults --scale $(N) $(if $(QUICK),--quick) $(ONLY)
 
 # torch first and alone, by its exact version: what is installed after it cannot then choose another build.
 $(DEMO)/.installed: requirements/runtime.lock pyproject.toml
