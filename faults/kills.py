@@ -115,3 +115,22 @@ def killed_alignments(lab: Lab) -> Verdict:
         verdict.add(lab.run(*lab.align(folder)).failure() or compare(folder, lab.aligned))
     verdict.happened = f"{kills} kills in {count} tries, each finished by a second run"
     return verdict
+
+
+@scenario(
+    "zoo build, SIGKILL while it compiles the kernel",
+    "compiled by the next run; nothing but libraries is left in the cache",
+)
+def killed_compile(lab: Lab) -> Verdict:
+    """Kill all of its processes when the compiler has run for a second."""
+    cache, folder = lab.folder("cache"), lab.folder("zoo")
+    process = lab.start(*lab.build(folder), WSKAN_CACHE=cache)
+    reached = process.until(lambda: _count(cache, "kernels/*/*.cpp") + _count(cache, "kernels/*/build.ninja") > 0)
+    process.until(lambda: False, 1)
+    process.kill()
+    verdict = Verdict(f"killed, {len(contents(cache))} files in the cache")
+    verdict.need(reached, "never saw it compile")
+    verdict.add(lab.run(*lab.build(folder), WSKAN_CACHE=cache).failure() or compare(folder, lab.zoo))
+    left = sorted({Path(name).parts[1] for name in contents(cache) if len(Path(name).parts) > 2})
+    verdict.need(not left, f"left in the cache: {', '.join(left)}")
+    return verdict

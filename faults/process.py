@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+FOREIGN, LONGEST = ("Pytorch", "miniz", "weights_only", "FileNotFoundError", "RuntimeError"), 700
 PATIENCE = 300.0  # seconds; nothing here takes so long
 
 
@@ -38,6 +39,8 @@ class Ending:
             return f"not one line: {self}"
         if "Errno" in self.errors[0]:
             return f"shows a number of an error: {self}"
+        if any(word in self.errors[0] for word in FOREIGN) or len(self.errors[0]) > LONGEST:
+            return f"quotes a library, or goes on too long: {self}"
         if names and not any(str(name) in self.errors[0] for name in names):
             return f"does not name {names[0]}: {self}"
         return ""
