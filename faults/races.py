@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from faults.lab import Lab, compare
-from faults.process import Ending, Process
+from faults.process import Ending
 from faults.scenario import Verdict, scenario
 
 PROMISE = "the second waits, or says who holds it (exit code 2, one line); the bytes are those of one alone"
