@@ -76,7 +76,10 @@ def main() -> None:
     take_mounts()
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as folder:
         lab = Lab(Path(folder), scale=arguments.scale, quick=arguments.quick, seed=arguments.seed)
-        rows = [attempt(scenario, lab) for scenario in chosen]
+        try:
+            rows = [attempt(scenario, lab) for scenario in chosen]
+        finally:
+            lab.close()
     broken = sum(row["outcome"] == "BROKEN" for row in rows)
     kept = sum(row["outcome"] == "kept" for row in rows)
     print(

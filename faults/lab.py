@@ -35,7 +35,7 @@ class Lab:
 
     def __init__(self, root: Path, *, scale: float = 1, quick: bool = False, seed: int = 0) -> None:
         self.root, self.scale, self.quick, self.random = root, scale, quick, random.Random(seed)
-        self._numbers = itertools.count()
+        self._numbers, self._disks = itertools.count(), list[Path]()
         self.cache = Path(os.environ.get("WSKAN_CACHE", Path.home() / ".cache" / "wskan"))
         self.seconds: dict[str, float] = {}  # that references took
 
@@ -132,7 +132,13 @@ class Lab:
         folder = self.folder("disk")
         folder.mkdir()
         mount("-t", "tmpfs", "-o", f"size={kilobytes}k", "faults", folder)
+        self._disks.append(folder)
         return folder
+
+    def close(self) -> None:
+        """Take the disks away, so that the root can be removed."""
+        for disk in self._disks:
+            subprocess.run(["umount", "--lazy", str(disk)], check=False, capture_output=True)
 
     @staticmethod
     def resize(disk: Path, kilobytes: int) -> None:

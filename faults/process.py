@@ -93,15 +93,17 @@ class Process:
         return False
 
     def send(self, number: signal.Signals, *, group: bool = False) -> None:
-        """Send a signal, as a terminal does to the whole group or as ``kill`` does to one process."""
-        with contextlib.suppress(ProcessLookupError):
+        """Send a signal, as a terminal does to the whole group or as ``kill`` does to one process; to one that has ended, none."""
+        if self.running:  # not yet waited for: its number cannot be another's
             os.killpg(self.pid, number) if group else os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """SIGKILL to it and, as it may be gone, to all of its session."""
+        """SIGKILL to it and to what is left of its session."""
         self.send(signal.SIGKILL)
         self._popen.wait()
-        self.send(signal.SIGKILL, group=True)
+        for pid in _session(self.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def orphans(self, within: float = 3.0) -> list[int]:
         """Those of its session that are left after so many seconds."""
