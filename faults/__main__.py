@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -74,6 +75,7 @@ def main() -> None:
         print("\n".join(f"{s.group}: {s.name}: {s.promised}" for s in chosen))
         return
     take_mounts()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through everything that cleans up
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as folder:
         lab = Lab(Path(folder), scale=arguments.scale, quick=arguments.quick, seed=arguments.seed)
         try:

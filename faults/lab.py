@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from faults.process import Ending, Process
+from faults.process import STARTED, Ending, Process
 
 SOURCE = Path(__file__).parent.parent / "src"
 MODEL = ["--model", "mlp", "--hidden", "16", "--layers", "2", "--epochs", "8", "--batch-size", "16", "--form", "raw"]
@@ -136,7 +136,10 @@ class Lab:
         return folder
 
     def close(self) -> None:
-        """Take the disks away, so that the root can be removed."""
+        """End what still runs and take the disks away, so that the root can be removed."""
+        for process in STARTED:
+            if process.running:
+                process.kill()
         for disk in self._disks:
             subprocess.run(["umount", "--lazy", str(disk)], check=False, capture_output=True)
 

@@ -50,6 +50,9 @@ class Ending:
         return "" if self.code == 0 else self.unclear(*names)
 
 
+STARTED: list[Process] = []  # to be killed if the trial itself is interrupted
+
+
 class Process:
     """A process under trial, the leader of a session of its own."""
 
@@ -66,6 +69,7 @@ class Process:
             start_new_session=True,
         )
         self.pid = self._popen.pid
+        STARTED.append(self)
 
     @property
     def running(self) -> bool:
