@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEMO := .venv-demo
 TEST := .venv-test
 
-.PHONY: demo test lint fuzz clean
+.PHONY: demo test lint fuzz faults clean
 
 demo: $(DEMO)/.installed  ## the main job on bundled data: a zoo, WS-KAN, a table and two pictures
 	$(DEMO)/bin/wskan quickstart
@@ -17,9 +17,12 @@ lint: $(TEST)/.installed
 	$(TEST)/bin/mypy
 	$(TEST)/bin/lint-imports
 
-N ?= 10000
 fuzz: $(TEST)/.installed  ## N mutants of every kind of file that wskan reads: a table, and benchmarks/results/fuzz.json
-	OMP_NUM_THREADS=1 $(TEST)/bin/python -m fuzz --count $(N)
+	OMP_NUM_THREADS=1 $(TEST)/bin/python -m fuzz --count $(or $(N),10000)
+
+# N scales the repetitions; QUICK=1 tries what CI does; ONLY="disks links" chooses.
+faults: $(TEST)/.installed  ## kills, full disks, read-only folders, races, signals, damaged files: which promises hold
+	$(TEST)/bin/python -m faults --scale $(or $(N),1) $(if $(QUICK),--quick) $(ONLY)
 
 # torch first and alone, by its exact version: what is installed after it cannot then choose another build.
 $(DEMO)/.installed: requirements/runtime.lock pyproject.toml
