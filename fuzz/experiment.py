@@ -31,7 +31,7 @@ def _find(workspace: Workspace, request: Request) -> Findings:
     about = {"groups": {"a": "one", "b": "one"}, "reads": {"a": "weights", "b": "values"}, "notes": ["a note"]}
     table = Table(title="Tiny", unit="%", better="higher", rows=rows, columns=columns, cells=cells, **about)
     record = {"test": {"accuracy": 50.0}, "asked": {"task": "inr-classification"}}
-    data = {"digits": {"threshold": float(measured["threshold"])}}
+    data = {"digits": {"threshold": [float(measured["threshold"])]}}
     return Findings(tables=(table,), runs={"x-seed0": record, "x-seed1": record}, data=data, draw=_draw)
 
 

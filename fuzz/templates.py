@@ -164,7 +164,7 @@ def _write_images(root: Path) -> None:
         (root / "mnist" / f"{part}-images-idx3-ubyte").write_bytes(header + images)
         (root / "mnist" / f"{part}-labels-idx1-ubyte").write_bytes(b"\0\0\x08\1" + struct.pack(">I", 20) + labels)
     for name in (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"):
-        records = b"".join(bytes([i]) + rng.randbytes(RECORD - 1) for i in range(10))
+        records = b"".join(bytes([i]) + rng.randbytes(RECORD - 1) for i in range(10)) * 10
         (root / "cifar10" / name).write_bytes(records)
 
 

@@ -14,6 +14,7 @@ from wskan.errors import DataError, ShapeError
 from wskan.kan.check_layers import check_precision_of, check_values_of
 from wskan.kan.permutation import Permutation
 from wskan.kan.spec import KANSpec
+from wskan.reading import shown
 
 BASE_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
@@ -159,7 +160,7 @@ class Population:
         """
         known = {f"layers.{index}.{name}" for index in range(spec.num_layers) for name in FIELDS}
         if not set(tensors) <= known:
-            raise DataError(f"unknown tensors {sorted(set(tensors) - known)[:5]} for {spec}")
+            raise DataError(f"unknown tensors {shown(sorted(set(tensors) - known)[:5])} for {spec}")
         layers = []
         for index in range(spec.num_layers):
             fields = {name: tensors[key] for name in FIELDS if (key := f"layers.{index}.{name}") in tensors}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,7 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
 def learning_curve(folder: Path | str) -> list[dict[str, float]]:
     """One row an epoch, from Lightning's logs: ``epoch``, ``seconds``, ``train_*`` and ``val_*``.
 
-    Each continuation of a run has a log of its own; where they overlap, the later one counts.
+    Each continuation of a run has a log of its own; where they overlap, the later one counts. What is not finite, as the loss of a training that diverged, is left out.
 
     Raises:
         DataError: a log that is too large or damaged. A last line that a killed process left unfinished is left out.
@@ -226,7 +227,8 @@ def _log(path: Path) -> list[dict[str, float]]:
     for place, line in enumerate(lines[1:], start=2):
         cells = line.rstrip("\r\n").split(",")
         try:
-            row = {name: float(cell) for name, cell in zip(names, cells, strict=True) if cell}
+            figures = ((name, float(cell)) for name, cell in zip(names, cells, strict=True) if cell)
+            row = {name: figure for name, figure in figures if math.isfinite(figure)}
             whole(int(row["epoch"]), "epoch", 0, 2**32)
         except (ValueError, KeyError, OverflowError) as error:
             raise DataError(f"{path}: line {place} is not one of a learning curve: {shown(line)}; delete it") from error
