@@ -22,7 +22,7 @@ from wskan.errors import DataError
 LOCK = ".wskan.lock"  # see wskan.locks
 STALE = 3600  # seconds after which a temporary file is nobody's, whoever wrote it
 _TEMPORARY = re.compile(r"\..*\.wskan-(?P<machine>[0-9a-f]{8})-(?P<pid>\d{1,9})-[0-9a-f]{16}\.tmp", re.DOTALL)
-_FORMER = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)  # of versions before 0.2
+_FORMER = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)  # of earlier versions
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _AGAIN = "then run the same command again: what is finished is kept"

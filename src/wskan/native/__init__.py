@@ -28,7 +28,7 @@ SHARED = Path(__file__).parent  # vector.h
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
 PATIENCE = 600  # seconds to wait for another process that compiles
 _BUILD = "build-"  # prefix of the folders that it compiles in
-_FORMER_BUILD = re.compile("tmp[a-z0-9_]{8}")  # of versions before 0.2, which knew no lock
+_FORMER_BUILD = re.compile("tmp[a-z0-9_]{8}")  # of earlier versions, which knew no lock
 
 
 @functools.cache
