@@ -13,8 +13,10 @@ from wskan import files
 from wskan.align import align_zoo
 from wskan.errors import DataError
 from wskan.files import disk_error, empty, plainly, remove_litter, write_atomically
+from wskan.graph import FeatureConfig
 from wskan.kan import FitConfig, KANSpec
 from wskan.models import FlatMLP, FlatMLPConfig, load_model, save_model
+from wskan.tasks import TrainConfig, get_task, train
 from wskan.testing import FakeZoo
 from wskan.zoo import Recipe, build_zoo
 
@@ -154,6 +156,28 @@ def test_a_model_is_not_saved_through_links(tmp_path: Path) -> None:
     assert victim.read_text() == "mine"
     assert not (tmp_path / "created").exists()
     assert not any(path.is_symlink() for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "logs", "model", "tensorboard"])
+def test_a_run_is_not_trained_through_a_link(tmp_path: Path, name: str) -> None:
+    zoo, task, features = FakeZoo((2, 4, 1)), get_task("inr-classification"), FeatureConfig()
+    config = FlatMLPConfig(widths=zoo.spec.widths, edge_dim=features.edge_dim(zoo.spec), node_dim=features.node_dim(zoo.spec),
+                           bias_dim=features.bias_dim, out_dim=task.out_dim, hidden=4)  # fmt: skip
+    training = TrainConfig(epochs=1, batch_size=30)
+    outside, folder = tmp_path / "outside", tmp_path / "run"
+    outside.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wskan.tasks.training._fit", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(zoo, task, config, training, folder, features=features, device="cpu")
+    (folder / name).symlink_to(outside)
+    with pytest.raises(DataError, match=f"{name} is a link"):
+        train(zoo, task, config, training, folder, features=features, device="cpu")
+    assert list(outside.iterdir()) == []
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_full_disk_keeps_a_model_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

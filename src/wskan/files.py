@@ -22,16 +22,17 @@ from wskan.errors import DataError, reason
 LOCK = ".wskan.lock"  # see wskan.locks
 STALE = 3600  # seconds after which a temporary file is nobody's, whoever wrote it
 _TEMPORARY = re.compile(r"\..*\.wskan-(?P<machine>[0-9a-f]{8})-(?P<pid>\d{1,9})-[0-9a-f]{16}\.tmp", re.DOTALL)
-_FORMER = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)  # of versions before 0.2
+_FORMER = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)  # of earlier versions
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _AGAIN = "then run the same command again: what is finished is kept"
 
 
 def write_atomically(path: Path, write: Callable[[Path], object], *, top: Path | None = None) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then rename it: readers see the old file or the new, never a part.
+    """Let ``write`` fill a temporary file beside ``path``, then rename it: readers see the old file or the new, no part.
 
-    The temporary file is a new one of a name that nobody can guess. Where ``path`` is a link, the link is replaced, and what it points to stays as it is.
+    The temporary file is a new one of a name that nobody can guess. Where ``path`` is a link, the link is replaced, and
+    what it points to stays as it is.
 
     Args:
         path: the file.
@@ -65,7 +66,9 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, top: Path |
 
 
 def check_inside(top: Path, folder: Path) -> None:
-    """Refuse to write or delete in a folder that a link below ``top`` leads to. Folders may be absent; ``top`` itself may be a link.
+    """Refuse to write or delete in a folder that a link below ``top`` leads to.
+
+    Folders may be absent; ``top`` itself may be a link.
 
     Raises:
         DataError: naming the first that is not a real folder.
@@ -85,7 +88,7 @@ def check_inside(top: Path, folder: Path) -> None:
 
 
 def remove_litter(folder: Path, *inside: str) -> None:
-    """Remove temporary files that killed processes of this user left in a folder, and in real folders inside it, and nothing else."""
+    """Remove temporary files that killed processes of this user left in a folder, and in real folders inside it."""
     for name in inside:
         if not (folder / name).is_symlink():
             remove_litter(folder / name)
@@ -115,7 +118,7 @@ def is_litter_by_name(name: str) -> bool:
 
 
 def plainly(error: OSError) -> str:
-    """One line of an error that nobody expected, with the file, if it names one, and what to do where a disk is full."""
+    """One line of an error that nobody expected: the file, if it names one, and what to do where a disk is full."""
     place = full_temporary_folder(Path.cwd(), error)
     if place is not None:
         return str(_temporary_is_full(place))
@@ -130,14 +133,15 @@ def cannot_write(place: Path, error: OSError) -> DataError:
 
 
 def disk_error(folder: Path, error: OSError) -> DataError:
-    """The error to raise where work in ``folder`` failed that also writes to the temporary folder: whichever of them is full."""
+    """The error to raise where work in ``folder`` failed that also writes to the temporary folder: whichever is full."""
     place = full_temporary_folder(folder, error)
     return cannot_write(folder, error) if place is None else _temporary_is_full(place)
 
 
 def _temporary_is_full(place: Path) -> DataError:
     return DataError(
-        f"the temporary folder {place} is full: make room there, or name another one in the environment variable TMPDIR, {_AGAIN}"
+        f"the temporary folder {place} is full: make room there, or name another one in the environment variable "
+        f"TMPDIR, {_AGAIN}"
     )
 
 

@@ -33,7 +33,8 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.
 def hold(folder: Path, what: str, *, inside: Sequence[str] = (), patience: float = PATIENCE) -> Iterator[None]:
     """Keep others out of a folder, which is created if absent, and clear it of what killed processes left half-written.
 
-    The lock is the system's (``flock``), on a file that is there only meanwhile: that of a process that has died is no lock. What only reads needs none.
+    The lock is the system's (``flock``), on a file that is there only meanwhile: that of a process that has died is no
+    lock. What only reads needs none.
 
     Args:
         folder: it may be a link.
@@ -42,7 +43,8 @@ def hold(folder: Path, what: str, *, inside: Sequence[str] = (), patience: float
         patience: seconds to wait for another process to end.
 
     Raises:
-        DataError: another process works there, a link where a folder has to be, or a disk that is full or may not be written to.
+        DataError: another process works there, a link where a folder has to be, or a disk that is full or may not be
+            written to.
     """
     for name in inside:
         check_inside(folder, folder / name)

@@ -248,7 +248,9 @@ class MetaNetwork(
         model_card_kwargs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> str | None:
-        """Write ``config.json``, ``model.safetensors`` and, if there is none, a model card. Hugging Face's own writer would follow links, and lose the old file where the disk is full.
+        """Write ``config.json``, ``model.safetensors`` and, if there is none, a model card.
+
+        Hugging Face's own writer would follow links, and lose the old file where the disk is full.
 
         Raises:
             DataError: the folder cannot be written to.

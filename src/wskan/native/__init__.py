@@ -28,14 +28,15 @@ SHARED = Path(__file__).parent  # vector.h
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
 PATIENCE = 600  # seconds to wait for another process that compiles
 _BUILD = "build-"  # prefix of the folders that it compiles in
-_FORMER_BUILD = re.compile("tmp[a-z0-9_]{8}")  # of versions before 0.2, which knew no lock
+_FORMER_BUILD = re.compile("tmp[a-z0-9_]{8}")  # of earlier versions, which knew no lock
 
 
 @functools.cache
 def load_library(source: Path, *flags: str) -> Any:
     """The loaded library, or a sentence that says why there is none. The first call on a machine compiles it (seconds).
 
-    A library whose bytes are not those that were compiled is never loaded: it is compiled again, once. Where that fails, too, a warning says so.
+    A library whose bytes are not those that were compiled is never loaded: it is compiled again, once. Where that fails,
+    too, a warning says so.
 
     Args:
         source: a C++ file. Headers lie beside it, or are those shared by all.
@@ -52,7 +53,10 @@ def load_library(source: Path, *flags: str) -> Any:
             return ctypes.CDLL(str(path))
         except Exception as error:
             if damaged:
-                _warn_once(f"{path} is damaged, or not of this version, and could not be compiled again ({_first_line(error)}): PyTorch computes instead, slower")  # fmt: skip
+                _warn_once(
+                    f"{path} is damaged, or not of this version, and could not be compiled again "
+                    f"({_first_line(error)}): PyTorch computes instead, slower"
+                )
             raise
     except DataError as error:  # of a disk
         return f"C++ cannot be compiled here: {error}"
@@ -96,7 +100,7 @@ def _checksum_path(path: Path) -> Path:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether the bytes of a library are those that its checksum was taken of: one that was cut would end the process."""
+    """Whether the bytes of a library are those of its checksum: to load one that was cut would end the process."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest() == _checksum_path(path).read_text().strip()
     except (OSError, ValueError):
@@ -115,7 +119,9 @@ def _compile_alone(source: Path, flags: tuple[str, ...], path: Path) -> None:
         except Exception as error:
             if (place := _full(folder, error)) is not None:
                 variable = "WSKAN_CACHE" if place == folder else "TMPDIR"
-                raise DataError(f"{place} is full: make room there, or name another folder in the environment variable {variable}") from error  # fmt: skip
+                raise DataError(
+                    f"{place} is full: make room there, or name another folder in the environment variable {variable}"
+                ) from error
             raise
 
 
@@ -137,7 +143,7 @@ def _remove_builds(folder: Path) -> None:
 
 
 def _full(folder: Path, error: Exception) -> Path | None:
-    """Which of the folders that a compiler writes to had no room, if that is why it failed; it has cleaned up by now."""
+    """Which of the folders that a compiler writes to had no room, if that is why it failed."""
     places = [folder]
     with contextlib.suppress(OSError):
         places.append(Path(tempfile.gettempdir()))

@@ -18,9 +18,7 @@ from wskan.tasks.augmentation import Symmetry, augment, augment_edges, input_map
 from wskan.tasks.task import Task
 from wskan.zoo import Zoo
 
-MEMORY_LIMIT = (
-    6 * 2**30
-)  # bytes of parameters that are read into memory; beyond it, batches come from the memory-mapped files
+MEMORY_LIMIT = 6 * 2**30  # bytes of parameters that are read into memory; beyond it, batches come from the files
 GRAPH_LIMIT = 2 * 2**30  # bytes of graphs that are made once, where nothing about them is random
 
 

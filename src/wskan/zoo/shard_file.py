@@ -18,7 +18,9 @@ AGAIN = "`wskan zoo build` makes it again"
 
 
 class ShardFile:
-    """A shard whose tensors are mapped into memory, for their shapes, and whose rows are read by calls to the system: to touch pages of a mapped file that was cut would end the process.
+    """A shard whose tensors are mapped into memory, for their shapes, and whose rows are read by calls to the system.
+
+    To touch pages of a mapped file that was cut would end the process.
 
     Attributes:
         path: where it lies.
