@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from wskan.errors import DataError
-from wskan.models import WSKAN, FlatMLPConfig, WSKANConfig, build_model, load_model, save_model
+from wskan.models import WSKAN, FlatMLP, FlatMLPConfig, WSKANConfig, build_model, load_model, save_model
 
 CONFIG = WSKANConfig(widths=(2, 4, 1), edge_dim=9, out_dim=3, hidden=8, num_layers=1)
 
@@ -93,6 +93,21 @@ def test_damaged_files_are_refused(saved: Path, tmp_path: Path) -> None:
         (saved / "config.json").write_text(text)
         with pytest.raises(DataError):
             load_model(saved)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"a": 1, "a": 2}', b"[" * 10**6, b" " * 2**21])
+def test_from_pretrained_checks_as_much(saved: Path, content: bytes) -> None:
+    with pytest.raises(DataError, match="holds a WSKAN, not a FlatMLP"):
+        FlatMLP.from_pretrained(saved)
+    (saved / "config.json").write_bytes(content)
+    with pytest.raises(DataError) as error:
+        WSKAN.from_pretrained(saved)
+    assert str(error.value).isprintable()
+    (saved / "config.json").unlink()
+    with pytest.raises(DataError, match="holds no model"):
+        WSKAN.from_pretrained(saved)
+    with pytest.raises(DataError, match="is not a folder"):
+        WSKAN.from_pretrained(saved / "nowhere")
 
 
 def test_a_full_disk_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_other_runs_and_broken_kans_are_refused(zoo: Zoo, run: Run, tmp_path: Pa
         run.predict(broken)
     with pytest.raises(DataError, match=r"got Linear; wskan\.kan\.from_pykan"):
         prune(run, torch.nn.Linear(2, 2))  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         open_run(tmp_path / "mistyped")
     raw = dataclasses.replace(run, features=FeatureConfig(form="raw"))
     with pytest.raises(DataError, match="mean different things"):
