@@ -12,6 +12,7 @@ from same_function import RAW
 from wskan.errors import DataError
 from wskan.models import (
     WSKAN,
+    FlatMLP,
     FlatMLPConfig,
     ImageCNN,
     ImageCNNConfig,
@@ -149,6 +150,21 @@ def test_weights_that_are_no_file_or_too_large_a_one_are_refused(saved: Path) ->
     os.mkfifo(path)
     with pytest.raises(DataError, match="not a regular file of at most"):
         load_model(saved)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"a": 1, "a": 2}', b"[" * 10**6, b" " * 2**21])
+def test_from_pretrained_checks_as_much(saved: Path, content: bytes) -> None:
+    with pytest.raises(DataError, match="holds a WSKAN, not a FlatMLP"):
+        FlatMLP.from_pretrained(saved)
+    (saved / "config.json").write_bytes(content)
+    with pytest.raises(DataError) as error:
+        WSKAN.from_pretrained(saved)
+    assert str(error.value).isprintable()
+    (saved / "config.json").unlink()
+    with pytest.raises(DataError, match="holds no model"):
+        WSKAN.from_pretrained(saved)
+    with pytest.raises(DataError, match="is not a folder"):
+        WSKAN.from_pretrained(saved / "nowhere")
 
 
 def test_a_full_disk_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
-from huggingface_hub import ModelCard, PyTorchModelHubMixin
+from huggingface_hub import ModelCard, PyTorchModelHubMixin, snapshot_download
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -221,7 +221,7 @@ class MetaNetwork(
 
     ``forward`` begins with ``graph = self.standardize(self.observe(graph))``, and returns ``[B, out_dim]`` for the
     graph read-out, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer for the edge read-out.
-    Saves and loads a folder (``save_pretrained``, ``from_pretrained``, or :func:`wskan.models.load_model`, which checks more).
+    Saves and loads a folder (``save_pretrained``, ``from_pretrained``, or :func:`wskan.models.load_model`).
     """
 
     config: ModelConfig
@@ -234,6 +234,29 @@ class MetaNetwork(
     def observe(self, graph: KANGraph) -> KANGraph:
         """Give what the model reads of graphs before it is standardised: the same, unless it evaluates the KANs."""
         return graph
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, **options: Any) -> Self:  # type: ignore[override]
+        """Load a model from a folder, or from the Hub, as :func:`wskan.models.load_model` does, with all its checks.
+
+        Args:
+            name: a folder, or a model of the Hub.
+            options: of ``huggingface_hub.snapshot_download``, as ``revision``.
+
+        Raises:
+            DataError: files that are missing, damaged or not finite, or a model of another class.
+        """
+        from wskan.models.registry import load_model
+
+        try:
+            files = ["config.json", "model.safetensors"]
+            folder = name if Path(name).is_dir() else snapshot_download(str(name), allow_patterns=files, **options)
+        except Exception as error:  # no network, no such model, a name that the Hub has not
+            raise DataError(f"{name} is not a folder, nor can it be had from the Hub ({reason(error)})") from error
+        model = load_model(folder)
+        if not isinstance(model, cls):
+            raise DataError(f"{name} holds a {type(model).__name__}, not a {cls.__name__}")
+        return model
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """What the folder's ``README.md`` says."""
