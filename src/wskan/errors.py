@@ -20,6 +20,10 @@ class DivergedError(WSKANError, RuntimeError):
 
 
 def reason(error: BaseException) -> str:
-    """Why something failed, in words on one line: for errors of the operating system without their number."""
+    """Say why something failed, in printable words on one short line: for errors of the operating system without their number."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text.splitlines()[0] if text else type(error).__name__
+    line = text.splitlines()[0] if text.strip() else type(error).__name__
+    line = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line[:300]
+    )
+    return line if len(line) <= 300 else f"{line[:297]}..."

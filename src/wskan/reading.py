@@ -131,7 +131,7 @@ def check(value: Any, shape: Any, name: str) -> None:
         for key, part in mapping(value, name).items():
             if (own := shape.get(key, shape.get(str))) is None:
                 raise DataError(f"{name} must have no {shown(key)}")
-            check(part, own, f"{name}.{key:.50}")
+            check(part, own, f"{name}.{key if key.isprintable() else shown(key):.50}")
     elif isinstance(shape, list | tuple):
         if not isinstance(value, list) or (isinstance(shape, tuple) and len(value) != len(shape)):
             raise DataError(

@@ -28,7 +28,9 @@ def closed_form(workspace: Workspace, recipe: Recipe) -> dict[str, Any]:
     """Measure the scores against the oracle's masks: metrics of :class:`wskan.tasks.PruningMask` on the test split, and the threshold that is best on the validation split."""
     zoo = workspace.zoo(recipe, progress=True)
     key = {"what": "closed form", "zoo": [zoo.digest, zoo.checksum]}
-    measured: dict[str, Any] = workspace.cached(key, lambda: _measure(zoo), {"threshold": float, str: float})
+    measured: dict[str, Any] = workspace.cached(
+        key, lambda: _measure(zoo), {"threshold": float, "auc": float, "accuracy": float, str: float}
+    )
     return measured
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from wskan.errors import DataError
+from wskan.errors import DataError, reason
 from wskan.experiments.cost import Cost, duration, estimate
 from wskan.experiments.experiment import Experiment, Findings, Request
 from wskan.experiments.plan import Plan
@@ -140,7 +140,7 @@ def _earlier(path: Path, console: Console, name: str | None = None) -> Findings 
             return None
         return Findings(tables=tuple(map(Table.from_dict, data["tables"])), runs=data["runs"], data=data["data"])
     except DataError as error:
-        raise DataError(f"{path}: not a result of wskan reproduce ({error}); {hint}") from error
+        raise DataError(f"{path}: not a result of wskan reproduce ({reason(error)}); {hint}") from error
 
 
 def _with_notes(found: Findings, notes: Sequence[str]) -> Findings:

@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Any, Literal
 
 from wskan.errors import DataError
-from wskan.reading import check, number, shown, whole
+from wskan.reading import check, mapping, number, shown, whole
 
 PER_RUN = ("val", "train_seconds", "seeds", "runs")  # facts that are lists beside the values
 STYLE = ("kind", "log", "log_columns", "axis", "over", "decimals")  # fields that say how a table is shown
@@ -146,7 +146,11 @@ class Table:
             DataError: it is no such table.
         """
         check(data, SHAPE, "not a table: it")
-        rows, columns, style = data["labels"]["rows"], data["labels"]["columns"], dict(data.get("style", {}))
+        rows, columns, style = (
+            data["labels"]["rows"],
+            data["labels"]["columns"],
+            dict(mapping(data.get("style", {}), "style")),
+        )
         for name in ("groups", "reads"):
             if style.get(name) is not None:
                 check(style[name], {**dict.fromkeys(rows, str), str: str}, f"not a table: {name}")

@@ -91,6 +91,8 @@ class Population:
         if len(self.layers) != spec.num_layers:
             raise ShapeError(f"{spec.widths} has {spec.num_layers} layers, got {len(self.layers)}")
         check_precision_of(self.layers)
+        if any(layer.coef.ndim == 0 for layer in self.layers):
+            raise ShapeError(f"coefficients must be [K, in, out, {spec.num_basis}], got a single number")
         size = len(self)
         for index, layer in enumerate(self.layers):
             for name, shape in layer_shapes(spec, index).items():

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from wskan.errors import DataError
+from wskan.errors import DataError, reason
 from wskan.models.base import MetaNetwork, ModelConfig
 from wskan.models.deep_sets import DeepSets, DeepSetsConfig
 from wskan.models.dmc import DMC, DMCConfig
@@ -84,7 +84,7 @@ def load_model(folder: Path | str) -> MetaNetwork:
         with torch.device("meta"):
             expected = build_model(data).state_dict()
     except RuntimeError as error:
-        raise DataError(f"{path}: asks for an impossible size ({error})") from error
+        raise DataError(f"{path}: asks for an impossible size ({reason(error)})") from error
     tensors = _read_weights(folder / "model.safetensors", expected)
     model = build_model(data)
     model.load_state_dict(tensors)
@@ -101,16 +101,16 @@ def _read_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tenso
             )
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
+        raise DataError(f"{path}: cannot be read ({reason(error)})") from error
     shapes, found = ({name: tuple(tensor.shape) for name, tensor in some.items()} for some in (expected, tensors))
     if found != shapes:
         wrong = sorted(name for name in set(found) | set(shapes) if found.get(name) != shapes.get(name))
         raise DataError(
-            f"{path}: tensors {wrong[:5]} are missing, unknown or of another shape than config.json asks for"
+            f"{path}: tensors {shown(wrong[:5])} are missing, unknown or of another shape than config.json asks for"
         )
     types = {name: torch.float32 if own.is_floating_point() else own.dtype for name, own in expected.items()}
     if wrong := [f"{name} ({tensor.dtype})" for name, tensor in tensors.items() if tensor.dtype != types[name]]:
-        raise DataError(f"{path}: {wrong[:5]} are not of single precision; save the model as torch.float32")
+        raise DataError(f"{path}: {shown(wrong[:5])} are not of single precision; save the model as torch.float32")
     if wrong := [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
         raise DataError(f"{path}: {wrong[:5]} are not finite")
     if wrong := bad_statistics(tensors):

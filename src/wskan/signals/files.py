@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wskan.errors import DataError
+from wskan.errors import DataError, reason
 from wskan.reading import read_bytes
 
 CIFAR_RECORD = 1 + 3 * 32 * 32  # label, then the red, green and blue planes
@@ -70,7 +70,7 @@ def _read(path: Path, limit: int) -> bytes:
     try:
         content = inflater.decompress(data, limit + 1)
     except zlib.error as error:
-        raise DataError(f"{path}: not a file of gzip ({error}); get it again") from error
+        raise DataError(f"{path}: not a file of gzip ({reason(error)}); get it again") from error
     if len(content) > limit:
         raise DataError(
             f"{path}: decompresses to more than {limit:,} bytes, all that such a file may have; get it again"

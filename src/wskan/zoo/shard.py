@@ -10,10 +10,12 @@ from torch import Tensor
 
 from wskan.errors import DataError, ShapeError
 from wskan.kan import KANSpec, Population
+from wskan.reading import shown
 from wskan.zoo.targets import ORACLE, SCORE
 
 FACTS = "facts."  # prefix of a column
 STORED = (torch.float32, torch.float16)  # what weights and coefficients may be stored in; knots are always in the first
+COLUMNS = (torch.int64, torch.int32, torch.uint8, torch.float32, torch.float64)  # of facts
 
 
 class OpenShard(NamedTuple):
@@ -54,6 +56,8 @@ def open_shard(spec: KANSpec, tensors: dict[str, Tensor], count: int) -> OpenSha
     facts = {name.removeprefix(FACTS): tensor for name, tensor in tensors.items() if name.startswith(FACTS)}
     if wrong := [name for name, tensor in facts.items() if tensor.ndim != 1]:
         raise ShapeError(f"columns {sorted(wrong)[:5]} have more than one number a KAN")
+    if wrong := [name for name, tensor in facts.items() if tensor.dtype not in COLUMNS]:
+        raise DataError(f"columns {shown(sorted(wrong)[:5])} hold numbers of {_dtypes(facts)}, not of {list(COLUMNS)}")
     masks = _edge_blocks(spec, tensors, count, ORACLE, "pruning masks", torch.uint8)
     scores = _edge_blocks(spec, tensors, count, SCORE, "scores of edges", torch.float16)
     if scores and not masks:

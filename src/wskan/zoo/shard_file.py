@@ -39,7 +39,7 @@ class ShardFile:
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({reason(error)}); {AGAIN}") from error
         except SafetensorError as error:
-            raise DataError(f"{path}: cannot be read ({error}); {AGAIN}") from error
+            raise DataError(f"{path}: cannot be read ({reason(error)}); {AGAIN}") from error
         self._begin: dict[int, int] | None = None
 
     @contextlib.contextmanager

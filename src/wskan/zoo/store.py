@@ -41,7 +41,13 @@ class Zoo:
         self._files = [ShardFile(shard_path(folder, index)) for index in range(len(manifest.shards))]
         shards = self._shards = [self._open(index) for index in range(len(manifest.shards))]
         if (
-            len({(frozenset(s.facts), len(s.masks), len(s.scores), s.dtype) for s in shards}) > 1
+            len(
+                {
+                    (frozenset((n, t.dtype) for n, t in s.facts.items()), len(s.masks), len(s.scores), s.dtype)
+                    for s in shards
+                }
+            )
+            > 1
             or "split" not in shards[0].facts
         ):
             raise DataError(
