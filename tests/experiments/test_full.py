@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from wskan.experiments import EXPERIMENTS, METHODS, SCALES, Findings, Scale, Workspace, get_scale, reproduce
+from wskan.experiments.methods import paper_row
 
 SMOKE = SCALES["smoke"]
 FULL = dataclasses.replace(
@@ -75,3 +76,5 @@ def test_methods_of_their_own_have_settings_of_their_own() -> None:
     }
     assert not EXPERIMENTS["table3"].request(full).plans("mnist", "weights", problem="accuracy")[0].training.augment
     assert all(METHODS[method].reads for method in METHODS)
+    assert {paper_row(method) for method in ("weights", "probes", "scores", "ws_kan")} == {"ws_kan"}
+    assert paper_row("image_cnn") == "image_cnn"

@@ -9,7 +9,7 @@ from typing import Literal
 from wskan.experiments import closed_form
 from wskan.experiments.classifier_scale import Problem
 from wskan.experiments.experiment import Experiment, Findings, Request, measured, run_records, survivors
-from wskan.experiments.methods import METHODS
+from wskan.experiments.methods import METHODS, paper_row
 from wskan.experiments.plan import Plan
 from wskan.experiments.scale import Scale
 from wskan.experiments.table import Cell, Table, paper_cell
@@ -82,7 +82,7 @@ def comparison(
         def table(metric: Metric) -> Table:
             figures = {
                 (method, dataset): measured(
-                    workspace, runs, paper_cell(metric.paper, method, dataset), metric.name, metric.factor
+                    workspace, runs, paper_cell(metric.paper, paper_row(method), dataset), metric.name, metric.factor
                 )
                 for (method, dataset), runs in (learned or cells).items()
             }

@@ -123,6 +123,12 @@ IDEAS: dict[str, Method] = {
 }
 """Each idea by itself."""
 
+
+def paper_row(method: str) -> str:
+    """Name the row of the paper's tables that a method is held against: WS-KAN's, for what is WS-KAN at scale ``full``."""
+    return "ws_kan" if method in ("weights", "probes", "scores") else method
+
+
 METHODS: dict[str, Method] = (
     PAPER_METHODS
     | FULL_METHODS
