@@ -47,7 +47,7 @@ def test_nothing_is_made_through_a_link_in_a_workspace(tmp_path: Path) -> None:
     for name, make in (
         ("aligned", lambda: workspace.aligned(PLAN.recipe)),
         ("runs", lambda: workspace.train(PLAN)),
-        ("measured", lambda: workspace.cached({"of": "a test"}, lambda: 1)),
+        ("measured", lambda: workspace.cached({"of": "a test"}, lambda: 1, int)),
     ):
         (tmp_path / "work" / name).symlink_to(outside)
         with pytest.raises(DataError, match=f"{name} is a link"):
