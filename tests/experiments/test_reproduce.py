@@ -287,12 +287,12 @@ def test_what_was_measured_is_kept_by_its_key(workspace: Workspace) -> None:
         calls.append(1)
         return [1.5]
 
-    assert [workspace.cached({"zoo": name}, compute) for name in ("a", "a", "b", "a")] == [[1.5]] * 4
+    assert [workspace.cached({"zoo": name}, compute, [float]) for name in ("a", "a", "b", "a")] == [[1.5]] * 4
     assert len(calls) == 2
     for path in (workspace.folder / "measured").glob("*.json"):
         path.write_text("no JSON")
     with pytest.raises(DataError, match="delete it"):
-        workspace.cached({"zoo": "a"}, compute)
+        workspace.cached({"zoo": "a"}, compute, [float])
 
 
 def test_aligned_and_augmented_methods() -> None:
