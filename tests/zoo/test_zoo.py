@@ -17,7 +17,7 @@ from wskan import files
 from wskan.errors import DataError
 from wskan.kan import FitConfig, KANSpec, Population
 from wskan.zoo import RECIPES, Recipe, Zoo, build_zoo, get_recipe, open_zoo, reconstruct
-from wskan.zoo.manifest import Manifest
+from wskan.zoo.manifest import Manifest, sha256
 
 TINY = Recipe(
     name="tiny",
@@ -246,3 +246,14 @@ def test_waves_build(tmp_path: Path) -> None:
     zoo = build_zoo(recipe, tmp_path / "zoo")
     assert {"freq_0", "freq_1"} <= set(zoo.columns)
     assert isinstance(zoo.population(slice(None)), Population)
+
+
+@pytest.mark.parametrize("change", [lambda t: t.flip(-1), lambda t: t * 1e30])
+def test_grids_out_of_order_are_refused_when_kans_are_read(copy: Path, change) -> None:  # type: ignore[no-untyped-def]
+    path, manifest = copy / "shards" / "00000.safetensors", json.loads((copy / "manifest.json").read_text())
+    tensors = load_file(path)
+    save_file({**tensors, "layers.1.knots": change(tensors["layers.1.knots"]).contiguous()}, path)
+    manifest["shards"][0] |= {"sha256": sha256(path), "size": path.stat().st_size}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match=r"layers\.1\.knots"):
+        open_zoo(copy).population(slice(None))

@@ -45,8 +45,9 @@ class Interrupts:
         timer.start()
 
     def _again(self, number: int) -> None:
-        self._last = -ECHO
-        os.kill(os.getpid(), number)
+        if signal.getsignal(number) == self.handle:  # not over yet
+            self._last = -ECHO
+            os.kill(os.getpid(), number)
 
 
 def _importing(frame: FrameType | None) -> bool:
@@ -56,8 +57,12 @@ def _importing(frame: FrameType | None) -> bool:
 
 
 @contextlib.contextmanager
-def interrupts() -> Iterator[Interrupts]:
-    """Handle signals of the main thread; those that are ignored (``nohup``) stay so. An interrupt that hits a destructor, which swallows it, comes again a moment later."""
+def interrupts(*, last: bool = False) -> Iterator[Interrupts]:
+    """Handle signals of the main thread; those that are ignored (``nohup``) stay so. An interrupt that hits a destructor, which swallows it, comes again a moment later.
+
+    Args:
+        last: the process ends afterwards: what comes in while Python ends, with everything done and said, is ignored.
+    """
     found = Interrupts()
     if threading.current_thread() is not threading.main_thread():  # which alone gets any
         yield found
@@ -81,4 +86,4 @@ def interrupts() -> Iterator[Interrupts]:
         sys.unraisablehook = hook
         for number, handler in before.items():
             if handler is not None:  # not Python's: left as it is
-                signal.signal(number, handler if found.number is None else signal.SIG_DFL)
+                signal.signal(number, signal.SIG_IGN if last else handler)

@@ -18,7 +18,7 @@ from wskan.printing import message, plain
 
 def main(args: Sequence[str] | None = None) -> None:
     """Learn from the weights of Kolmogorov-Arnold networks."""
-    with interrupts() as found:  # from the first moment: imports take most of a second
+    with interrupts(last=args is None) as found:  # from the first moment: imports take most of a second
         try:
             from wskan.cli.commands import parse
 
