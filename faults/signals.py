@@ -17,6 +17,8 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 PROMISE = "exit code 130, 143 or 129, at most two lines and no traceback, no child after 3 s; "
 LARGE, SHARDS = ["--train", "1197", "--val", "300", "--test", "300"], 8  # seconds
 
+BEGIN = 0.03  # seconds until a handler can be there: before, Python itself answers, in many lines
+
 
 def _start(lab: Lab, *arguments: object) -> Process:
     """Start ``wskan`` as pip installs it, and return when its first line runs: before that, Python alone answers signals."""
@@ -64,7 +66,7 @@ def _interrupt(lab: Lab, command: Callable[[Path], list[object]], verdict: Verdi
     while sent < count * len(numbers):
         number = numbers[sent % len(numbers)]
         process = _start(lab, *command(folder))
-        process.until(lambda: False, lab.random.uniform(0, 0.3) if early else lab.random.uniform(0.3, seconds))
+        process.until(lambda: False, lab.random.uniform(BEGIN, 0.3) if early else lab.random.uniform(0.3, seconds))
         if not process.running:
             verdict.add(process.wait().failure())
             folder, seconds = lab.folder("signals"), seconds * 0.8

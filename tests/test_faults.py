@@ -8,7 +8,6 @@ import pytest
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signals, links and disks are tried on Linux")
-@pytest.mark.xfail(reason="the faults of issue 25 are being mended in other branches", strict=False)
 def test_no_promise_breaks_in_the_quick_part() -> None:
     command = [sys.executable, "-m", "faults", "--quick"]
     result = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False)

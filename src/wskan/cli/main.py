@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 
 from wskan.cli.interrupts import interrupts
 from wskan.errors import WSKANError
-from wskan.files import plainly
 from wskan.printing import message, plain
 
 
@@ -40,6 +39,8 @@ def _fail(error: BaseException) -> NoReturn:
     if isinstance(error, MemoryError):
         _say("not enough memory; ask for less at once")
     else:
+        from wskan.files import plainly  # what it imports takes the time in which an interrupt would find no handler
+
         _say(plain(plainly(error)) if isinstance(error, OSError) else message(error))
     sys.exit(2)
 
