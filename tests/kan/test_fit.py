@@ -1,5 +1,7 @@
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from typing import Any
 
@@ -262,3 +264,26 @@ def test_without_a_compiler_the_torch_path_runs_and_says_so(monkeypatch: pytest.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit_population(SPEC, x, y, seeds, config, engine="torch")
+
+
+def test_an_interrupt_while_the_thread_starts_leaves_no_kernel_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would write into tensors that are gone."""
+    calls: list[str] = []
+    start = threading.Thread.start
+
+    class Library:
+        def wskan_fit(self, *_: object) -> int:
+            calls.append("fit")
+            return 0
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kernel, "_library", Library)
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    spec = KANSpec(widths=(2, 1))
+    with pytest.raises(KeyboardInterrupt):
+        fit_population(spec, torch.zeros(4, 2), torch.zeros(1, 4, 1), torch.zeros(1).long(), engine="kernel")
+    time.sleep(0.2)
+    assert calls == []

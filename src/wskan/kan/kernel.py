@@ -190,16 +190,18 @@ def _run(name: str, problem: ctypes.Structure, population: Population, progress:
     done, stop = ctypes.c_int64(0), ctypes.c_int32(0)
     threads = min(torch.get_num_threads(), size)
     result: list[int] = []
-    ended = threading.Event()
+    begin, ended = threading.Event(), threading.Event()
 
     def work() -> None:
+        begin.wait()  # for ever if an interrupt hits the start of the thread: then nobody waits for its end
         try:
             result.append(getattr(library, name)(ctypes.byref(problem), ctypes.c_int64(size), threads, ctypes.byref(done), ctypes.byref(stop)))  # fmt: skip
         finally:
             ended.set()
 
-    threading.Thread(target=work, name=name).start()
+    threading.Thread(target=work, name=name, daemon=True).start()
     try:
+        begin.set()
         over = False
         while not over:
             over = ended.wait(0.1)
@@ -207,6 +209,7 @@ def _run(name: str, problem: ctypes.Structure, population: Population, progress:
                 progress(done.value)
     finally:
         stop.value = 1
+        begin.set()
         # It writes into tensors that must live till then. No `join`: one that was interrupted makes the next return at once.
         while not ended.is_set():
             with contextlib.suppress(KeyboardInterrupt):
