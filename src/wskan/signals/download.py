@@ -35,8 +35,9 @@ SOURCES: dict[str, dict[str, tuple[str, str]]] = {
     "cifar10": {"cifar-10-binary.tar.gz": (_CIFAR, "c32a1d4ab5d03f1284b67883e8d87530")},
 }
 
-# SHA-256 of the content, decompressed, of files as published: others are used, but said to be others. Those of MNIST, Fashion-MNIST and K-MNIST's test files are of
-# files whose MD5 is the one above (their .gz may have been compressed anew), those of CIFAR-10 of the batches in its archive.
+# SHA-256 of the decompressed content of files as published: others are used, but said to be others. Those of MNIST and of
+# K-MNIST's test files match known values, one file of Fashion-MNIST was packed again to the MD5 above. The other three of
+# Fashion-MNIST and the batches of CIFAR-10 were taken from mirrors and compared with nothing.
 CONTENTS: dict[str, dict[str, str]] = {
     "mnist": {
         "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
