@@ -6,12 +6,12 @@ import dataclasses
 import torch
 from torch import Tensor, nn
 
+from wskan.graph.features import MAX_PROBES
 from wskan.models.base import check_whole
 from wskan.models.evaluating import spread_inputs
 from wskan.models.mlp import perceptron
 from wskan.models.outputs import OutputsConfig, OutputsNetwork
 
-MAX_PROBES = 4_096
 LATENT = 32  # dimensions of a code, as in the paper
 
 

@@ -4,12 +4,11 @@ import dataclasses
 from typing import Any
 
 from wskan.errors import DataError
+from wskan.graph.features import MAX_PROBES
 from wskan.graph.probes import OBSERVED
 from wskan.models.base import check_whole
 from wskan.models.evaluating import EvaluatingConfig
 from wskan.reading import number
-
-MAX_PROBES = 4_096
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wskan.errors import DataError
-from wskan.files import remove_litter, write_atomically
+from wskan.files import write_atomically
 from wskan.models.registry import bad_statistics
 from wskan.tasks.archive import read_archive, unreadable
 from wskan.tasks.module import TrainingModule
@@ -41,17 +40,6 @@ class Checkpoint:
     best: float
     waited: int
     seconds: float
-
-
-def prepare_folder(folder: Path) -> None:
-    """Remove what killed writes left in the folder of checkpoints, if there is one.
-
-    Raises:
-        DataError: it is a link, or a file.
-    """
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise DataError(f"{folder} is not a folder but a link or a file; remove it and run the same command again")
-    remove_litter(folder)
 
 
 def write_last(

@@ -24,7 +24,7 @@ from wskan.memory import freed_memory_kept
 from wskan.models import MetaNetwork, ModelConfig, build_model, save_model
 from wskan.provenance import provenance
 from wskan.tasks.augmentation import check_symmetries
-from wskan.tasks.checkpoint import prepare_folder, read_weights
+from wskan.tasks.checkpoint import read_weights
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.evaluation import evaluate, predict, predict_split, score
@@ -168,7 +168,6 @@ def _fit(
 ) -> dict[str, Any]:
     """Train ``model`` in place, to the weights of its best epoch."""
     batches, place = graph_loader(data, config.batch_size, shuffle_seed=config.seed), folder / "checkpoints"
-    prepare_folder(place)
     module = TrainingModule(model, task, config, steps=config.epochs * len(batches))
     checkpoints = Checkpoints(place, module, len(batches))
     with _quiet_lightning():
