@@ -22,11 +22,12 @@ import torch
 from common import pykan_fit, write
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import Population, accuracy, fit_population, from_pykan, oracle_masks
-from wskan.memory import freed_memory_kept
 from wskan.models import WSKANConfig, build_model
+from wskan.runtime import retain_freed_memory
 from wskan.tasks import open_run
 from wskan.zoo import get_recipe
-from wskan.zoo.targets import Labels, load_labels
+from wskan.zoo.classifiers import Labels
+from wskan.zoo.targets import load_labels
 
 RECIPE = get_recipe("mnist-classifier")
 GRAPHS = 16  # that WS-KAN reads at once
@@ -133,7 +134,7 @@ def ws_kan(kans: Population) -> dict[str, float]:
                 with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                     model(kan_graph(few, FeatureConfig(form="raw")))
 
-            with freed_memory_kept():
+            with retain_freed_memory():
                 seconds[f"{size_name(hidden, layers)}, {precision}"] = best(predict, 8) / len(few)
     return seconds
 

@@ -8,9 +8,9 @@ import torch
 from scipy.stats import bootstrap
 from torch import Tensor
 
-from wskan.experiments.methods import RAW
-from wskan.experiments.plan import Plan
-from wskan.experiments.workspace import Workspace
+from wskan.experiments.engine.methods import RAW
+from wskan.experiments.engine.plan import Plan
+from wskan.experiments.engine.workspace import Workspace
 from wskan.graph import kan_graph
 from wskan.kan.edges import join_edges
 from wskan.tasks import GraphDataset, predict_split

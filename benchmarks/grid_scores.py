@@ -26,7 +26,8 @@ from wskan.kan.edges import join_edges
 from wskan.kan.oracle import masks_above
 from wskan.tasks.binary_metrics import roc_auc
 from wskan.zoo import Zoo, open_zoo
-from wskan.zoo.targets import Labels, load_labels
+from wskan.zoo.classifiers import Labels
+from wskan.zoo.targets import load_labels
 
 FEW = 16  # KANs at once
 

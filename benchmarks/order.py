@@ -21,10 +21,10 @@ from typing import Any
 from common import RESULTS, write
 from errors import compared, outliers, prior
 from wskan.experiments import get_scale
-from wskan.experiments.classifier_scale import Problem
-from wskan.experiments.plan import Plan
-from wskan.experiments.scale import Scale
-from wskan.experiments.workspace import Workspace
+from wskan.experiments.engine.classifier_scale import Problem
+from wskan.experiments.engine.plan import Plan
+from wskan.experiments.engine.scale import Scale
+from wskan.experiments.engine.workspace import Workspace
 from wskan.provenance import provenance
 from wskan.tasks import Run
 from wskan.tasks.run import learning_curve

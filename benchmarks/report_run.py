@@ -10,7 +10,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from wskan.cli.figures import confusion, reconstructions
+from wskan.plotting.kans import reconstructions
+from wskan.plotting.scores import confusion
 from wskan.tasks import GraphDataset, graph_loader, learning_curve, open_run, predict
 from wskan.zoo import open_zoo, reconstruct
 

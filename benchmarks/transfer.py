@@ -24,7 +24,8 @@ from wskan.tasks import Run, open_run, prune
 from wskan.tasks.binary_metrics import roc_auc
 from wskan.tasks.pruning import Pruning
 from wskan.zoo import Zoo, open_zoo
-from wskan.zoo.targets import Labels, load_labels
+from wskan.zoo.classifiers import Labels
+from wskan.zoo.targets import load_labels
 
 TINY = 1e-5  # scores below count as this, a thousandth of the threshold
 

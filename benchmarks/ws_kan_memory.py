@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from common import resident, write
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import KANSpec, Population
-from wskan.models import MODELS, build_model, message_kernel
+from wskan.models import MODELS, build_model
+from wskan.models.ops import edge_messages_cpp as message_kernel
 
 CLASSIFIER, INR = KANSpec(widths=(784, 32, 32, 10), grid=5), KANSpec(widths=(2, 32, 32, 1), grid=10)
 LAYERS = 4
@@ -59,7 +60,7 @@ def step(case: Case) -> Callable[[], None]:
     if not case.kernel:
         message_kernel.available = lambda *_: False
         with contextlib.suppress(ImportError):  # an older commit
-            from wskan.models import perceptron_kernel
+            from wskan.models.ops import edge_mlp_cpp as perceptron_kernel
 
             perceptron_kernel.available = lambda *_: False
     torch.manual_seed(0)
@@ -103,10 +104,10 @@ def work(case: Case) -> None:
 def kept() -> contextlib.AbstractContextManager[None]:
     """As in training."""
     try:
-        from wskan.memory import freed_memory_kept
+        from wskan.runtime import retain_freed_memory
     except ImportError:  # an older commit
         return contextlib.nullcontext()
-    return freed_memory_kept()
+    return retain_freed_memory()
 
 
 def in_turns(workers: dict[str, tuple[Case, Path]], rounds: int) -> dict[str, dict[str, float]]:

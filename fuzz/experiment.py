@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wskan.experiments.paper.closed_form import closed_form
+
 from wskan.experiments import Workspace, get_scale
-from wskan.experiments.closed_form import closed_form
-from wskan.experiments.draw import draw_tables
-from wskan.experiments.experiment import Experiment, Findings, Request
-from wskan.experiments.table import Cell, Table
+from wskan.experiments.engine.draw import draw_tables
+from wskan.experiments.engine.experiment import Experiment, Findings, Request
+from wskan.experiments.engine.table import Cell, Table
 
 drawing = False  # pictures take longer than all else; a share of the mutants is drawn
 

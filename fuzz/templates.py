@@ -12,12 +12,13 @@ from random import Random
 
 import torch
 from safetensors.torch import save, save_file
+from wskan.experiments.paper.closed_form import closed_form
 
 from fuzz import experiment
 from fuzz.images import RECORD
 from wskan.align import align_zoo
-from wskan.experiments import Workspace, reproduce
-from wskan.experiments.closed_form import closed_form
+from wskan.experiments import Workspace
+from wskan.experiments.engine import reproduce
 from wskan.graph import EVALUABLE, FeatureConfig, KANGraph, kan_graph
 from wskan.kan import FitConfig
 from wskan.kan.oracle import masks_above

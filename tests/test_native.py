@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from wskan import native
 from wskan.kan import KANSpec, kernel
+from wskan.native import build as native
 
 pytestmark = pytest.mark.skipif(kernel.unavailable(KANSpec(widths=(2, 1))) is not None, reason="no C++ compiler")
 

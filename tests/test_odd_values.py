@@ -11,7 +11,7 @@ import pytest
 from wskan.cli import main
 from wskan.errors import DataError
 from wskan.experiments import Workspace
-from wskan.experiments.table import Cell, Table
+from wskan.experiments.engine.table import Cell, Table
 from wskan.graph import FeatureConfig
 from wskan.kan import FitConfig, KANSpec
 from wskan.models import MODELS, build_model, load_model
@@ -236,7 +236,8 @@ def test_odd_words_on_the_command_line(zoo: Zoo, tmp_path: Path, capsys: pytest.
 
 def test_other_data_under_a_begun_zoo_is_refused(zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from wskan.zoo import builder
-    from wskan.zoo.targets import files_of, load_targets
+    from wskan.zoo.storage import files_of
+    from wskan.zoo.targets import load_targets
 
     def with_files(files: dict[str, str]) -> Any:
         return lambda *args, **kwargs: dataclasses.replace(load_targets(*args, **kwargs), files=files)

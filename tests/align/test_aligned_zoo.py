@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from wskan.align import AlignedZoo, align_zoo, aligned_zoo, merge_many, weight_matching
 from wskan.errors import DataError, ShapeError
 from wskan.kan import FitConfig, KANSpec, Permutation, Population
-from wskan.kan.population import FIELDS
+from wskan.kan.layer import FIELDS
 from wskan.testing import FakeZoo
 from wskan.zoo import Recipe, build_zoo
 

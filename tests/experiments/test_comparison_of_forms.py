@@ -4,7 +4,7 @@ import pytest
 
 from wskan.errors import DataError
 from wskan.experiments import EXPERIMENTS, METHODS, get_scale
-from wskan.experiments.forms import ELSEWHERE
+from wskan.experiments.beyond.forms import ELSEWHERE
 from wskan.graph import FORMS, FeatureConfig
 
 

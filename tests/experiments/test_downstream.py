@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from wskan.experiments.downstream import SHARES, Patients
-from wskan.experiments.figure9 import binned
+from wskan.experiments.paper.downstream import SHARES, Patients
+from wskan.experiments.paper.label_noise import binned
 from wskan.kan import Population, accuracy
 from wskan.zoo import get_recipe
 from wskan.zoo.targets import load_labels

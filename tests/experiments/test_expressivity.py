@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from hypothesis import given
 
 from wskan.experiments import EXPERIMENTS, SCALES, Request, Workspace, reproduce
-from wskan.experiments.expressivity import DEPTHS, SIZES, key, lemma_errors, replay_errors, seconds, variation
-from wskan.experiments.kan_family import Density, KANFamily, LemmaConfig, fit_univariate
-from wskan.experiments.reproduce import protocol
+from wskan.experiments.beyond.expressivity import DEPTHS, SIZES, key, lemma_errors, replay_errors, seconds, variation
+from wskan.experiments.beyond.kan_family import Density, KANFamily, LemmaConfig, fit_univariate
+from wskan.experiments.engine.reproduce import protocol
 from wskan.kan import bspline_basis, uniform_knots
 from wskan.models import UnivariateMLP
 
@@ -112,7 +112,9 @@ def test_what_is_measured_is_kept(
     assert found is not None
     assert "other measurements" in capsys.readouterr().out
     assert seconds(workspace, REQUEST) == 0
-    module = importlib.import_module("wskan.experiments.expressivity")  # its name in the package is the experiment's
+    module = importlib.import_module(
+        "wskan.experiments.beyond.expressivity"
+    )  # its name in the package is the experiment's
     monkeypatch.setattr(module, "fit_univariate", lambda *_: pytest.fail("trained again"))
     assert experiment.find(workspace, REQUEST).tables == found.tables
     sizes = SIZES["smoke"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from wskan.experiments import EXPERIMENTS, METHODS, SCALES, Findings, Scale, Workspace, get_scale, reproduce
-from wskan.experiments.methods import paper_row
+from wskan.experiments.engine.methods import paper_row
 
 SMOKE = SCALES["smoke"]
 FULL = dataclasses.replace(

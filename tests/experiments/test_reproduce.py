@@ -20,9 +20,9 @@ from wskan.experiments import (
     get_scale,
     reproduce,
 )
-from wskan.experiments.cost import duration
-from wskan.experiments.experiment import Findings, best_choice
-from wskan.experiments.reproduce import protocol
+from wskan.experiments.engine.cost import duration
+from wskan.experiments.engine.experiment import Findings, best_choice
+from wskan.experiments.engine.reproduce import protocol
 from wskan.locks import hold
 from wskan.models import ModelConfig
 from wskan.tasks import INRClassification, Run, Task, TrainConfig, train
@@ -169,7 +169,7 @@ def test_a_learning_rate_that_diverges_is_left_out(
                 patch.setattr(INRClassification, "loss", lambda self, output, target: output.sum() * float("nan"))
             return train(zoo, task, model, config, folder, **options)
 
-    monkeypatch.setattr("wskan.experiments.workspace.train", trained)
+    monkeypatch.setattr("wskan.experiments.engine.workspace.train", trained)
     scale, methods = dataclasses.replace(SMOKE, rates=(1e-3, 0.5), hidden=15), ("no_pe",)
     table = show("table6", request_of(scale, methods=methods), workspace, tmp_path).tables[0]
     assert table.cells["no_pe", "digits"].facts["rate"] == 1e-3

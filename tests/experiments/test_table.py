@@ -6,10 +6,10 @@ import pytest
 
 from wskan.errors import DataError
 from wskan.experiments import EXPERIMENTS, METHODS, Cell, Table
-from wskan.experiments.draw import draw_tables
-from wskan.experiments.experiment import Findings
-from wskan.experiments.reproduce import _gather
-from wskan.experiments.table import paper_cell
+from wskan.experiments.engine.draw import draw_tables
+from wskan.experiments.engine.experiment import Findings
+from wskan.experiments.engine.reproduce import _gather
+from wskan.experiments.engine.table import paper_cell
 
 
 def make(cells: dict[tuple[str, str], Cell], **changes: object) -> Table:
@@ -74,7 +74,7 @@ def test_tables_gather_what_was_measured_apart(tmp_path: Path) -> None:
 
 def test_the_lowest_of_bars_on_a_logarithmic_axis_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
-    monkeypatch.setattr("wskan.experiments.draw.save_figure", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr("wskan.experiments.engine.draw.save_figure", lambda figure, path: drawn.append(figure))
     cells = {("a", "x"): Cell(values=(0.03,), paper=(7.0, 0.0)), ("b", "x"): Cell(values=(0.011,)), ("a", "y"): Cell(values=(0.0,))}  # fmt: skip
     draw_tables([make(cells, log=True)], tmp_path / "bars.png")
     assert drawn[0].axes[0].get_ylim()[0] == pytest.approx(1e-3)
@@ -184,7 +184,7 @@ def test_the_papers_figures() -> None:
 
 def test_what_bars_from_zero_would_hide_are_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
-    monkeypatch.setattr("wskan.experiments.draw.save_figure", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr("wskan.experiments.engine.draw.save_figure", lambda figure, path: drawn.append(figure))
     near = {("a", "x"): Cell(values=(99.5,), paper=(99.7, 0.0)), ("b", "x"): Cell(values=(97.2,))}
     far = {**near, ("b", "y"): Cell(values=(20.0,))}
     draw_tables([make(near), make(far), make(near, log=True)], tmp_path / "bars.png")

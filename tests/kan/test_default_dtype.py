@@ -8,8 +8,7 @@ import torch
 from other_bases import SHAPES, spec_of
 from torch import Tensor
 
-from wskan.kan import FitConfig, Population, accuracy, activations, fit_population, oracle_masks, outputs
-from wskan.kan.fit import Engine
+from wskan.kan import Engine, FitConfig, Population, accuracy, activations, fit_population, oracle_masks, outputs
 from wskan.signals import coordinates, sine_waves
 
 X = torch.rand(64, 2, generator=torch.Generator().manual_seed(0)) * 2 - 1

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from wskan.models.blocks import Dropout
+from wskan.models.ops.layers import Dropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.2, 0.5, 0.9])

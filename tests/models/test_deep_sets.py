@@ -4,7 +4,7 @@ import torch
 
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.models import DeepSets, DeepSetsConfig
-from wskan.models.edge_set import edge_tokens, edges_exist, mean_over_edges
+from wskan.models.baselines.edge_set import edge_tokens, edges_exist, mean_over_edges
 from wskan.testing import ModelConformance, random_population
 
 RAW = FeatureConfig(form="raw")

@@ -7,7 +7,7 @@ from torch import nn
 from wskan.errors import ShapeError
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.models import DMC, DMCConfig
-from wskan.models.dmc import POSITIONS
+from wskan.models.baselines.dmc import POSITIONS
 from wskan.testing import ModelConformance, random_population
 
 RAW = FeatureConfig(form="raw")

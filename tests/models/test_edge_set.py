@@ -9,7 +9,7 @@ from torch import Tensor
 from wskan.graph import FeatureConfig, KANGraph, collate, feature_statistics, kan_graph
 from wskan.kan.edges import split_edges
 from wskan.models import MetaNetwork, build_model
-from wskan.models.edge_set import edge_tokens, edges_exist
+from wskan.models.baselines.edge_set import edge_tokens, edges_exist
 from wskan.testing import random_population
 
 RAW = FeatureConfig(form="raw")

@@ -10,7 +10,7 @@ from wskan.errors import DataError
 from wskan.graph import EVALUABLE, kan_graph
 from wskan.kan import FitConfig, KANSpec
 from wskan.models import ImageCNN, ImageCNNConfig
-from wskan.models.image_cnn import moved
+from wskan.models.baselines.image_cnn import moved
 from wskan.signals import coordinates
 from wskan.testing import random_population
 from wskan.zoo import build_zoo, get_recipe, open_zoo

@@ -13,7 +13,7 @@ from wskan.errors import DataError, DivergedError, ShapeError
 from wskan.graph import EVALUABLE, FeatureConfig, KANGraph, collate, kan_graph
 from wskan.kan import BASES, Population, kernel
 from wskan.models import MetaNetwork, OutputsNetwork, ProbeGen, ProbeGenConfig, build_model
-from wskan.models.blocks import Dropout
+from wskan.models.ops.layers import Dropout
 from wskan.testing import ModelConformance, random_population
 
 MODELS = [

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from wskan.errors import ShapeError
-from wskan.models import perceptron_kernel
-from wskan.models.blocks import Dropout, LayerNorm
-from wskan.models.messages import Half
-from wskan.models.perceptron import edge_perceptron, norm_mean
+from wskan.models.ops import edge_mlp_cpp as perceptron_kernel
+from wskan.models.ops.edge_messages import Half
+from wskan.models.ops.edge_mlp import edge_perceptron, norm_mean
+from wskan.models.ops.layers import Dropout, LayerNorm
 
 needs_kernel = pytest.mark.skipif(
     not perceptron_kernel.available(torch.zeros(1, 1, 1, 16), torch.float32, 16), reason="no C++ compiler"

@@ -9,7 +9,8 @@ from torch_geometric.data import Batch
 
 from wskan.errors import DataError, ShapeError
 from wskan.graph import FeatureConfig, KANGraph, collate, edge_positions, feature_statistics, kan_graph, to_pyg
-from wskan.models import WSKAN, WSKANConfig, messages
+from wskan.models import WSKAN, WSKANConfig
+from wskan.models.ops import edge_messages as messages
 from wskan.models.ws_kan_pyg import WSKANPyG
 from wskan.testing import (
     ModelConformance,

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from wskan.errors import DataError
 from wskan.kan import FitConfig, Population
-from wskan.kan.population import FIELDS
+from wskan.kan.layer import FIELDS
 from wskan.testing import random_population
 from wskan.zoo import Recipe, Zoo, open_zoo
 from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path

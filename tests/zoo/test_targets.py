@@ -12,9 +12,10 @@ from wskan.errors import DataError
 from wskan.kan import Population, accuracy, edge_scores, oracle_masks
 from wskan.signals import load_images
 from wskan.zoo import Recipe, Zoo, build_zoo, get_recipe, reconstruct
+from wskan.zoo.classifiers import Labels
 from wskan.zoo.manifest import shard_path
 from wskan.zoo.recipe import Classifier
-from wskan.zoo.targets import Labels, load_targets
+from wskan.zoo.targets import load_targets
 
 SMALL = dataclasses.replace(
     get_recipe("digits-classifier"),

@@ -23,7 +23,7 @@ from wskan.align.merge_many import Merge, check_options, merge_many, random_rows
 from wskan.align.weight_matching import weight_matching
 from wskan.errors import DataError
 from wskan.kan import Permutation, Population
-from wskan.kan.population import FIELDS
+from wskan.kan.layer import FIELDS
 from wskan.locks import hold
 from wskan.zoo import Zoo
 

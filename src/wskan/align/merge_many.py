@@ -11,10 +11,10 @@ from torch import Tensor
 from wskan.align.average import average
 from wskan.align.coordinate_ascent import coordinate_ascent
 from wskan.align.features import check_alignable, edge_channels
-from wskan.align.threads import one_thread
 from wskan.errors import DataError
 from wskan.kan import Permutation, Population
 from wskan.reading import number, whole
+from wskan.runtime import single_threaded
 
 SWEEP_TOLERANCE, MAX_SWEEPS = 1e-6, 100  # of each alignment, as in `weight_matching`
 
@@ -82,7 +82,7 @@ def merge_many(
     distance = [squares - _squares(total) / size**2]
     converged = False
     while not converged and len(distance) <= max_passes:
-        with one_thread():
+        with single_threaded():
             for row in torch.randperm(size, generator=generator).tolist():
                 steps[row] = steps[row].then(_align_to_others(row, channels, total))
         distance.append(squares - _squares(total) / size**2)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from wskan.align.coordinate_ascent import coordinate_ascent
 from wskan.align.features import check_alignable, edge_channels
-from wskan.align.threads import one_thread
 from wskan.errors import ShapeError
 from wskan.kan import Permutation, Population
+from wskan.runtime import single_threaded
 
 CHUNK_BYTES = 2**20  # of channels at once, so that a sweep finds them in the cache
 
@@ -80,7 +80,7 @@ def weight_matching(
     step = max(1, CHUNK_BYTES // (4 * population.spec.num_parameters))
     chunks = [slice(begin, min(begin + step, size)) for begin in range(0, size, step)]
     results = []
-    with one_thread():
+    with single_threaded():
         for rows in chunks:
             results.append(match(rows))
             if progress:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from wskan.kan import Population
     from wskan.zoo import Zoo
-    from wskan.zoo.targets import Signals, Targets
+    from wskan.zoo.inr import Signals
+    from wskan.zoo.targets import Targets
 
 POINTS, SHOWN = 41, 5  # on the line between the KANs, and pictures of them
 
@@ -38,7 +39,7 @@ class Align:
         from rich.table import Table
 
         from wskan.align import weight_matching
-        from wskan.pictures import require_matplotlib
+        from wskan.plotting.figure import require_matplotlib
         from wskan.printing import markup
         from wskan.zoo.targets import load_signals, load_targets
 
@@ -103,8 +104,8 @@ def _draw(
     import torch
 
     from wskan.align import interpolate, interpolation_loss
-    from wskan.cli.figures import interpolation
     from wskan.errors import DataError
+    from wskan.plotting.kans import interpolation
     from wskan.signals import psnr
 
     first, last = values["first"], values["last"]

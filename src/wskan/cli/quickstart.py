@@ -29,10 +29,10 @@ class Quickstart:
     def run(self) -> None:
         from rich.console import Console
 
-        from wskan.cli.figures import reconstructions
         from wskan.cli.tables import print_scores
         from wskan.files import write_atomically
-        from wskan.pictures import require_matplotlib
+        from wskan.plotting.figure import require_matplotlib
+        from wskan.plotting.kans import reconstructions
         from wskan.printing import markup
         from wskan.zoo import build_zoo, get_recipe, reconstruct
 
@@ -94,7 +94,7 @@ class Quickstart:
     def _confusion(self, zoo: Zoo, run: Run) -> list[list[int]]:
         from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-        from wskan.cli.figures import confusion
+        from wskan.plotting.scores import confusion
         from wskan.tasks import GraphDataset, graph_loader, predict
 
         output, target = predict(run.model, graph_loader(GraphDataset(zoo, "test", run.task, run.features), 128))

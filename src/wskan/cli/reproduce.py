@@ -69,7 +69,7 @@ class Reproduce:
 
         from wskan.errors import DataError
         from wskan.experiments import EXPERIMENTS, Workspace, get_scale, reproduce
-        from wskan.experiments.workspace import cores
+        from wskan.experiments.engine.workspace import cores
 
         experiment = EXPERIMENTS[self.name]
         request = experiment.request(get_scale(self.scale), self.datasets, self.seeds, self.methods)

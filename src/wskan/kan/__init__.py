@@ -2,17 +2,18 @@
 
 from wskan.kan.adapt_grid import adapt_grid
 from wskan.kan.attribution import Attribution, attribution
-from wskan.kan.bases import BASES
-from wskan.kan.basis import Basis
+from wskan.kan.bases import BASES, Basis
 from wskan.kan.canonical import Gauge, fix_gauge, fold
 from wskan.kan.domain import outside_domain, symmetry_error
 from wskan.kan.edge_functions import edge_functions
 from wskan.kan.evaluate import Activations, accuracy, activations, outputs
-from wskan.kan.fit import Engine, FitConfig, FitResult, fit_population
+from wskan.kan.fit import fit_population
+from wskan.kan.fit_config import Engine, FitConfig, FitResult
+from wskan.kan.layer import Layer
 from wskan.kan.minibatches import derive_seed, minibatches
 from wskan.kan.oracle import Score, edge_scores, oracle_masks
 from wskan.kan.permutation import Permutation
-from wskan.kan.population import Layer, Population
+from wskan.kan.population import Population
 from wskan.kan.pykan import from_pykan
 from wskan.kan.responses import Responses, responses
 from wskan.kan.spec import KANSpec

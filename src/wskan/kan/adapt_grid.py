@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.kan.basis import Basis
-from wskan.kan.population import Layer, Population
+from wskan.kan.bases.base import Basis
+from wskan.kan.layer import Layer
+from wskan.kan.population import Population
 
 
 def adapt_grid(population: Population, x: Tensor, grid_eps: float = 0.02, rcond: float | None = None) -> Population:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from wskan.kan.evaluate import NUMBERS, activations
-from wskan.kan.population import Layer, Population
+from wskan.kan.layer import Layer
+from wskan.kan.population import Population
 from wskan.kan.spec import KANSpec
 
 EPSILON = 1e-4  # pykan's, against neurons that never vary

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from wskan.errors import DataError
-
-if TYPE_CHECKING:
-    from wskan.kan.population import Layer
+from wskan.kan.layer import Layer
 
 PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 LARGEST_KNOT = 1e18  # whose square single precision still holds

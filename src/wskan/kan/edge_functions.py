@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.kan.population import Layer, Population
+from wskan.kan.layer import Layer
+from wskan.kan.population import Population
 from wskan.kan.spec import KANSpec
 
 BASE_SLOPES: dict[str, Callable[[Tensor], Tensor]] = {

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from wskan.errors import DataError, ShapeError
 from wskan.kan import kernel
-from wskan.kan.population import BASE_FUNCTIONS, Layer, Population
+from wskan.kan.layer import BASE_FUNCTIONS, Layer
+from wskan.kan.population import Population
 from wskan.kan.spec import KANSpec
 
 NUMBERS = 2**25  # held at once: 128 MB in single precision

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -14,119 +12,14 @@ from torch import Tensor
 from wskan.errors import DataError, DivergedError, ShapeError, reason
 from wskan.kan import kernel
 from wskan.kan.adapt_grid import check_adapts
+from wskan.kan.fit_config import Engine, FitConfig, FitResult
 from wskan.kan.fit_torch import fit_chunks
 from wskan.kan.minibatches import derive_seed
 from wskan.kan.population import Population
 from wskan.kan.spec import KANSpec
-from wskan.reading import boolean, number, shown, whole
+from wskan.reading import shown
 
-Engine = Literal["auto", "kernel", "torch", "compile"]
-FINAL_RATE = 0.01  # a decaying rate ends at this fraction of the first
 PATIENCE = 100  # a KAN fitted for fewer steps may still be worse than a constant
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FitConfig:
-    """How KANs are trained: Adam, one mini-batch a step, as pykan's ``fit`` (paper, C.1.1; its "epochs" are these steps).
-
-    Args:
-        steps: number of steps.
-        batch_size: points a mini-batch, drawn without replacement at each step.
-        lr: learning rate.
-        schedule: ``"constant"`` (the paper's letter), or ``"decay"``: constant over the first half of the steps, then linearly to 1 %.
-        loss: ``"mse"`` or ``"cross_entropy"``.
-        adapt_grid: whether the knots follow the activations; those of B-splines only.
-        grid_eps: see :func:`wskan.kan.adapt_grid`.
-        grid_updates: number of grid updates (pykan's ``grid_update_num``).
-        grid_update_until: they are spread over this many first steps (pykan's ``stop_grid_update_step``).
-        rcond: see :func:`wskan.kan.adapt_grid`.
-        noise_scale: see :meth:`wskan.kan.Population.init`.
-
-    Raises:
-        DataError: a value is out of range.
-    """
-
-    steps: int = 1000
-    batch_size: int = 128
-    lr: float = 0.01
-    schedule: Literal["constant", "decay"] = "decay"
-    loss: Literal["mse", "cross_entropy"] = "mse"
-    adapt_grid: bool = True
-    grid_eps: float = 0.02
-    grid_updates: int = 10
-    grid_update_until: int = 50
-    rcond: float | None = None
-    noise_scale: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, value, low in (
-            ("steps", self.steps, 0),
-            ("batch_size", self.batch_size, 1),
-            ("grid_updates", self.grid_updates, 1),
-            ("grid_update_until", self.grid_update_until, self.grid_updates),
-        ):
-            whole(value, f"FitConfig: {name}", low, 10_000_000)
-        if self.schedule not in ("constant", "decay") or self.loss not in ("mse", "cross_entropy"):
-            raise DataError(f"FitConfig: unknown schedule {shown(self.schedule)} or loss {shown(self.loss)}")
-        boolean(self.adapt_grid, "FitConfig: adapt_grid")
-        number(self.lr, "FitConfig: lr", 1e-30, 1e3)
-        number(self.grid_eps, "FitConfig: grid_eps", 0, 1)
-        if self.rcond is not None:
-            number(self.rcond, "FitConfig: rcond", 1e-30, 1)
-        if self.noise_scale is not None:
-            number(self.noise_scale, "FitConfig: noise_scale", 0, 100)
-
-    def rates(self) -> list[float]:
-        """The learning rate of every step."""
-        half = self.steps // 2
-        if self.schedule == "constant" or self.steps - half < 2:
-            return [self.lr] * self.steps
-        slope = (1 - FINAL_RATE) / (self.steps - half - 1)
-        return [self.lr * (1 - slope * max(step - half, 0)) for step in range(self.steps)]
-
-    def update_steps(self) -> frozenset[int]:
-        """The steps that begin with a grid update."""
-        if not self.adapt_grid:
-            return frozenset()
-        every = self.grid_update_until // self.grid_updates
-        return frozenset(range(0, min(self.grid_update_until, self.steps), every))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, the inverse of :meth:`from_dict`."""
-        data = dataclasses.asdict(self)  # None is absent: the digests of older recipes stay
-        return {name: value for name, value in data.items() if value is not None}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> FitConfig:
-        """Read a configuration from JSON types.
-
-        Raises:
-            DataError: unknown keys, wrong types, or values out of range.
-        """
-        known = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(data, Mapping) or not set(data) <= known:
-            raise DataError(f"a fit configuration is an object with any of {sorted(known)}, got {shown(data)}")
-        try:
-            return cls(**data)
-        except TypeError as error:
-            raise DataError(f"malformed fit configuration {shown(data)}: {reason(error)}") from error
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class FitResult:
-    """What :func:`fit_population` returns.
-
-    Attributes:
-        population: the K fitted KANs, on the CPU.
-        loss: ``[K]`` float64, mean loss at the end over all N points; from 8,192 points on, over 4,096 or some more spread evenly.
-        seeds: ``[K]`` int64, the seed each was fitted with in the end.
-        attempts: ``[K]`` int64, how many seeds diverged before it.
-    """
-
-    population: Population
-    loss: Tensor
-    seeds: Tensor
-    attempts: Tensor
 
 
 def fit_population(

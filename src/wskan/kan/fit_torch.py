@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from wskan.kan.adapt_grid import adapt_grid
+from wskan.kan.fit_config import FitConfig
+from wskan.kan.layer import Layer
 from wskan.kan.minibatches import minibatches
-from wskan.kan.population import Layer, Population
-
-if TYPE_CHECKING:
-    from wskan.kan.fit import FitConfig
+from wskan.kan.population import Population
 
 TRAINED = ("base_weight", "spline_weight", "coef")
 CHUNK = {"cpu": 64, "cuda": 512}  # KANs trained at once: a chunk's activations stay within a few hundred megabytes

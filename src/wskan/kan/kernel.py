@@ -7,19 +7,18 @@ import ctypes
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from wskan.kan.bases import BASES
-from wskan.kan.population import FIELDS, Population
+from wskan.kan.fit_config import FitConfig
+from wskan.kan.layer import FIELDS
+from wskan.kan.population import Population
 from wskan.kan.spec import ACTIVATIONS, KANSpec
 from wskan.native import load_library
-
-if TYPE_CHECKING:
-    from wskan.kan.fit import FitConfig
 
 SOURCE = Path(__file__).with_name("csrc") / "kernel.cpp"
 

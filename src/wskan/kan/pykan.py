@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from wskan.errors import DataError
-from wskan.kan.population import Layer, Population
+from wskan.kan.layer import Layer
+from wskan.kan.population import Population
 from wskan.kan.spec import ACTIVATIONS, KANSpec
 
 # ``prune_input`` hands on the module where ``KAN()`` takes the name.

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wskan.errors import DataError, reason
-from wskan.kan.bases import BASES
-from wskan.kan.basis import Basis
+from wskan.kan.bases import BASES, Basis
 from wskan.reading import number, shown, whole
 
 ACTIVATIONS = ("silu", "identity", "zero")

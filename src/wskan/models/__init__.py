@@ -3,17 +3,18 @@
 The PyTorch Geometric reference, ``wskan.models.ws_kan_pyg.WSKANPyG``, is imported by its own name: PyTorch Geometric takes seconds to load.
 """
 
-from wskan.models.base import MetaNetwork, ModelConfig, Standardize
-from wskan.models.deep_sets import DeepSets, DeepSetsConfig
-from wskan.models.dmc import DMC, DMCConfig
+from wskan.models.base import MODELS, MetaNetwork, build_model, load_model, register_model, save_model
+from wskan.models.baselines.deep_sets import DeepSets, DeepSetsConfig
+from wskan.models.baselines.dmc import DMC, DMCConfig
+from wskan.models.baselines.flat_mlp import FlatMLP, FlatMLPConfig
+from wskan.models.baselines.image_cnn import ImageCNN, ImageCNNConfig
+from wskan.models.baselines.outputs import OutputsConfig, OutputsNetwork
+from wskan.models.baselines.probe_gen import ProbeGen, ProbeGenConfig
+from wskan.models.baselines.set_transformer import SetTransformer, SetTransformerConfig
+from wskan.models.config import ModelConfig
 from wskan.models.evaluating import EvaluatingConfig
-from wskan.models.image_cnn import ImageCNN, ImageCNNConfig
-from wskan.models.mlp import FlatMLP, FlatMLPConfig
-from wskan.models.outputs import OutputsConfig, OutputsNetwork
-from wskan.models.probe_gen import ProbeGen, ProbeGenConfig
-from wskan.models.registry import MODELS, build_model, load_model, save_model
 from wskan.models.replay import UnivariateMLP, replay_model, with_inputs
-from wskan.models.set_transformer import SetTransformer, SetTransformerConfig
+from wskan.models.standardize import Standardize
 from wskan.models.ws_kan import WSKAN
 from wskan.models.ws_kan_config import WSKANConfig
 
@@ -42,6 +43,7 @@ __all__ = [
     "WSKANConfig",
     "build_model",
     "load_model",
+    "register_model",
     "replay_model",
     "save_model",
     "with_inputs",

@@ -12,7 +12,7 @@ from wskan.errors import DataError, DivergedError, ShapeError
 from wskan.graph import EVALUABLE, FeatureConfig, KANGraph, population_of
 from wskan.graph.probes import sobol_points
 from wskan.kan import KANSpec, Responses, responses
-from wskan.models.base import ModelConfig
+from wskan.models.config import ModelConfig
 from wskan.reading import shown
 
 P = ParamSpec("P")

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from wskan.errors import DataError, ShapeError
 from wskan.graph import KANGraph
-from wskan.models.blocks import MLP, activation
-from wskan.models.message_kernel import LANES
+from wskan.models.ops.edge_messages_cpp import LANES
+from wskan.models.ops.layers import MLP, activation
 from wskan.models.ws_kan import WSKAN, WSKANLayer
 from wskan.models.ws_kan_config import WSKANConfig
 

@@ -12,12 +12,12 @@ from torch.utils.checkpoint import checkpoint
 
 from wskan.errors import ShapeError
 from wskan.graph import KANGraph, edge_positions, node_positions, num_edge_positions, num_node_positions
-from wskan.models.base import MetaNetwork
-from wskan.models.blocks import MLP, Dropout, LayerNorm, activation, compute_dtype
+from wskan.models.base import MetaNetwork, register_model
 from wskan.models.evaluating import spread_inputs
-from wskan.models.messages import Half, edge_messages
 from wskan.models.observed import observed
-from wskan.models.perceptron import edge_perceptron
+from wskan.models.ops.edge_messages import Half, edge_messages
+from wskan.models.ops.edge_mlp import edge_perceptron
+from wskan.models.ops.layers import MLP, Dropout, LayerNorm, activation, compute_dtype
 from wskan.models.ws_kan_config import WSKANConfig
 
 
@@ -152,6 +152,7 @@ def _of_features(half: Half, embedding: Embedding, i: int, size: int) -> Half:
     return Half(half.weight @ embedding.weight, source, target)
 
 
+@register_model("ws_kan", WSKANConfig)
 class WSKAN(MetaNetwork):
     """WS-KAN, the graph meta-network of the paper. See :class:`wskan.models.MetaNetwork` for what goes in and comes out.
 

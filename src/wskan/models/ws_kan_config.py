@@ -6,7 +6,7 @@ from typing import Any
 from wskan.errors import DataError
 from wskan.graph.features import MAX_PROBES
 from wskan.graph.probes import OBSERVED
-from wskan.models.base import check_whole
+from wskan.models.config import check_whole
 from wskan.models.evaluating import EvaluatingConfig
 from wskan.reading import number
 

@@ -6,7 +6,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn import MessagePassing, global_mean_pool
 
 from wskan.errors import DataError, ShapeError
-from wskan.models.blocks import MLP
+from wskan.models.ops.layers import MLP
 from wskan.models.ws_kan import WSKAN, WSKANLayer
 
 

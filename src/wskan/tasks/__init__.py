@@ -1,18 +1,16 @@
 """What models are trained for: targets, losses, metrics, training and evaluation."""
 
-from wskan.tasks.accuracy_prediction import AccuracyPrediction
 from wskan.tasks.augmentation import Symmetry, augment, augment_edges
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.evaluation import evaluate, predict, predict_split
-from wskan.tasks.frequency_regression import FrequencyRegression
 from wskan.tasks.inr_classification import INRClassification
 from wskan.tasks.prune import prune
 from wskan.tasks.pruning import Pruning
 from wskan.tasks.pruning_mask import PruningMask
 from wskan.tasks.pruning_scores import PruningScores
 from wskan.tasks.registry import TASKS, get_task
-from wskan.tasks.regression import Regression
+from wskan.tasks.regression import AccuracyPrediction, FrequencyRegression, Regression
 from wskan.tasks.run import Run, learning_curve, open_run, read_record
 from wskan.tasks.task import Task
 from wskan.tasks.training import Device, train

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from wskan.files import write_atomically
-from wskan.models.registry import bad_statistics
+from wskan.models.saving import bad_statistics
 from wskan.tasks.archive import read_archive, unreadable
 from wskan.tasks.module import TrainingModule
 

@@ -13,7 +13,7 @@ from wskan.errors import DataError
 from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, feature_statistics, gather, kan_graph
 from wskan.kan import Population
 from wskan.models import MetaNetwork
-from wskan.models.edge_set import edges_exist
+from wskan.models.baselines.edge_set import edges_exist
 from wskan.tasks.augmentation import Symmetry, augment, augment_edges, input_map
 from wskan.tasks.task import Task
 from wskan.zoo import Zoo

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from wskan.graph import FeatureConfig, KANGraph
 from wskan.kan import KANSpec
-from wskan.memory import freed_memory_kept
 from wskan.models import MetaNetwork
+from wskan.runtime import retain_freed_memory
 from wskan.tasks.config import Precision
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.output import flat
@@ -28,7 +28,7 @@ def predict(
     was_training = model.training
     model.eval()
     outputs, targets = [], []
-    with freed_memory_kept():
+    with retain_freed_memory():
         for graph, target in batches:
             with torch.autocast(graph.edges[0].device.type, torch.bfloat16, enabled=precision == "bf16"):
                 outputs.append(flat(model(graph)).cpu())

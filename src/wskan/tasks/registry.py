@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from wskan.errors import DataError
-from wskan.tasks.accuracy_prediction import AccuracyPrediction
-from wskan.tasks.frequency_regression import FrequencyRegression
 from wskan.tasks.inr_classification import INRClassification
 from wskan.tasks.pruning_mask import PruningMask
 from wskan.tasks.pruning_scores import PruningScores
+from wskan.tasks.regression import AccuracyPrediction, FrequencyRegression
 from wskan.tasks.task import Task
 from wskan.zoo import Zoo
 

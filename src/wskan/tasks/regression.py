@@ -1,4 +1,4 @@
-"""Numbers about a whole KAN, standardised by constants of the task."""
+"""Regression of numbers about a whole KAN: accuracy of a classifier, frequencies of a wave."""
 
 from __future__ import annotations
 
@@ -53,3 +53,24 @@ class Kendall(KendallRankCorrCoef):
     def compute(self) -> Tensor:
         tau: Tensor = super().compute()  # type: ignore[assignment]
         return tau.nan_to_num(0.0)
+
+
+class AccuracyPrediction(Regression):
+    """Tell the test accuracy of a classifier (paper, section 5.2): squared error of the fraction; also R^2 and Kendall's tau."""
+
+    name, columns, out_dim = "accuracy-prediction", ("accuracy",), 1
+    center, spread = 0.5, 12**-0.5  # of a uniform number in [0, 1]
+
+    def metrics(self) -> MetricCollection:
+        return MetricCollection([super().metrics(), MetricCollection({"kendall": Kendall()})])
+
+    def training_metrics(self) -> MetricCollection:
+        """Without Kendall's tau, whose time grows with the square of the KANs."""
+        return super().metrics()
+
+
+class FrequencyRegression(Regression):
+    """Tell the frequencies of the sine wave that a KAN represents (paper, C.1.3): squared error, in (radians a unit of length)^2."""
+
+    name, columns, out_dim = "frequency-regression", ("freq_0", "freq_1"), 2
+    center, spread = 5.25, 9.5 / 12**0.5  # of a uniform number in [0.5, 10]

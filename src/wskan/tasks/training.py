@@ -20,9 +20,9 @@ from wskan.errors import DataError, DivergedError
 from wskan.files import disk_error
 from wskan.graph import FeatureConfig
 from wskan.locks import hold
-from wskan.memory import freed_memory_kept
 from wskan.models import MetaNetwork, ModelConfig, build_model, save_model
 from wskan.provenance import provenance
+from wskan.runtime import retain_freed_memory
 from wskan.tasks.augmentation import check_symmetries
 from wskan.tasks.checkpoint import read_weights
 from wskan.tasks.config import TrainConfig
@@ -187,7 +187,7 @@ def _fit(
             log_every_n_steps=1,
         )
         try:
-            with freed_memory_kept():
+            with retain_freed_memory():
                 trainer.fit(module, batches, graph_loader(val, config.batch_size))
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None

@@ -4,7 +4,7 @@ from wskan.zoo.builder import build_zoo
 from wskan.zoo.recipe import Classifier, Recipe
 from wskan.zoo.recipes import RECIPES, get_recipe
 from wskan.zoo.reconstruct import reconstruct
+from wskan.zoo.storage import SPLITS
 from wskan.zoo.store import Zoo, open_zoo
-from wskan.zoo.targets import SPLITS
 
 __all__ = ["RECIPES", "SPLITS", "Classifier", "Recipe", "Zoo", "build_zoo", "get_recipe", "open_zoo", "reconstruct"]

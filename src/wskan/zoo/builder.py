@@ -167,7 +167,7 @@ def _build_shard(
         "seed": result.seeds,
         "attempts": result.attempts,
         "loss": result.loss,
-        **targets.facts(index, result),
+        **targets.columns(index, result),
     }
     tensors = {**result.population.tensors(), **{f"{FACTS}{name}": column for name, column in facts.items()}}
     tensors |= targets.oracle(result.population)

@@ -11,7 +11,7 @@ from torch import Tensor
 from wskan.errors import DataError, ShapeError
 from wskan.kan import KANSpec, Population
 from wskan.reading import shown
-from wskan.zoo.targets import ORACLE, SCORE
+from wskan.zoo.storage import ORACLE, SCORE
 
 FACTS = "facts."  # prefix of a column
 STORED = (torch.float32, torch.float16)  # what weights and coefficients may be stored in; knots are always in the first

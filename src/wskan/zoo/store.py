@@ -14,12 +14,12 @@ from torch import Tensor
 from wskan.errors import DataError, ShapeError
 from wskan.kan import KANSpec, Layer, Population
 from wskan.kan.check_layers import check_knots
-from wskan.kan.population import FIELDS
+from wskan.kan.layer import FIELDS
 from wskan.zoo.manifest import Manifest, sha256, shard_path
 from wskan.zoo.recipe import Recipe
 from wskan.zoo.shard import OpenShard, open_shard
 from wskan.zoo.shard_file import AGAIN, ShardFile
-from wskan.zoo.targets import SPLITS
+from wskan.zoo.storage import SPLITS
 
 Pick = Callable[[OpenShard], Tensor]  # a tensor of a shard
 

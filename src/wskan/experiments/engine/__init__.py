@@ -1,0 +1,1 @@
+"""What every experiment needs: scales, plans of runs, the workspace that keeps them, tables and their pictures."""

@@ -1,0 +1,75 @@
+"""Figure 9: test accuracy of classifiers against the share of their training labels that was permuted (paper, C.2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wskan.experiments.engine.classifier_zoos import classifier_recipes, classifier_zoos
+from wskan.experiments.engine.experiment import Experiment, Findings, Request
+from wskan.experiments.engine.notes import classifier_zoo_notes
+from wskan.experiments.engine.table import Cell, Table
+from wskan.experiments.engine.workspace import Workspace
+from wskan.plotting.figure import new_figure, save_figure
+
+BINS = 5  # of noise, as in figure 5
+BIN_LABELS = {str(100 * (2 * i + 1) // (2 * BINS)): f"{100 * i // BINS}-{100 * (i + 1) // BINS} %" for i in range(BINS)}
+"""By their middles, in percent."""
+
+
+def binned(noise: Tensor, values: Tensor) -> dict[str, Tensor]:
+    """Values ``[n]`` by bins of noise ``[n]`` in [0, 1] that do not overlap; only bins with any."""
+    place = (noise * BINS).long().clamp_max(BINS - 1)
+    bins = {middle: values[place == i] for i, middle in enumerate(BIN_LABELS)}
+    return {middle: found for middle, found in bins.items() if len(found)}
+
+
+def find(workspace: Workspace, request: Request) -> Findings:
+    """The first test KANs of each zoo."""
+    data, cells = {}, {}
+    shown = request.scale.classifiers.shown
+    built = classifier_zoos(workspace, request)
+    for dataset, zoo in built.items():
+        rows = zoo.split("test")[:shown]
+        noise, accuracy = zoo.columns["noise"][rows], zoo.columns["accuracy"][rows]
+        data[dataset] = {"noise": noise.tolist(), "accuracy": accuracy.tolist()}
+        for middle, values in binned(noise, 100 * accuracy).items():
+            cells[dataset, middle] = Cell(values=tuple(values.tolist()), facts={"zoo": zoo.digest})
+    table = Table(
+        title="Figure 9: accuracy of KANs against label noise",
+        unit="test accuracy, percent",
+        better="higher",
+        rows={dataset: dataset for dataset in request.datasets},
+        columns={middle: label for middle, label in BIN_LABELS.items() if any(c == middle for _, c in cells)},
+        cells=cells,
+        kind="lines",
+        axis="permuted labels, percent",
+        groups={dataset: dataset for dataset in request.datasets},
+        over="KANs",
+        notes=[
+            f"{shown} test KANs a data set; the paper gives the figure without numbers.",
+            *classifier_zoo_notes(built),
+        ],
+    )
+    return Findings(tables=(table,), data=data, draw=draw)
+
+
+def draw(tables: Sequence[Table], data: Mapping[str, Any], path: Path) -> None:
+    """A point a KAN, a panel a data set."""
+    figure = new_figure(3.6 * len(data), 3.4)
+    axes = figure.subplots(1, len(data), squeeze=False, sharey=True)[0]
+    for axis, (dataset, points) in zip(axes, data.items(), strict=True):
+        axis.scatter(100 * torch.tensor(points["noise"]), 100 * torch.tensor(points["accuracy"]), s=9)
+        axis.set_title(dataset, fontsize=10)
+        axis.set_xlabel("permuted labels, percent")
+        axis.axhline(10, color="grey", linestyle=":", linewidth=1)
+        axis.set_ylim(0, 100)
+    axes[0].set_ylabel("test accuracy, percent")
+    save_figure(figure, path)
+
+
+figure9 = Experiment(name="figure9", plans=lambda request: [], recipes=classifier_recipes, find=find, classifiers=True)

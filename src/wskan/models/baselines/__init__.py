@@ -1,0 +1,1 @@
+"""The models that WS-KAN is compared with."""

@@ -1,0 +1,46 @@
+"""DeepSets over the edges (paper, section 5; Zaheer et al., "Deep Sets", 2017)."""
+
+import dataclasses
+
+from torch import Tensor, nn
+
+from wskan.models.base import register_model
+from wskan.models.baselines.edge_set import EdgeSetNetwork
+from wskan.models.config import ModelConfig
+from wskan.models.ops.edge_messages import Half
+from wskan.models.ops.edge_mlp import edge_perceptron, norm_mean
+from wskan.models.ops.layers import MLP, Dropout, LayerNorm
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeepSetsConfig(ModelConfig):
+    """Configuration of :class:`DeepSets`; see :class:`wskan.models.ModelConfig`."""
+
+    model: str = "deep_sets"
+
+
+class DeepSetsLayer(nn.Module):
+    """``x_i + second(act(first(x_i) + context(mean_j x_j)))``: the equivariant layer of Deep Sets (eq. 4 there) with a mean for its pooling, in a residual block."""
+
+    def __init__(self, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = LayerNorm(hidden)
+        self.mlp = MLP(hidden, hidden, hidden)
+        self.context = nn.Linear(hidden, hidden, bias=False)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, exist: Tensor | None) -> Tensor:
+        """``[B, E, h]`` and which edges exist, ``[B, E]`` or None, to ``[B, E, h]``."""
+        mean, x = norm_mean(x, self.norm, exist)
+        context = self.mlp.first.bias + self.context(mean)  # [B, h]
+        first = Half(self.mlp.first.weight, context.unsqueeze(1), None)
+        new = edge_perceptron(x.unsqueeze(1), self.norm, first, self.mlp.second, dropout=self.dropout, residual=True)
+        return new.squeeze(1)
+
+
+@register_model("deep_sets", DeepSetsConfig)
+class DeepSets(EdgeSetNetwork):
+    """Each edge sees itself and the mean over all edges. Knows nothing of the topology: the paper's ablation of it."""
+
+    def __init__(self, config: DeepSetsConfig) -> None:
+        super().__init__(config, [DeepSetsLayer(config.hidden, config.dropout) for _ in range(config.num_layers)])

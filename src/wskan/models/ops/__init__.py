@@ -1,0 +1,1 @@
+"""Operations of WS-KAN: in PyTorch, and in C++ on CPUs."""

@@ -1,0 +1,175 @@
+"""C++ code of this library: compiled once for this machine, cached, and called through ctypes."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import re
+import shutil
+import stat
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wskan.errors import DataError
+from wskan.files import write_atomically
+from wskan.locks import hold
+
+SHARED = Path(__file__).parent  # vector.h
+# No -ffast-math: it would change the floating-point mode of the whole process and optimise NaN checks away.
+FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+PATIENCE = 600  # seconds to wait for another process that compiles
+_BUILD = "build-"  # prefix of the folders that it compiles in
+_FORMER_BUILD = re.compile("tmp[a-z0-9_]{8}")  # of earlier versions, which knew no lock
+
+
+@functools.cache
+def load_library(source: Path, *flags: str) -> Any:
+    """The loaded library, or a sentence that says why there is none. The first call on a machine compiles it (seconds).
+
+    A library whose bytes are not those that were compiled is never loaded: it is compiled again, once. Where that fails,
+    too, a warning says so.
+
+    Args:
+        source: a C++ file. Headers lie beside it, or are those shared by all.
+        flags: for compiler and linker, beside ``FLAGS``: ``-pthread`` or ``-fopenmp``.
+    """
+    try:
+        path = _cache_folder() / f"{source.stem}-{_fingerprint(source, flags)}.so"
+        if _is_whole(path):
+            with contextlib.suppress(OSError):  # compiled on a machine with other system libraries
+                return ctypes.CDLL(str(path))
+        damaged = path.exists()
+        try:
+            _compile_alone(source, flags, path)
+            return ctypes.CDLL(str(path))
+        except Exception as error:
+            if damaged:
+                _warn_once(
+                    f"{path} is damaged, or not of this version, and could not be compiled again "
+                    f"({_first_line(error)}): PyTorch computes instead, slower"
+                )
+            raise
+    except DataError as error:  # of a disk
+        return f"C++ cannot be compiled here: {error}"
+    except Exception as error:  # a broken compiler fails in many ways, and none may stop the torch path
+        return f"no working C++ compiler ({type(error).__name__}: {_first_line(error)})"
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else ""
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=4)
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("WSKAN_CACHE", Path.home() / ".cache" / "wskan")) / "kernels"
+
+
+def _fingerprint(source: Path, flags: tuple[str, ...]) -> str:
+    """Changes with the sources, the flags, PyTorch and the processor, for which it is compiled."""
+    digest = hashlib.sha256()
+    for path in sorted([*source.parent.glob("*.h"), *source.parent.glob("*.cpp"), *SHARED.glob("*.h")]):
+        digest.update(path.read_bytes())
+    digest.update(repr((FLAGS, flags, torch.__version__, platform.machine(), _processor())).encode())
+    return digest.hexdigest()[:16]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return "".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+
+
+def _checksum_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the bytes of a library are those of its checksum: to load one that was cut would end the process."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == _checksum_path(path).read_text().strip()
+    except (OSError, ValueError):
+        return False
+
+
+def _compile_alone(source: Path, flags: tuple[str, ...], path: Path) -> None:
+    """Compile, or wait for the process that does."""
+    folder = path.parent
+    with hold(folder, "kernels are compiled", patience=PATIENCE):
+        _remove_builds(folder)
+        if _is_whole(path) and _loads(path):  # another process has compiled it meanwhile
+            return
+        try:
+            _compile(source, flags, path)
+        except Exception as error:
+            if (place := _full(folder, error)) is not None:
+                variable = "WSKAN_CACHE" if place == folder else "TMPDIR"
+                raise DataError(
+                    f"{place} is full: make room there, or name another folder in the environment variable {variable}"
+                ) from error
+            raise
+
+
+def _loads(path: Path) -> bool:
+    try:
+        ctypes.CDLL(str(path))
+    except OSError:
+        return False
+    return True
+
+
+def _remove_builds(folder: Path) -> None:
+    """Remove what killed processes were compiling; nobody compiles now, but perhaps an older version."""
+    for place in folder.iterdir():
+        found = place.lstat()
+        former = _FORMER_BUILD.fullmatch(place.name) and time.time() - found.st_mtime > 3600
+        if stat.S_ISDIR(found.st_mode) and (place.name.startswith(_BUILD) or former):
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _full(folder: Path, error: Exception) -> Path | None:
+    """Which of the folders that a compiler writes to had no room, if that is why it failed."""
+    places = [folder]
+    with contextlib.suppress(OSError):
+        places.append(Path(tempfile.gettempdir()))
+    free = {place: shutil.disk_usage(place).free for place in places}
+    least = min(free, key=lambda place: free[place])
+    return least if free[least] < 2**20 or "No space left" in str(error) else None
+
+
+def _compile(source: Path, flags: tuple[str, ...], path: Path) -> None:
+    """Build in a folder of its own and rename, the checksum last."""
+    from torch.utils import cpp_extension
+
+    if not shutil.which(cpp_extension.get_cxx_compiler()):
+        raise FileNotFoundError(f"{cpp_extension.get_cxx_compiler()} not found")
+    native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
+    with tempfile.TemporaryDirectory(prefix=_BUILD, dir=path.parent) as folder:
+        cpp_extension.load(
+            name=path.stem.replace("-", "_"),
+            sources=[str(source)],
+            extra_cflags=[*FLAGS, *flags, native],
+            extra_ldflags=list(flags),
+            extra_include_paths=[str(SHARED)],
+            build_directory=folder,
+            is_python_module=False,
+        )
+        (built,) = Path(folder).glob("*.so")  # PyTorch adds a version to what one process builds twice under one name
+        checksum = hashlib.sha256(built.read_bytes()).hexdigest()
+        os.replace(built, path)
+    write_atomically(_checksum_path(path), lambda to: to.write_text(f"{checksum}\n"))

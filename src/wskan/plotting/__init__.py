@@ -1,0 +1,1 @@
+"""Pictures of KANs and of scores; they need matplotlib (the extra ``plot``)."""

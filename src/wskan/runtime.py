@@ -1,0 +1,49 @@
+"""Memory and threads of the process."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import sys
+from collections.abc import Iterator
+
+import torch
+
+# mallopt(3)
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+_KEEP = {_MMAP_MAX: 0, _TRIM_THRESHOLD: -1}
+_GIVE_BACK = {_MMAP_MAX: 2**16, _MMAP_THRESHOLD: 2**25, _TRIM_THRESHOLD: 2**26}  # as far as glibc itself lets them grow
+
+
+@contextlib.contextmanager
+def retain_freed_memory() -> Iterator[None]:
+    """Within, freed memory stays with the process; at the end it goes back to the system. Not to be nested.
+
+    glibc maps each block of more than 32 MB anew and unmaps it when it is freed, so that every tensor of that size is paid for page by page, each time: a quarter of a training step
+    on classifier KANs (benchmarks/ws_kan_memory.py). Afterwards glibc no longer tunes these limits itself, nor do MALLOC_ variables of the environment hold: they are as high as it would
+    have let them grow. Without glibc nothing happens.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):
+        yield
+        return
+    assert libc is not None
+    try:
+        for option, value in _KEEP.items():
+            libc.mallopt(option, value)
+        yield
+    finally:
+        for option, value in _GIVE_BACK.items():
+            libc.mallopt(option, value)
+        libc.malloc_trim(ctypes.c_size_t(0))
+
+
+@contextlib.contextmanager
+def single_threaded() -> Iterator[None]:
+    """Let PyTorch use a single thread meanwhile: products of matrices this small wait for a second one longer than they compute (docs/decisions.md)."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
