@@ -148,14 +148,14 @@ def quality(count: int, pairs: int, data: Path | None) -> dict[str, object]:
                 "after": round(float(pair.distance_after.mean()), 1),
             },
             "psnr_between": {
-                name: line(kans, other, targets.inputs, values)
+                name: psnr_between(kans, other, targets.inputs, values)
                 for name, other in (("before", again), ("after", pair.aligned))
             },
         },
     }
 
 
-def line(a: Population, b: Population, inputs: torch.Tensor, values: torch.Tensor) -> dict[str, float]:
+def psnr_between(a: Population, b: Population, inputs: torch.Tensor, values: torch.Tensor) -> dict[str, float]:
     """Mean over the pairs, in dB, at some points of the line."""
     t = torch.tensor([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0])
     loss = torch.stack([interpolation_loss(a[i], b[i], inputs, values[i], t) for i in range(len(b))])

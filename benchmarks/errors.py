@@ -12,7 +12,7 @@ from wskan.experiments.engine.methods import RAW
 from wskan.experiments.engine.plan import Plan
 from wskan.experiments.engine.workspace import Workspace
 from wskan.graph import kan_graph
-from wskan.kan.edges import join_edges
+from wskan.kan.edges import flatten_edges
 from wskan.tasks import GraphDataset, predict_split
 from wskan.tasks.binary_metrics import roc_auc
 from wskan.zoo import Zoo
@@ -124,12 +124,12 @@ def largest_features(zoo: Zoo, split: str) -> dict[str, Any]:
 def prior(zoo: Zoo) -> dict[str, float]:
     """ROC-AUC of masks on test KANs for scores that ignore the KAN: how many training KANs keep an edge, and how many edges of its first neuron they keep."""
     train, test = zoo.masks(zoo.split("train")), zoo.masks(zoo.split("test"))
-    kept = join_edges(test)
+    kept = flatten_edges(test)
     scores = {
         "edge": [mask.float().mean(0, keepdim=True) for mask in train],
         "first neuron": [mask.float().mean((0, 2)).view(1, -1, 1).expand(1, *mask.shape[1:]) for mask in train],
     }
     return {
-        f"test_auc, by {what}": roc_auc(join_edges(score).expand_as(kept).flatten(), kept.flatten())
+        f"test_auc, by {what}": roc_auc(flatten_edges(score).expand_as(kept).flatten(), kept.flatten())
         for what, score in scores.items()
     }

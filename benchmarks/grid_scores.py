@@ -22,7 +22,7 @@ import torch
 from common import write
 from wskan.kan import Population, attribution, edge_scores, fit_population
 from wskan.kan.attribution import adapted_grids, drawn_inputs, grid_deviations, hand_down
-from wskan.kan.edges import join_edges
+from wskan.kan.edges import flatten_edges
 from wskan.kan.oracle import masks_above
 from wskan.tasks.binary_metrics import roc_auc
 from wskan.zoo import Zoo, open_zoo
@@ -36,14 +36,14 @@ def ways(kans: Population) -> dict[str, torch.Tensor]:
     """Scores ``[K, E]`` of each way."""
     edge_std, node_std = grid_deviations(kans)
     independent = [edge.square().sum(1).sqrt() for edge in edge_std]
-    closed = join_edges(hand_down(edge_std, node_std).edges)
-    draws = join_edges(edge_scores(kans, drawn_inputs(kans)))
+    closed = flatten_edges(hand_down(edge_std, node_std).edges)
+    draws = flatten_edges(edge_scores(kans, drawn_inputs(kans)))
     return {
         "closed_form": closed,
-        "root_sum_squares": join_edges(hand_down(edge_std, independent).edges),
+        "root_sum_squares": flatten_edges(hand_down(edge_std, independent).edges),
         "independent_draws": draws,
         "geometric_mean": (closed * draws).sqrt(),
-        "attribution": join_edges(attribution(kans).edges),
+        "attribution": flatten_edges(attribution(kans).edges),
     }
 
 
@@ -53,7 +53,7 @@ def measured(kans: Population, labels: Labels, threshold: float) -> dict[str, ob
     masks = []
     for few in torch.split(torch.arange(len(kans)), FEW):
         some = kans[few]
-        masks.append(join_edges(masks_above(some, edge_scores(some, labels.scored), threshold)))
+        masks.append(flatten_edges(masks_above(some, edge_scores(some, labels.scored), threshold)))
         for name, score in ways(some).items():
             scores.setdefault(name, []).append(score)
     mask = torch.cat(masks)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from common import write
-from wskan.kan.edges import join_edges
+from wskan.kan.edges import flatten_edges
 from wskan.tasks import evaluate, open_run
 from wskan.zoo import Zoo, open_zoo
 
@@ -22,7 +22,7 @@ ROWS = 64  # KANs that are compared at once
 def kans(half: Zoo, single: Zoo) -> dict[str, Any]:
     """How far the KANs themselves, all of them, are apart."""
     moved = (half.columns["accuracy"] - single.columns["accuracy"]).abs()
-    edges = (join_edges(half.masks(slice(None))) != join_edges(single.masks(slice(None)))).sum(1).float()
+    edges = (flatten_edges(half.masks(slice(None))) != flatten_edges(single.masks(slice(None)))).sum(1).float()
     same = torch.cat([are_rounded(half, single, rows) for rows in torch.split(torch.arange(len(half)), ROWS)])
     return {
         "kans": len(half),

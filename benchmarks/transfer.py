@@ -19,7 +19,7 @@ import torch
 
 from common import pykan_fit, write
 from wskan.kan import Population, accuracy, edge_scores, from_pykan, oracle_masks
-from wskan.kan.edges import join_edges
+from wskan.kan.edges import flatten_edges
 from wskan.tasks import Run, open_run, prune
 from wskan.tasks.binary_metrics import roc_auc
 from wskan.tasks.pruning import Pruning
@@ -64,7 +64,7 @@ def judged(run: Run, kans: Population, labels: Labels) -> dict[str, float]:
         predicted, true = float(run.predict(kans)), right(kans)
         return {"predicted": predicted, "accuracy": true, "squared_error": (predicted - true) ** 2}
     masks = oracle_masks(kans, labels.scored)
-    oracle, logits = join_edges(masks), run.predict(kans)
+    oracle, logits = flatten_edges(masks), run.predict(kans)
     share = float(oracle.float().mean())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # outputs that are cut off count as what they are

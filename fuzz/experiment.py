@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wskan.experiments.paper.closed_form import closed_form
-
 from wskan.experiments import Workspace, get_scale
+from wskan.experiments.engine.closed_form import closed_form
 from wskan.experiments.engine.draw import draw_tables
-from wskan.experiments.engine.experiment import Experiment, Findings, Request
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request
 from wskan.experiments.engine.table import Cell, Table
 
 drawing = False  # pictures take longer than all else; a share of the mutants is drawn
@@ -21,7 +20,7 @@ def _draw(tables: Sequence[Table], data: Mapping[str, Any], path: Path) -> None:
         draw_tables(tables, path)
 
 
-def _find(workspace: Workspace, request: Request) -> Findings:
+def _find(workspace: Workspace, request: Request) -> ExperimentResult:
     from fuzz.templates import recipe
 
     measured = closed_form(workspace, recipe(classifiers=True))
@@ -33,7 +32,7 @@ def _find(workspace: Workspace, request: Request) -> Findings:
     table = Table(title="Tiny", unit="%", better="higher", rows=rows, columns=columns, cells=cells, **about)
     record = {"test": {"accuracy": 50.0}, "asked": {"task": "inr-classification"}}
     data = {"digits": {"threshold": [float(measured["threshold"])]}}
-    return Findings(tables=(table,), runs={"x-seed0": record, "x-seed1": record}, data=data, draw=_draw)
+    return ExperimentResult(tables=(table,), runs={"x-seed0": record, "x-seed1": record}, data=data, draw=_draw)
 
 
 EXPERIMENT = Experiment(name="tiny", plans=lambda request: [], find=_find)

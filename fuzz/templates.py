@@ -12,13 +12,13 @@ from random import Random
 
 import torch
 from safetensors.torch import save, save_file
-from wskan.experiments.paper.closed_form import closed_form
 
 from fuzz import experiment
 from fuzz.images import RECORD
 from wskan.align import align_zoo
 from wskan.experiments import Workspace
 from wskan.experiments.engine import reproduce
+from wskan.experiments.engine.closed_form import closed_form
 from wskan.graph import EVALUABLE, FeatureConfig, KANGraph, kan_graph
 from wskan.kan import FitConfig
 from wskan.kan.oracle import masks_above
@@ -26,9 +26,8 @@ from wskan.models import MODELS, ModelConfig, build_model, save_model
 from wskan.tasks import TrainConfig, get_task, train
 from wskan.tasks.module import TrainingModule
 from wskan.testing import random_population
-from wskan.zoo import Recipe, Zoo, open_zoo
+from wskan.zoo import ClassifierConfig, Recipe, Zoo, open_zoo
 from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path
-from wskan.zoo.recipe import Classifier
 
 KANS = random_population((2, 3, 1), 12, 0, keep=1.0)
 CLASSIFIERS = random_population((2, 3, 2), 12, 1, keep=1.0)
@@ -43,7 +42,7 @@ def recipe(classifiers: bool = False) -> Recipe:
     fit = FitConfig()
     if classifiers:
         fit = dataclasses.replace(fit, loss="cross_entropy")
-        rest = {"classifier": Classifier(scores=True, storage="float16")}
+        rest = {"classifier": ClassifierConfig(scores=True, storage="float16")}
     return Recipe(name="tiny", dataset="digits", spec=spec, fit=fit, train=6, val=3, test=3, shard_size=6, **rest)
 
 

@@ -12,7 +12,7 @@ import pytest
 from wskan import files
 from wskan.align import align_zoo
 from wskan.errors import DataError
-from wskan.files import disk_error, empty, plainly, remove_litter, write_atomically
+from wskan.files import disk_error, is_empty_folder, plainly, remove_litter, write_atomically
 from wskan.graph import FeatureConfig
 from wskan.kan import FitConfig, KANSpec
 from wskan.models import FlatMLP, FlatMLPConfig, load_model, save_model
@@ -113,13 +113,13 @@ def test_only_litter_of_dead_processes_and_of_ones_own_is_removed(tmp_path: Path
     assert alive.exists()
 
 
-def test_a_folder_of_litter_is_empty(tmp_path: Path) -> None:
+def test_a_folder_of_litter_is_is_empty_folder(tmp_path: Path) -> None:
     temporary(tmp_path, 1)
     (tmp_path / ".wskan.lock").touch()
     (tmp_path / ".manifest.json.99.tmp").touch()
-    assert empty(tmp_path)
+    assert is_empty_folder(tmp_path)
     (tmp_path / ".notes.tmp").touch()
-    assert not empty(tmp_path)
+    assert not is_empty_folder(tmp_path)
 
 
 def test_a_zoo_is_not_built_through_a_link(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from wskan import locks
 from wskan.align import align_zoo
 from wskan.errors import DataError
-from wskan.files import empty
+from wskan.files import is_empty_folder
 from wskan.kan import FitConfig, KANSpec
 from wskan.locks import hold
 from wskan.testing import FakeZoo
@@ -89,7 +89,7 @@ def test_the_second_is_told_who_works_there(tmp_path: Path) -> None:
         assert f"a test is run by process {process.pid} on " in text
         assert "wait for it to end" in text
         assert "\n" not in text
-        assert empty(tmp_path / "new")
+        assert is_empty_folder(tmp_path / "new")
 
 
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:

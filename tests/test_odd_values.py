@@ -18,8 +18,7 @@ from wskan.models import MODELS, build_model, load_model
 from wskan.tasks import TrainConfig, get_task, learning_curve, open_run, read_record, train
 from wskan.tasks.run import finished_run
 from wskan.testing import FakeZoo
-from wskan.zoo import Recipe, Zoo, build_zoo, open_zoo
-from wskan.zoo.recipe import Classifier
+from wskan.zoo import ClassifierConfig, Recipe, Zoo, build_zoo, open_zoo
 
 ODD: list[Any] = [10**400, float("nan"), float("inf"), -1, True, "1", None, [1], {"a": 1}]
 SPEC = KANSpec(widths=(2, 4, 1), grid=3)
@@ -43,8 +42,8 @@ FIELDS: dict[str, Callable[[Any], object]] = {
     "grid_eps": lambda v: FitConfig(grid_eps=v),
     "adapt_grid": lambda v: FitConfig(adapt_grid=v if v is not True else 1),  # type: ignore[arg-type]
     "train": lambda v: dataclasses.replace(TINY, train=v),
-    "threshold": lambda v: Classifier(threshold=v),
-    "scored": lambda v: Classifier(scored=v),
+    "threshold": lambda v: ClassifierConfig(threshold=v),
+    "scored": lambda v: ClassifierConfig(scored=v),
     "epochs": lambda v: TrainConfig(epochs=v),
     "gradient_clip": lambda v: TrainConfig(gradient_clip=v if v != float("inf") else 0),
     "probes": lambda v: FeatureConfig(probes=v),

@@ -100,7 +100,7 @@ def remove_litter(folder: Path, *inside: str) -> None:
                         os.unlink(entry.path)
 
 
-def empty(folder: Path) -> bool:
+def is_empty_folder(folder: Path) -> bool:
     """Whether a folder is absent, or holds nothing but what a killed process left half-written.
 
     Raises:

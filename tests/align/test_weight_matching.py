@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from wskan.align import Matching, align_zoo, merge_many, weight_matching
+from wskan.align import MatchingResult, align_zoo, merge_many, weight_matching
 from wskan.errors import DataError, ShapeError
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import Permutation, Population
@@ -46,7 +46,7 @@ def best(kans: Population, reference: Population, weights: Tensor | None = None)
     ).amax(0)
 
 
-def check(matching: Matching, kans: Population, reference: Population) -> None:
+def check(matching: MatchingResult, kans: Population, reference: Population) -> None:
     """What holds of every matching."""
     torch.testing.assert_close(matching.objective[0], objective(kans, reference), rtol=1e-5, atol=1e-3)
     torch.testing.assert_close(matching.objective[-1], objective(matching.aligned, reference), rtol=1e-5, atol=1e-3)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from wskan.experiments.paper.downstream import SHARES, Patients
+from wskan.experiments.paper.downstream import SHARES, PruningCohort
 from wskan.experiments.paper.label_noise import binned
 from wskan.kan import Population, accuracy
 from wskan.zoo import get_recipe
@@ -15,11 +15,11 @@ RECIPE = dataclasses.replace(get_recipe("digits-classifier"), train=1, val=1, te
 
 
 @pytest.fixture
-def patients() -> Patients:
-    return Patients(population=Population.init(RECIPE.spec, range(3), noise_scale=5.0), labels=load_labels(RECIPE))
+def patients() -> PruningCohort:
+    return PruningCohort(population=Population.init(RECIPE.spec, range(3), noise_scale=5.0), labels=load_labels(RECIPE))
 
 
-def test_what_is_kept_is_kept(patients: Patients) -> None:
+def test_what_is_kept_is_kept(patients: PruningCohort) -> None:
     labels, edges = patients.labels, RECIPE.spec.num_edges
     everything = torch.ones(3, edges, dtype=torch.bool)
     whole = 100 * accuracy(patients.population, labels.test_inputs, labels.test_labels)
@@ -29,7 +29,7 @@ def test_what_is_kept_is_kept(patients: Patients) -> None:
     assert (patients.pruned(blind) <= 100 * labels.test_labels.bincount().max() / len(labels.test_labels) + 1e-3).all()
 
 
-def test_one_threshold_for_all_kans(patients: Patients) -> None:
+def test_one_threshold_for_all_kans(patients: PruningCohort) -> None:
     score = torch.rand(3, RECIPE.spec.num_edges, generator=torch.Generator().manual_seed(0)) + torch.arange(3)[:, None]
     effect = patients.effect(score, 1.5)
     assert effect["kept"][0] == 0
@@ -42,7 +42,7 @@ def test_one_threshold_for_all_kans(patients: Patients) -> None:
     assert effect["trade_off"]["100"] == pytest.approx(float(whole))
 
 
-def test_shares_are_exact_among_equals(patients: Patients) -> None:
+def test_shares_are_exact_among_equals(patients: PruningCohort) -> None:
     effect = patients.effect(torch.zeros(3, RECIPE.spec.num_edges), 0.0)
     nothing = patients.pruned(torch.zeros(3, RECIPE.spec.num_edges, dtype=torch.bool), 2_000).mean()
     first = torch.zeros(3 * RECIPE.spec.num_edges, dtype=torch.bool)

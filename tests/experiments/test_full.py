@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wskan.experiments import EXPERIMENTS, METHODS, SCALES, Findings, Scale, Workspace, get_scale, reproduce
+from wskan.experiments import EXPERIMENTS, METHODS, SCALES, ExperimentResult, Scale, Workspace, get_scale, reproduce
 from wskan.experiments.engine.methods import paper_row
 
 SMOKE = SCALES["smoke"]
@@ -25,7 +25,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return Workspace(folder=tmp_path_factory.mktemp("work"), device="cpu")
 
 
-def show(name: str, workspace: Workspace, folder: Path, methods: tuple[str, ...] | None = None) -> Findings:
+def show(name: str, workspace: Workspace, folder: Path, methods: tuple[str, ...] | None = None) -> ExperimentResult:
     found = reproduce(EXPERIMENTS[name], EXPERIMENTS[name].request(FULL, methods=methods), workspace, folder)
     assert found is not None
     return found

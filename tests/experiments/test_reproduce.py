@@ -15,13 +15,13 @@ from wskan.experiments import (
     Plan,
     Request,
     Workspace,
-    cost,
     estimate,
     get_scale,
     reproduce,
 )
+from wskan.experiments.engine import cost
 from wskan.experiments.engine.cost import duration
-from wskan.experiments.engine.experiment import Findings, best_choice
+from wskan.experiments.engine.experiment import ExperimentResult, best_choice
 from wskan.experiments.engine.reproduce import protocol
 from wskan.locks import hold
 from wskan.models import ModelConfig
@@ -35,7 +35,7 @@ def request_of(scale: Any = SMOKE, **changes: Any) -> Request:
     return Request(**{"scale": scale, "datasets": scale.datasets, "seeds": scale.seeds, **changes})
 
 
-def show(name: str, request: Request, workspace: Workspace, folder: Path) -> Findings:
+def show(name: str, request: Request, workspace: Workspace, folder: Path) -> ExperimentResult:
     found = reproduce(EXPERIMENTS[name], request, workspace, folder)
     assert found is not None
     return found

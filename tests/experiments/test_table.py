@@ -7,7 +7,7 @@ import pytest
 from wskan.errors import DataError
 from wskan.experiments import EXPERIMENTS, METHODS, Cell, Table
 from wskan.experiments.engine.draw import draw_tables
-from wskan.experiments.engine.experiment import Findings
+from wskan.experiments.engine.experiment import ExperimentResult
 from wskan.experiments.engine.reproduce import _gather
 from wskan.experiments.engine.table import paper_cell
 
@@ -101,8 +101,8 @@ def test_what_was_gathered_before_comes_first() -> None:
     def tables(**titles: float) -> tuple[Table, ...]:
         return tuple(make({("a", "x"): Cell(values=(value,))}, title=title) for title, value in titles.items())
 
-    earlier = Findings(tables=tables(first=1.0, second=2.0))
-    found = _gather(Findings(tables=tables(third=3.0, second=4.0)), earlier).tables
+    earlier = ExperimentResult(tables=tables(first=1.0, second=2.0))
+    found = _gather(ExperimentResult(tables=tables(third=3.0, second=4.0)), earlier).tables
     assert [(t.title, t.cells["a", "x"].mean) for t in found] == [("first", 1.0), ("second", 4.0), ("third", 3.0)]
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from wskan.errors import DataError
 from wskan.graph import FORMS, FeatureConfig, KANGraph, feature_statistics, kan_graph
-from wskan.graph.forms import describe
-from wskan.kan import KANSpec, Population, edge_functions, fix_gauge, negate_neurons, scale_edges, shift_edges
+from wskan.graph.forms import edge_features
+from wskan.kan import KANSpec, Population, canonicalize, edge_functions, negate_neurons, scale_edges, shift_edges
 from wskan.models import MODELS, WSKAN, OutputsConfig, Standardize, WSKANConfig, build_model
 from wskan.testing import random_permutation, random_population
 
@@ -114,7 +114,7 @@ def test_ws_kan_on_gauge_features_sees_no_symmetry(seed: int) -> None:
 
 def test_forms_are_what_their_functions_say() -> None:
     kans = random_population(WIDTHS, 3, 0, keep=1.0)
-    gauge, graph = fix_gauge(kans), kan_graph(kans, FeatureConfig(form="gauge", knots=True))
+    gauge, graph = canonicalize(kans), kan_graph(kans, FeatureConfig(form="gauge", knots=True))
     for index, layer in enumerate(gauge.population.layers):
         assert torch.equal(graph.edges[index], torch.cat([layer.base_weight.unsqueeze(-1), layer.coef], -1))
         assert torch.equal(graph.nodes[index + 1][..., 0], gauge.biases[index])
@@ -182,9 +182,9 @@ def test_the_default_is_functions_equation_5_is_written_as_before_and_nonsense_i
         with pytest.raises(DataError, match="features"):
             FeatureConfig.from_dict(bad)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="there are none"):
-        describe(random_population(WIDTHS, 2, 0), "observed")
+        edge_features(random_population(WIDTHS, 2, 0), "observed")
     with pytest.raises(DataError, match="form must be"):
-        describe(random_population(WIDTHS, 2, 0), "cooked")  # type: ignore[arg-type]
+        edge_features(random_population(WIDTHS, 2, 0), "cooked")  # type: ignore[arg-type]
 
 
 def test_a_form_that_kans_cannot_have_is_refused_before_they_are_read() -> None:

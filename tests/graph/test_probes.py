@@ -44,7 +44,7 @@ def test_few_inputs_are_probed_alike_and_many_at_quantiles_of_their_own_grids() 
     kans = random_population((9, 3, 1), 4, 0)
     many = probe_inputs(kans, 4_000, (-1.0, 1.0))
     assert many.shape == (4, 4_000, 9)
-    knots = kans.spec.functions.inner(kans.layers[0].knots)
+    knots = kans.spec.basis_functions.inner(kans.layers[0].knots)
     inside = (many.unsqueeze(-1) >= knots.unsqueeze(1)).float().mean(1)  # [K, in, G+1]
     assert (inside - torch.linspace(1, 0, 5)).abs().max() < 0.03  # as much of it between any two knots
 

@@ -91,7 +91,7 @@ def test_a_grid_says_how_much_its_neuron_varies(seed: int, grid: int, base: str)
     sample = torch.linspace(0, 1, 4001)[:-1] * grid
     interval = sample.long()
     for index, layer in enumerate(kans.layers):
-        inner = kans.spec.functions.inner(layer.knots)
+        inner = kans.spec.basis_functions.inner(layer.knots)
         x = inner[..., interval] + (sample - interval) * (inner[..., interval + 1] - inner[..., interval])
         if index > 0:
             torch.testing.assert_close(node_std[index - 1], x.std(-1), rtol=0.05, atol=0)
@@ -164,7 +164,7 @@ def test_draws_come_as_often_from_each_interval_and_independently(seed: int, ada
     kans = random_population(WIDTHS, 3, seed, adapted=adapted)
     x = drawn_inputs(kans, 1000)
     assert x.shape == (3 if adapted else 1, 1000, 2)
-    inner = kans.spec.functions.inner(kans.layers[0].knots).expand(len(x), 2, -1)
+    inner = kans.spec.basis_functions.inner(kans.layers[0].knots).expand(len(x), 2, -1)
     for interval in range(4):
         low, high = inner[..., interval].unsqueeze(1), inner[..., interval + 1].unsqueeze(1)
         inside = (x >= low) & (x <= high)

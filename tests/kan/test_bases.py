@@ -20,9 +20,9 @@ from wskan.kan import (
     Permutation,
     Population,
     adapt_grid,
+    canonicalize,
     edge_functions,
     fit_population,
-    fix_gauge,
     fold,
     negate_neurons,
     scale_edges,
@@ -57,7 +57,7 @@ def test_every_basis_is_tested_here() -> None:
 
 @given(names, seeds, st.booleans())
 def test_sizes_are_those_announced_and_slopes_are_derivatives(basis: str, seed: int, adapted: bool) -> None:
-    kans, functions = draw(basis, seed, adapted=adapted), spec_of(basis).functions
+    kans, functions = draw(basis, seed, adapted=adapted), spec_of(basis).basis_functions
     knots = kans.layers[0].knots
     assert knots.shape[-1] == functions.num_knots
     assert functions.inner(knots).shape[-1] == functions.grid + 1
@@ -83,7 +83,7 @@ def test_kans_are_linear_in_the_coefficients_of_their_last_layer(basis: str, see
 
 @given(names, seeds)
 def test_a_mirrored_function_is_one_of_them(basis: str, seed: int) -> None:
-    kans, functions = draw(basis, seed), spec_of(basis).functions
+    kans, functions = draw(basis, seed), spec_of(basis).basis_functions
     knots, coef = kans.layers[0].knots, kans.layers[0].coef[:, :, 0]  # [K, in, T], [K, in, C]
     x = inputs(seed).mT
     here = (functions.values(-x, knots) * coef.unsqueeze(-2)).sum(-1)
@@ -93,8 +93,8 @@ def test_a_mirrored_function_is_one_of_them(basis: str, seed: int) -> None:
 
 @given(st.sampled_from(CONSTANT), seeds)
 def test_the_constant_is_one_and_its_level_is_linear_and_kept_by_mirroring(basis: str, seed: int) -> None:
-    kans, functions = draw(basis, seed), spec_of(basis).functions
-    constant = functions.constant()
+    kans, functions = draw(basis, seed), spec_of(basis).basis_functions
+    constant = functions.constant_coefficients()
     assert constant is not None
     inner = functions.inner(kans.layers[0].knots)
     u = torch.rand(3, 2, 30, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -102,8 +102,8 @@ def test_the_constant_is_one_and_its_level_is_linear_and_kept_by_mirroring(basis
     values = functions.values(x, kans.layers[0].knots) @ constant.double()
     torch.testing.assert_close(values, torch.ones_like(values))
     coef = kans.layers[0].coef
-    torch.testing.assert_close(functions.level(coef + 2 * constant), functions.level(coef) + 2)
-    torch.testing.assert_close(functions.level(functions.mirror(coef)), functions.level(coef))
+    torch.testing.assert_close(functions.constant_part(coef + 2 * constant), functions.constant_part(coef) + 2)
+    torch.testing.assert_close(functions.constant_part(functions.mirror(coef)), functions.constant_part(coef))
 
 
 def test_radial_basis_functions_are_those_of_a_plain_fastkan_layer() -> None:
@@ -123,20 +123,20 @@ def test_radial_basis_functions_are_those_of_a_plain_fastkan_layer() -> None:
 
 
 def test_chebyshev_polynomials_are_cosines_of_multiples_of_the_angle() -> None:
-    functions, x = spec_of("chebyshev").functions, torch.linspace(-3, 3, 41, dtype=torch.float64)
+    functions, x = spec_of("chebyshev").basis_functions, torch.linspace(-3, 3, 41, dtype=torch.float64)
     expected = (torch.arange(6) * x.tanh().acos()[:, None]).cos()
     torch.testing.assert_close(functions.values(x, functions.knots().double()), expected)
 
 
 def test_on_one_period_of_the_sine_fourier_series_are_those_of_fourierkan() -> None:
-    functions = spec_of("fourier", domain=(-math.pi, math.pi)).functions
+    functions = spec_of("fourier", domain=(-math.pi, math.pi)).basis_functions
     x, order = torch.linspace(-5, 5, 41, dtype=torch.float64), torch.arange(1, 4)
     expected = torch.cat([torch.ones(41, 1), (order * x[:, None]).cos(), (order * x[:, None]).sin()], 1)
     torch.testing.assert_close(functions.values(x, functions.knots().double()), expected, rtol=0, atol=1e-5)
 
 
 def test_wavelets_have_mean_zero_and_norm_one_at_each_dilation() -> None:
-    functions = spec_of("wavelet", grid=1, degree=2, domain=(-1.0, 1.0)).functions
+    functions = spec_of("wavelet", grid=1, degree=2, domain=(-1.0, 1.0)).basis_functions
     x = torch.linspace(-40, 40, 400_001, dtype=torch.float64)
     values = functions.values(x, functions.knots().double())  # at 2 + 3 + 5 places, of widths 2, 1 and 1/2
     widths = torch.tensor([2.0] * 2 + [1.0] * 3 + [0.5] * 5, dtype=torch.float64)
@@ -165,10 +165,10 @@ def test_shift_sign_and_gauge_hold_everywhere_where_the_constant_does(basis: str
     kans, x = draw(basis, seed, base=base, keep=1.0), inputs(seed)  # without edges, the sign of a neuron is free
     which = [torch.rand(3, n, generator=torch.Generator().manual_seed(seed)) < 0.5 for n in WIDTHS[1:-1]]
     shifted, negated = shift_edges(kans, edges(seed)), negate_neurons(kans, which)
-    gauge = fix_gauge(kans)
+    gauge = canonicalize(kans)
     for other in (shifted, negated, gauge):
         torch.testing.assert_close(other(x), kans(x), rtol=1e-6, atol=1e-6 * float(kans(x).abs().max()))
-    again = fix_gauge(negate_neurons(scale_edges(shifted, edges(seed)), which))
+    again = canonicalize(negate_neurons(scale_edges(shifted, edges(seed)), which))
     for a, b in zip(gauge.population.layers, again.population.layers, strict=True):
         torch.testing.assert_close(a.coef * a.mask.unsqueeze(-1), b.coef * b.mask.unsqueeze(-1), rtol=1e-5, atol=1e-5)
 
@@ -181,7 +181,7 @@ def test_mirrored_functions_without_a_constant_have_the_sign_alone(basis: str) -
     with pytest.raises(DataError, match="constant"):
         shift_edges(kans, edges(0))
     with pytest.raises(DataError, match="constant"):
-        fix_gauge(kans)
+        canonicalize(kans)
 
 
 @pytest.mark.parametrize("basis", OTHERS)
@@ -209,7 +209,7 @@ def test_functions_of_one_function_agree_whatever_it_is_written_in(order: list[s
         degree = {"bspline": 3, "chebyshev": 14, "wavelet": 3}.get(basis, 0)
         spec = KANSpec(widths=(1, 1), basis=basis, grid=rich, degree=degree, base="zero")
         kan = Population.init(spec, [0]).to(torch.float64)
-        design = spec.functions.values(x, kan.layers[0].knots[0, 0])
+        design = spec.basis_functions.values(x, kan.layers[0].knots[0, 0])
         coef = torch.linalg.lstsq(design, ((5 * x + 1) * (-8 * x * x).exp())[:, None], driver="gelsd").solution[:, 0]
         layer = dataclasses.replace(
             kan.layers[0], coef=coef.view(1, 1, 1, -1), spline_weight=torch.ones(1, 1, 1).double()
@@ -239,7 +239,7 @@ def test_initial_coefficients_are_proportional_to_their_scale(basis: str, seed: 
     spec = spec_of(basis)
     usual, other = Population.init(spec, [seed]), Population.init(spec, [seed], noise_scale=scale)
     for a, b in zip(usual.layers, other.layers, strict=True):
-        torch.testing.assert_close(b.coef, a.coef * (scale / spec.functions.noise_scale), rtol=1e-4, atol=1e-7)
+        torch.testing.assert_close(b.coef, a.coef * (scale / spec.basis_functions.noise_scale), rtol=1e-4, atol=1e-7)
         assert torch.equal(a.base_weight, b.base_weight)
 
 

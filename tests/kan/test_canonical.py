@@ -6,10 +6,10 @@ from hypothesis import given
 from kans_in_domain import assert_same, bases, degrees, draw, edges, grids, keeps, neurons, seeds
 from torch import Tensor
 
-from wskan.kan import Gauge, Population, fix_gauge, fold, negate_neurons, scale_edges, shift_edges
+from wskan.kan import CanonicalForm, Population, canonicalize, fold, negate_neurons, scale_edges, shift_edges
 
 
-def parts(gauge: Gauge) -> list[Tensor]:
+def parts(gauge: CanonicalForm) -> list[Tensor]:
     return [tensor for layer in gauge.population.layers for tensor in vars(layer).values()] + list(gauge.biases)
 
 
@@ -34,7 +34,7 @@ def test_folding_changes_no_function_and_takes_out_scale(
 @given(seeds, degrees, bases, grids, keeps)
 def test_fixing_the_gauge_changes_no_function(seed: int, degree: int, base: str, grid: str, keep: float) -> None:
     kans, x = draw(seed, degree, base, grid, keep)
-    gauge = fix_gauge(kans)
+    gauge = canonicalize(kans)
     torch.testing.assert_close(gauge(x), kans(x), rtol=1e-6, atol=1e-6)
     for layer in gauge.population.layers:
         assert bool((layer.coef.mean(-1).abs() < 1e-9 * (1 + layer.coef.abs().amax(-1))).all())
@@ -56,9 +56,9 @@ def test_one_gauge_for_all_that_scale_shift_and_sign_lead_to(
         "sign": negate_neurons(kans, which),
         "all": scale_edges(negate_neurons(shift_edges(kans, edges(seed)), which), edges(seed + 1)),
     }
-    expected = parts(fix_gauge(kans))
+    expected = parts(canonicalize(kans))
     for other in others.values():
-        for a, b, mask in zip(parts(fix_gauge(other)), expected, _masks(kans), strict=True):
+        for a, b, mask in zip(parts(canonicalize(other)), expected, _masks(kans), strict=True):
             torch.testing.assert_close(a * mask, b * mask, rtol=1e-6, atol=1e-6)
 
 
@@ -73,7 +73,7 @@ def _masks(kans: Population) -> list[Tensor]:
 
 def test_there_is_no_sign_to_fix_with_constant_splines_and_silu() -> None:
     kans, x = draw(0, 0, "silu", "adapted", 1.0)
-    gauge = fix_gauge(kans)
+    gauge = canonicalize(kans)
     torch.testing.assert_close(gauge(x), kans(x))
     assert torch.equal(gauge.population.layers[0].base_weight, kans.layers[0].base_weight)
 
@@ -83,5 +83,5 @@ def test_the_sign_of_a_neuron_without_edges_stays(seed: int) -> None:
     kans, _ = draw(seed, 3, "silu", "adapted", 1.0)
     for layer in kans.layers:
         layer.mask.zero_()
-    for a, b in zip(fix_gauge(kans).population.layers, fold(kans).layers, strict=True):
+    for a, b in zip(canonicalize(kans).population.layers, fold(kans).layers, strict=True):
         torch.testing.assert_close(a.coef, b.coef - b.coef.mean(-1, keepdim=True))

@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import torch
 from hypothesis import given
 
-from wskan.kan.edges import join_edges, split_edges
+from wskan.kan.edges import flatten_edges, unflatten_edges
 
 widths = st.lists(st.integers(1, 5), min_size=2, max_size=5)
 
@@ -12,8 +12,8 @@ widths = st.lists(st.integers(1, 5), min_size=2, max_size=5)
 @given(widths, st.sampled_from([(), (3,)]))
 def test_joining_and_splitting_are_inverse(widths: list[int], channels: tuple[int, ...]) -> None:
     blocks = [torch.rand(2, n, m, *channels) for n, m in itertools.pairwise(widths)]
-    joined = join_edges(blocks)
-    assert all(torch.equal(a, b) for a, b in zip(split_edges(joined, widths), blocks, strict=True))
+    joined = flatten_edges(blocks)
+    assert all(torch.equal(a, b) for a, b in zip(unflatten_edges(joined, widths), blocks, strict=True))
     edge = 0  # layer after layer, each row by row
     for block in blocks:
         for p in range(block.shape[1]):

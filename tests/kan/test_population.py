@@ -159,4 +159,4 @@ def test_values_of_mapped_files_are_not_looked_at() -> None:
 
 def test_grids_of_every_basis_are_in_order() -> None:
     for recipe in RECIPES.values():
-        check_knots(recipe.spec.functions.knots(), recipe.name)
+        check_knots(recipe.spec.basis_functions.knots(), recipe.name)

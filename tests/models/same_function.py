@@ -35,9 +35,9 @@ def on_a_finer_grid(kans: Population) -> Population:
     """The same splines with a knot more in each interval of the uniform grid."""
     fine = dataclasses.replace(kans.spec, grid=2 * kans.spec.grid)
     x = torch.linspace(*kans.spec.domain, 200, dtype=torch.float64)[:-1]
-    values = [spec.functions.values(x, spec.functions.knots().double()) for spec in (fine, kans.spec)]
+    values = [spec.basis_functions.values(x, spec.basis_functions.knots().double()) for spec in (fine, kans.spec)]
     matrix = torch.linalg.lstsq(*values).solution.float()  # [C', C]
-    knots = fine.functions.knots().expand(1, 1, -1)
+    knots = fine.basis_functions.knots().expand(1, 1, -1)
     return Population(
         fine, [dataclasses.replace(each, coef=each.coef @ matrix.mT, knots=knots) for each in kans.layers]
     )

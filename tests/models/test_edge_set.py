@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from wskan.graph import FeatureConfig, KANGraph, collate, feature_statistics, kan_graph
-from wskan.kan.edges import split_edges
+from wskan.kan.edges import unflatten_edges
 from wskan.models import MetaNetwork, build_model
 from wskan.models.baselines.edge_set import edge_tokens, edges_exist
 from wskan.testing import random_population
@@ -40,9 +40,11 @@ def test_invariant_to_any_reordering_of_all_edges(config: dict[str, object], kee
     graph = kan_graph(random_population(WIDTHS, 4, 0, keep=keep), RAW)
     order = torch.randperm(5 * 2 + 5 * 4 + 4 * 3)  # across layers
     exist = edges_exist(graph)
-    masks = (None,) * 3 if exist is None else (m[..., 0] for m in split_edges(exist[:, order].unsqueeze(-1), WIDTHS))
+    masks = (
+        (None,) * 3 if exist is None else (m[..., 0] for m in unflatten_edges(exist[:, order].unsqueeze(-1), WIDTHS))
+    )
     other = dataclasses.replace(
-        graph, edges=tuple(split_edges(edge_tokens(graph)[:, order], WIDTHS)), edge_mask=tuple(masks)
+        graph, edges=tuple(unflatten_edges(edge_tokens(graph)[:, order], WIDTHS)), edge_mask=tuple(masks)
     )
     model = make(config, graph, "graph")
     torch.testing.assert_close(model(other), model(graph), rtol=1e-4, atol=1e-5)

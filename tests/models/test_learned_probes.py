@@ -18,7 +18,7 @@ from wskan.models import WSKAN, WSKANConfig, build_model, load_model, save_model
 from wskan.models.evaluating import spread_inputs
 from wskan.models.ws_kan_pyg import WSKANPyG
 from wskan.tasks import GraphDataset, INRClassification, TrainConfig, open_run, train
-from wskan.tasks.output import flat
+from wskan.tasks.output import flatten_output
 from wskan.testing import FakeZoo, ModelConformance, random_population
 
 
@@ -67,7 +67,7 @@ def test_it_is_ws_kan_on_what_is_observed(readout: str) -> None:
     fields = {"edge_dim": OBSERVED, "node_dim": 30, "bias_dim": 30, "learned_probes": 0}
     plain = make(readout=readout, **fields)
     plain.load_state_dict({name: tensor for name, tensor in model.state_dict().items() if name != "probes"})
-    torch.testing.assert_close(flat(model(graph)), flat(plain(seen)), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(flatten_output(model(graph)), flatten_output(plain(seen)), rtol=1e-4, atol=1e-4)
 
 
 @settings(max_examples=10)
@@ -77,8 +77,10 @@ def test_scale_does_not_show_and_shift_and_sign_do(seed: int, readout: str) -> N
     graph = kan_graph(kans, EVALUABLE)
     with torch.no_grad():
         model.standardize.set(feature_statistics([model.observe(graph)], 30))
-        expected = flat(model(graph))
-        others = {name: flat(model(kan_graph(other, EVALUABLE))) for name, other in same_functions(kans, seed)}
+        expected = flatten_output(model(graph))
+        others = {
+            name: flatten_output(model(kan_graph(other, EVALUABLE))) for name, other in same_functions(kans, seed)
+        }
     changes = {name: float((other - expected).abs().max()) for name, other in others.items()}
     assert changes["scale"] < 1e-5
     assert readout == "edge" or changes["permutation"] < 1e-5

@@ -15,7 +15,7 @@ from wskan.kan import Permutation, Population
 from wskan.models import FlatMLPConfig
 from wskan.tasks import GraphDataset, INRClassification, TrainConfig, augment, graph_loader, train
 from wskan.tasks.augmentation import SYMMETRIES, Symmetry, _generator, check_symmetries, input_map
-from wskan.tasks.data import Batches, Draw
+from wskan.tasks.data import BatchIndices, BatchSampler
 from wskan.tasks.module import TrainingModule
 from wskan.testing import FakeZoo, in_domain, random_population
 from wskan.zoo import Zoo
@@ -72,9 +72,9 @@ def test_a_batch_is_a_function_of_seed_epoch_and_place(zoo: Zoo) -> None:
         assert torch.equal(y, z)
         assert not same(graph, unmoved)
         torch.testing.assert_close(graph.edges[1].sum((1, 2)), unmoved.edges[1].sum((1, 2)))
-    draws: list[Draw] = []
+    draws: list[BatchIndices] = []
     for seed, number in ((0, 0), (0, 1), (1, 0)):
-        batches = Batches(len(data), 16, seed)
+        batches = BatchSampler(len(data), 16, seed)
         batches.set_epoch(number)
         draws += batches
     assert len({draw.seed for draw in draws}) == len(draws) == 9
@@ -190,9 +190,9 @@ def test_scale_and_sign_keep_functions_and_noise_stays_close() -> None:
 
 def test_every_symmetry_reaches_training_batches(zoo: Zoo) -> None:
     features = FeatureConfig(form="observed", probes=30)
-    plain, seen = dataset(zoo, features=features)[Draw([0, 1, 2], 5)][0], []
+    plain, seen = dataset(zoo, features=features)[BatchIndices([0, 1, 2], 5)][0], []
     for name in SYMMETRIES:
-        graph = dataset(zoo, features=features, augment=(name,))[Draw([0, 1, 2], 5)][0]
+        graph = dataset(zoo, features=features, augment=(name,))[BatchIndices([0, 1, 2], 5)][0]
         assert name == "scale" or not same(graph, plain)  # which observed edges do not show
         seen.append(graph)
     assert not any(same(a, b) for a, b in itertools.combinations(seen, 2))

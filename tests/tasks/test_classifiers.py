@@ -194,14 +194,14 @@ def test_a_zoo_of_equal_targets_can_be_trained_on(value: float, tmp_path: Path) 
 
 
 def test_half_precision_is_kept_until_a_batch_is_drawn() -> None:
-    class Half(FakeZoo):
+    class EdgeLinear(FakeZoo):
         dtype = torch.float16  # type: ignore[assignment]
 
         def population(self, rows, *, stored=False):  # type: ignore[no-untyped-def]
             kans = super().population(rows).to(torch.float16)
             return kans if stored else kans.to(torch.float32)
 
-    zoo, size = Half(classifiers=True), 2 * 60 * FakeZoo().spec.num_parameters
+    zoo, size = EdgeLinear(classifiers=True), 2 * 60 * FakeZoo().spec.num_parameters
     options = {"memory_limit": size, "augment": ("permutation",)}
     data = GraphDataset(zoo, "train", PruningMask(), FeatureConfig(), **options)  # type: ignore[arg-type]
     assert data.population is not None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wskan.errors import DataError, ShapeError
 from wskan.graph import FeatureConfig
-from wskan.kan.edges import join_edges
+from wskan.kan.edges import flatten_edges
 from wskan.models import WSKANConfig
 from wskan.tasks import GraphDataset, PruningMask, Run, TrainConfig, get_task, open_run, predict_split, prune, train
 from wskan.testing import FakeZoo, random_population
@@ -41,7 +41,7 @@ def test_edges_left_are_those_above_the_threshold(zoo: Zoo, run: Run, monkeypatc
     assert isinstance(run.task, PruningMask)
     kans = zoo.population(zoo.split("test"))
     pruned = prune(run, kans)
-    assert torch.equal(join_edges([layer.mask for layer in pruned.layers]) != 0, logits > run.task.threshold)
+    assert torch.equal(flatten_edges([layer.mask for layer in pruned.layers]) != 0, logits > run.task.threshold)
     assert all(torch.equal(a.coef, b.coef) for a, b in zip(kans.layers, pruned.layers, strict=True))
     monkeypatch.setattr(sys.modules["wskan.tasks.evaluation"], "EDGES", 1)  # one KAN at a time
     again = prune(run, kans)
@@ -56,7 +56,7 @@ def test_half_precision_is_asked_for(zoo: Zoo, run: Run) -> None:
     assert not torch.equal(half, single), "products in bfloat16 round"
     torch.testing.assert_close(half, single, rtol=0.1, atol=0.1)
     pruned = prune(run, kans, precision="bf16")
-    assert torch.equal(join_edges([layer.mask for layer in pruned.layers]) != 0, half > run.task.threshold)
+    assert torch.equal(flatten_edges([layer.mask for layer in pruned.layers]) != 0, half > run.task.threshold)
     with pytest.raises(DataError, match="precision must be one of '32', 'bf16', got '16'"):
         run.predict(kans, precision="16")  # type: ignore[arg-type]
 
@@ -74,8 +74,8 @@ def test_a_share_keeps_the_best_edges_that_exist(zoo: Zoo, run: Run, share: floa
     kans = zoo.population(slice(0, 4))
     generator = torch.Generator().manual_seed(seed)
     kans = kans.prune([torch.rand(layer.mask.shape, generator=generator) < 0.7 for layer in kans.layers])
-    exist = join_edges([layer.mask != 0 for layer in kans.layers])
-    keep = join_edges([layer.mask != 0 for layer in prune(run, kans, share=share).layers])
+    exist = flatten_edges([layer.mask != 0 for layer in kans.layers])
+    keep = flatten_edges([layer.mask != 0 for layer in prune(run, kans, share=share).layers])
     assert torch.equal(keep & exist, keep)
     assert torch.equal(keep.sum(1), (share * exist.sum(1)).round().long())
     logits = run.predict(kans)

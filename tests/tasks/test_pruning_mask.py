@@ -10,11 +10,11 @@ from hypothesis import given
 from wskan.errors import DataError
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import Permutation, Population
-from wskan.kan.edges import join_edges
+from wskan.kan.edges import flatten_edges
 from wskan.models import MODELS, MetaNetwork, OutputsConfig, build_model
 from wskan.tasks import GraphDataset, PruningMask, augment_edges, get_task, graph_loader, predict
-from wskan.tasks.data import Draw
-from wskan.tasks.output import flat
+from wskan.tasks.data import BatchIndices
+from wskan.tasks.output import flatten_output
 from wskan.tasks.task import ABSENT
 from wskan.testing import FakeZoo, random_population
 from wskan.zoo import Zoo
@@ -68,7 +68,7 @@ def test_targets_are_the_masks_and_absent_edges_are_marked(zoo: FakeZoo) -> None
 def test_an_augmented_draw_is_the_permuted_kan_with_its_mask(seed: int, places: list[int], lazy: bool) -> None:
     zoo = pruned()
     data = dataset(zoo, augment=("permutation",), memory_limit=0 if lazy else 2**30)
-    graph, target = data[Draw(places, seed)]
+    graph, target = data[BatchIndices(places, seed)]
     rows = zoo.split("train")[places]
     permutation = Permutation.random(WIDTHS, len(rows), torch.Generator().manual_seed(seed))
     expected = kan_graph(zoo.population(rows).permute(permutation))
@@ -86,8 +86,8 @@ def test_an_augmented_draw_is_the_permuted_kan_with_its_mask(seed: int, places: 
 def test_only_draws_are_augmented_and_only_if_asked(zoo: FakeZoo) -> None:
     data, plain = dataset(zoo, augment=("permutation",)), dataset(zoo)
     assert torch.equal(data[[1, 2]][1], plain[[1, 2]][1])
-    assert torch.equal(plain[Draw([1, 2], 3)][1], plain[[1, 2]][1])
-    assert not torch.equal(data[Draw([1, 2], 3)][1], plain[[1, 2]][1])
+    assert torch.equal(plain[BatchIndices([1, 2], 3)][1], plain[[1, 2]][1])
+    assert not torch.equal(data[BatchIndices([1, 2], 3)][1], plain[[1, 2]][1])
     values = torch.rand(2, zoo.spec.num_edges)
     assert augment_edges(values, WIDTHS, [], 0) is values
 
@@ -149,8 +149,8 @@ def test_outputs_are_one_list_of_edges(zoo: FakeZoo, name: str) -> None:
     assert output.shape == target.shape == (60, zoo.spec.num_edges)
     blocks = net(data[[7]][0])
     assert isinstance(blocks, list)
-    torch.testing.assert_close(output[7:8], join_edges(blocks).squeeze(-1), rtol=1e-4, atol=1e-5)
-    assert torch.equal(flat(blocks), join_edges(blocks)[..., 0])
+    torch.testing.assert_close(output[7:8], flatten_edges(blocks).squeeze(-1), rtol=1e-4, atol=1e-5)
+    assert torch.equal(flatten_output(blocks), flatten_edges(blocks)[..., 0])
 
 
 @pytest.mark.parametrize("name", ["ws_kan", "deep_sets", "set_transformer"])
@@ -158,8 +158,8 @@ def test_predictions_and_targets_follow_a_permutation_alike(zoo: FakeZoo, name: 
     """What a score says of an edge does not depend on where its neurons stand: loss and metrics stay the same, KAN by KAN."""
     net, task = model(zoo, name), PruningMask()
     data, places = dataset(zoo, augment=("permutation",)), list(range(12))
-    (graph, target), (moved, new_target) = data[places], data[Draw(places, 5)]
-    output, new_output = flat(net(graph)), flat(net(moved))
+    (graph, target), (moved, new_target) = data[places], data[BatchIndices(places, 5)]
+    output, new_output = flatten_output(net(graph)), flatten_output(net(moved))
     assert not torch.equal(target, new_target)
     for index in places:  # the same (score, target) pairs in another order
         pairs = [

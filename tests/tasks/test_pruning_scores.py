@@ -13,7 +13,7 @@ from hypothesis import given
 from wskan.errors import DataError
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import Permutation, Population
-from wskan.kan.edges import join_edges
+from wskan.kan.edges import flatten_edges
 from wskan.models import MODELS, WSKANConfig
 from wskan.tasks import (
     GraphDataset,
@@ -28,7 +28,7 @@ from wskan.tasks import (
     train,
 )
 from wskan.tasks.binary_metrics import roc_auc
-from wskan.tasks.data import Draw
+from wskan.tasks.data import BatchIndices
 from wskan.tasks.evaluation import score
 from wskan.tasks.task import ABSENT
 from wskan.testing import FakeZoo, random_population
@@ -80,13 +80,15 @@ def test_targets_are_the_scores_edge_by_edge_and_absent_edges_are_marked() -> No
 @given(seed=st.integers(0, 2**62), places=st.lists(st.integers(0, 59), min_size=1, max_size=6), lazy=st.booleans())
 def test_targets_follow_an_augmented_draw(seed: int, places: list[int], lazy: bool) -> None:
     zoo = pruned()
-    graph, target = dataset(zoo, augment=("permutation",), memory_limit=0 if lazy else 2**30)[Draw(places, seed)]
+    graph, target = dataset(zoo, augment=("permutation",), memory_limit=0 if lazy else 2**30)[
+        BatchIndices(places, seed)
+    ]
     rows = zoo.split("train")[places]
     permutation = Permutation.random(WIDTHS, len(rows), torch.Generator().manual_seed(seed))
     kans = zoo.population(rows).permute(permutation)
     assert all(torch.equal(a, b) for a, b in zip(graph.edges, kan_graph(kans).edges, strict=True))
-    exist = join_edges([layer.mask != 0 for layer in kans.layers])
-    moved = join_edges(permutation.edges(zoo.scores(rows)))
+    exist = flatten_edges([layer.mask != 0 for layer in kans.layers])
+    moved = flatten_edges(permutation.edges(zoo.scores(rows)))
     assert torch.equal(target, torch.where(exist, moved, GONE))
 
 
@@ -158,10 +160,10 @@ def test_every_model_trains_and_prunes_by_scores(name: str, tmp_path: Path) -> N
     scores = run.predict(kans)
     output, _ = predict_split(run.model, GraphDataset(zoo, "test", run.task, run.features))
     torch.testing.assert_close(scores, 2.5 * output - 7)
-    exist = join_edges([layer.mask != 0 for layer in kans.layers])
-    left = join_edges([layer.mask != 0 for layer in prune(run, kans).layers])
+    exist = flatten_edges([layer.mask != 0 for layer in kans.layers])
+    left = flatten_edges([layer.mask != 0 for layer in prune(run, kans).layers])
     assert torch.equal(left, exist & (scores > run.task.threshold))
-    left = join_edges([layer.mask != 0 for layer in prune(run, kans, share=0.3).layers])
+    left = flatten_edges([layer.mask != 0 for layer in prune(run, kans, share=0.3).layers])
     for kan in range(len(rows)):
         count = round(0.3 * int(exist[kan].sum()))
         top = scores[kan].masked_fill(~exist[kan], -torch.inf).topk(count).indices

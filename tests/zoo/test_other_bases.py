@@ -99,13 +99,13 @@ def test_functions_mean_the_same_for_every_basis_and_parameters_do_not() -> None
     splines, fast = get_recipe("mnist-inr").spec, get_recipe("mnist-inr-rbf").spec
     function = FeatureConfig(form="function")
     assert function.edge_dim(splines) == function.edge_dim(fast)
-    assert function.meaning(splines) == function.meaning(fast)
+    assert function.compatibility_key(splines) == function.compatibility_key(fast)
     for features in (
         FeatureConfig(form="raw"),
         FeatureConfig(form="folded"),
         FeatureConfig(form="function", knots=True),
     ):
-        assert features.meaning(splines) != features.meaning(fast)
-    assert FeatureConfig(form="raw").meaning(fast) != FeatureConfig().meaning(
+        assert features.compatibility_key(splines) != features.compatibility_key(fast)
+    assert FeatureConfig(form="raw").compatibility_key(fast) != FeatureConfig().compatibility_key(
         dataclasses.replace(fast, basis="fourier")
     )

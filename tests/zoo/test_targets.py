@@ -11,10 +11,9 @@ from safetensors.torch import load_file
 from wskan.errors import DataError
 from wskan.kan import Population, accuracy, edge_scores, oracle_masks
 from wskan.signals import load_images
-from wskan.zoo import Recipe, Zoo, build_zoo, get_recipe, reconstruct
+from wskan.zoo import ClassifierConfig, Recipe, Zoo, build_zoo, get_recipe, reconstruct
 from wskan.zoo.classifiers import Labels
 from wskan.zoo.manifest import shard_path
-from wskan.zoo.recipe import Classifier
 from wskan.zoo.targets import load_targets
 
 SMALL = dataclasses.replace(
@@ -156,7 +155,7 @@ def test_bad_recipes_are_refused() -> None:
     with pytest.raises(DataError, match="cross-entropy"):
         dataclasses.replace(SMALL, classifier=None)
     with pytest.raises(DataError, match="cross-entropy"):
-        dataclasses.replace(get_recipe("digits-inr"), classifier=Classifier())
+        dataclasses.replace(get_recipe("digits-inr"), classifier=ClassifierConfig())
     with pytest.raises(DataError, match="64"):
         labels(dataclasses.replace(SMALL, spec=dataclasses.replace(SMALL.spec, widths=(65, 8, 10))))
     for bad in (

@@ -3,13 +3,13 @@
 from wskan.align.aligned_zoo import AlignedZoo, align_zoo
 from wskan.align.average import average
 from wskan.align.interpolate import interpolate, interpolation_loss
-from wskan.align.merge_many import Merge, merge_many
-from wskan.align.weight_matching import Matching, weight_matching
+from wskan.align.merge_many import MergeResult, merge_many
+from wskan.align.weight_matching import MatchingResult, weight_matching
 
 __all__ = [
     "AlignedZoo",
-    "Matching",
-    "Merge",
+    "MatchingResult",
+    "MergeResult",
     "align_zoo",
     "average",
     "interpolate",

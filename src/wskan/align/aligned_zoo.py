@@ -19,7 +19,7 @@ from wskan.align.alignment_file import (
     write_alignment,
 )
 from wskan.align.features import check_alignable
-from wskan.align.merge_many import Merge, check_options, merge_many, random_rows
+from wskan.align.merge_many import MergeResult, check_options, merge_many, random_rows
 from wskan.align.weight_matching import weight_matching
 from wskan.errors import DataError
 from wskan.kan import Permutation, Population
@@ -38,7 +38,7 @@ class AlignedZoo(Zoo):
         zoo: the zoo as it was.
         folder: where the alignment lies.
         reference: the KAN that all were aligned to, a population of one.
-        permutation, distance_before, distance_after: see :class:`wskan.align.Matching`; row i belongs to KAN i.
+        permutation, distance_before, distance_after: see :class:`wskan.align.MatchingResult`; row i belongs to KAN i.
     """
 
     aligned = True
@@ -143,7 +143,7 @@ class _Report(Protocol):
     def __call__(self, what: str, done: int = 0) -> None: ...
 
 
-def _merge(zoo: Zoo, subset: int, tolerance: float, seed: int, report: _Report) -> Merge:
+def _merge(zoo: Zoo, subset: int, tolerance: float, seed: int, report: _Report) -> MergeResult:
     train = zoo.split("train")
     if min(len(train), subset) < 2:
         raise DataError(

@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from wskan.errors import DataError, ShapeError, reason
-from wskan.files import empty, is_litter_by_name, write_atomically
+from wskan.files import is_empty_folder, is_litter_by_name, write_atomically
 from wskan.kan import KANSpec, Permutation, Population
 from wskan.provenance import provenance
 from wskan.reading import read_bytes, read_json, shown
@@ -52,7 +52,7 @@ def holds_alignment(folder: Path) -> bool:
     """
     if (folder / MANIFEST).exists():
         return True
-    if not empty(folder):
+    if not is_empty_folder(folder):
         others = {path.name for path in folder.iterdir() if not is_litter_by_name(path.name)}
         if others != {TENSORS}:  # that alone is left by a process that was killed before it wrote the manifest
             raise DataError(f"{folder} is not empty and holds no aligned zoo; choose another folder")

@@ -20,7 +20,7 @@ SWEEP_TOLERANCE, MAX_SWEEPS = 1e-6, 100  # of each alignment, as in `weight_matc
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Merge:
+class MergeResult:
     """What :func:`merge_many` returns.
 
     Attributes:
@@ -47,7 +47,7 @@ def merge_many(
     channel_weights: Tensor | None = None,
     max_passes: int = 100,
     progress: Callable[[int, float], None] | None = None,
-) -> Merge:
+) -> MergeResult:
     """MergeMany (Ainsworth et al. 2022, algorithm 3; paper, appendix D.1) on up to ``subset`` of the KANs.
 
     A pass takes the KANs in random order and aligns each, by weight matching, to the mean of all the others as they then are. The pass that lowers the mean squared
@@ -91,7 +91,7 @@ def merge_many(
             progress(len(distance) - 1, distance[-1])
     del channels  # as large as the KANs
     permutation = Permutation.cat(steps)
-    return Merge(
+    return MergeResult(
         mean=average(population.permute(permutation), torch.full((1, size), 1 / size)),
         rows=rows,
         permutation=permutation,

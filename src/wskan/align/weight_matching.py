@@ -18,7 +18,7 @@ CHUNK_BYTES = 2**20  # of channels at once, so that a sweep finds them in the ca
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Matching:
+class MatchingResult:
     """What :func:`weight_matching` returns.
 
     Attributes:
@@ -44,7 +44,7 @@ def weight_matching(
     tolerance: float = 1e-6,
     max_sweeps: int = 100,
     progress: Callable[[int], None] | None = None,
-) -> Matching:
+) -> MatchingResult:
     """Align KANs to a reference (paper, appendix D; Ainsworth et al. 2022, algorithm 1).
 
     Maximises the inner product of the channels [w_b, w_s, c] of all edges (eqs. 9, 10) over the permutations of the hidden layers by coordinate ascent from the
@@ -86,7 +86,7 @@ def weight_matching(
             if progress:
                 progress(rows.stop)
     permutation = Permutation.cat([result[0] for result in results])
-    return Matching(
+    return MatchingResult(
         permutation=permutation,
         aligned=population.permute(permutation),
         distance_before=torch.cat([result[2] for result in results]),

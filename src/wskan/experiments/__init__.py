@@ -6,7 +6,7 @@ from wskan.experiments.beyond.forms import forms, forms_accuracy, forms_long, fo
 from wskan.experiments.beyond.ideas import ideas, ideas_pruning
 from wskan.experiments.beyond.parametrisations import parametrisations
 from wskan.experiments.engine.cost import Cost, estimate
-from wskan.experiments.engine.experiment import Experiment, Findings, Request
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request
 from wskan.experiments.engine.methods import METHODS, Method
 from wskan.experiments.engine.plan import Plan
 from wskan.experiments.engine.reproduce import reproduce
@@ -37,7 +37,7 @@ __all__ = [
     "Cell",
     "Cost",
     "Experiment",
-    "Findings",
+    "ExperimentResult",
     "Method",
     "Plan",
     "Request",

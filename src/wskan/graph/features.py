@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.graph.forms import FORMS, Described, Form, describe, edge_dim
+from wskan.graph.forms import FORMS, EdgeFeatures, Form, edge_dim, edge_features
 from wskan.graph.kan_graph import KANGraph
 from wskan.graph.probes import FEW, OBSERVED, InputMap, probe_inputs
 from wskan.kan import KANSpec, Population, Responses, attribution, responses
@@ -29,7 +29,7 @@ class FeatureConfig:
     With ``probes=0`` features are read from the weights. With probes, each KAN is evaluated.
 
     Args:
-        form: of the description of an edge, see :func:`wskan.graph.forms.describe`; ``"raw"`` is eq. 5 of the paper. With ``"gauge"``, neurons have a bias.
+        form: of the description of an edge, see :func:`wskan.graph.forms.edge_features`; ``"raw"`` is eq. 5 of the paper. With ``"gauge"``, neurons have a bias.
         knots: describe each neuron that has outgoing edges by the G + 1 knots of its grid on the domain; eq. 5 alone forgets an adapted grid.
         attribution: describe each edge also by the logarithm of its attribution score, which follows from the KAN's own grids (:func:`wskan.kan.attribution`).
         probes: number P of inputs at which the KAN is evaluated; each neuron but the inputs is described by its activations there. The form ``"observed"`` needs some.
@@ -68,7 +68,7 @@ class FeatureConfig:
             DataError: ``"gauge"`` for a basis that holds no constant.
         """
         if self.form == "gauge":
-            gauge_constant(spec.functions)
+            gauge_constant(spec.basis_functions)
 
     def edge_dim(self, spec: KANSpec) -> int:
         """Number F of features of an edge."""
@@ -84,7 +84,7 @@ class FeatureConfig:
         """Number D of features of a node: what inputs lack, and its knots, if asked for."""
         return self.bias_dim + (spec.grid + 1 if self.knots else 0)
 
-    def meaning(self, spec: KANSpec) -> dict[str, Any]:
+    def compatibility_key(self, spec: KANSpec) -> dict[str, Any]:
         """Name what of a specification the features depend on: KANs that agree in it can be read by one model. Functions do not depend on how they are parametrised."""
         names = () if self.form in ("function", "observed") else ("basis", "grid", "degree", "domain", "base")
         return {name: getattr(spec, name) for name in (*names, *(("grid",) if self.knots else ()))}
@@ -126,7 +126,7 @@ def kan_graph(population: Population, config: FeatureConfig | None = None, input
     """
     config = config or FeatureConfig()
     seen = _probe(population, config, inputs)
-    described = describe(population, config.form, seen, inputs)
+    described = edge_features(population, config.form, seen, inputs)
     masks = [layer.mask != 0 for layer in population.layers]
     return KANGraph(
         edges=_with_attribution(population, described.edges) if config.attribution else described.edges,
@@ -154,7 +154,7 @@ def _probe(population: Population, config: FeatureConfig, inputs: InputMap | Non
     return responses(population, x, min(OBSERVED, config.probes) if config.form == "observed" else 0)
 
 
-def _node_features(described: Described, index: int, config: FeatureConfig, seen: Responses | None) -> Tensor:
+def _node_features(described: EdgeFeatures, index: int, config: FeatureConfig, seen: Responses | None) -> Tensor:
     """``[K, n_l, D]`` of layer ``index``."""
     population, spec = described.population, described.population.spec
     like, shape = described.edges[0], (len(population), spec.widths[index])
@@ -168,7 +168,7 @@ def _node_features(described: Described, index: int, config: FeatureConfig, seen
     if config.knots:
         inner = like.new_zeros(spec.grid + 1)
         if index < spec.num_layers:
-            inner = spec.functions.inner(population.layers[index].knots).to(like)
+            inner = spec.basis_functions.inner(population.layers[index].knots).to(like)
         parts.append(inner.expand(*shape, -1))
     return torch.cat(parts, -1)
 

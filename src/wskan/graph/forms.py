@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wskan.errors import DataError
 from wskan.graph.probes import InputMap
-from wskan.kan import KANSpec, Layer, Population, Responses, fix_gauge, fold
+from wskan.kan import KANSpec, Layer, Population, Responses, canonicalize, fold
 from wskan.kan.edge_functions import edge_function_tables
 
 Form = Literal["raw", "folded", "gauge", "function", "observed"]
@@ -19,7 +19,7 @@ POINTS = 12  # at which a function is described
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Described:
+class EdgeFeatures:
     """What a form says of K KANs.
 
     Attributes:
@@ -41,14 +41,14 @@ class Described:
         return torch.where(self.negated[index - 1].unsqueeze(-1), -activations, activations)
 
 
-def describe(
+def edge_features(
     population: Population, form: Form, seen: Responses | None = None, inputs: InputMap | None = None
-) -> Described:
+) -> EdgeFeatures:
     """Describe the edges in one of five forms.
 
     - ``"raw"``: [w_b, w_s, c] (paper, eq. 5). Every symmetry shows.
     - ``"folded"``: [w_b, w_s c] (:func:`wskan.kan.fold`). No scale shows.
-    - ``"gauge"``: [w_b, w_s c less its mean], and the means as biases of neurons (:func:`wskan.kan.fix_gauge`). Neither scale nor shift nor sign shows. Not for radial basis functions
+    - ``"gauge"``: [w_b, w_s c less its mean], and the means as biases of neurons (:func:`wskan.kan.canonicalize`). Neither scale nor shift nor sign shows. Not for radial basis functions
       and wavelets, which hold no constant.
     - ``"function"``: values and slopes of the edge's function at 12 points spread over its domain (:func:`wskan.kan.edge_functions`): for any parametrisation. No scale shows, and a
       shift in the values alone.
@@ -69,21 +69,21 @@ def describe(
     if form == "observed":
         if seen is None or not seen.edges[0].shape[-1]:
             raise DataError("the form observed describes edges at probes, and there are none")
-        return Described(edges=seen.edges, population=population)
+        return EdgeFeatures(edges=seen.edges, population=population)
     if form == "function":
         move = () if inputs is None else (inputs.scale, inputs.shift)
-        return Described(edges=tuple(edge_function_tables(population, POINTS, *move)), population=population)
+        return EdgeFeatures(edges=tuple(edge_function_tables(population, POINTS, *move)), population=population)
     if form == "gauge":
-        gauge = fix_gauge(population)
+        gauge = canonicalize(population)
         edges = tuple(_parameters(layer, "base_weight") for layer in gauge.population.layers)
-        return Described(edges=edges, biases=gauge.biases, population=gauge.population, negated=gauge.negated)
+        return EdgeFeatures(edges=edges, biases=gauge.biases, population=gauge.population, negated=gauge.negated)
     if form == "folded":
         population = fold(population)
-        return Described(
+        return EdgeFeatures(
             edges=tuple(_parameters(layer, "base_weight") for layer in population.layers), population=population
         )
     edges = tuple(_parameters(layer, "base_weight", "spline_weight") for layer in population.layers)
-    return Described(edges=edges, population=population)
+    return EdgeFeatures(edges=edges, population=population)
 
 
 def edge_dim(form: Form, spec: KANSpec) -> int:

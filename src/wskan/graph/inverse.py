@@ -52,7 +52,7 @@ def population_of(graph: KANGraph, spec: KANSpec) -> Population:
 
 def _knots(inner: Tensor, exist: Tensor | None, spec: KANSpec) -> Tensor:
     """``[B, n, T]`` of neurons with inner knots ``[B, n, G+1]``, uniform where there is no neuron."""
-    knots = spec.functions.extend(inner)
+    knots = spec.basis_functions.extend(inner)
     if exist is None:
         return knots
-    return torch.where(exist.unsqueeze(-1), knots, spec.functions.knots().to(knots))
+    return torch.where(exist.unsqueeze(-1), knots, spec.basis_functions.knots().to(knots))

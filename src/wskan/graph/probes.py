@@ -34,7 +34,7 @@ def probe_inputs(population: Population, count: int, domain: tuple[float, float]
     if n_in <= FEW:
         return (domain[0] + (domain[1] - domain[0]) * sobol_points(count, n_in)).unsqueeze(0)
     share = torch.rand(n_in, count, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
-    inner = population.spec.functions.inner(population.layers[0].knots).float()
+    inner = population.spec.basis_functions.inner(population.layers[0].knots).float()
     return along_grid(inner, share).transpose(1, 2)
 
 

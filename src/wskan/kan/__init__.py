@@ -3,7 +3,7 @@
 from wskan.kan.adapt_grid import adapt_grid
 from wskan.kan.attribution import Attribution, attribution
 from wskan.kan.bases import BASES, Basis
-from wskan.kan.canonical import Gauge, fix_gauge, fold
+from wskan.kan.canonical import CanonicalForm, canonicalize, fold
 from wskan.kan.domain import outside_domain, symmetry_error
 from wskan.kan.edge_functions import edge_functions
 from wskan.kan.evaluate import Activations, accuracy, activations, outputs
@@ -25,10 +25,10 @@ __all__ = [
     "Activations",
     "Attribution",
     "Basis",
+    "CanonicalForm",
     "Engine",
     "FitConfig",
     "FitResult",
-    "Gauge",
     "KANSpec",
     "Layer",
     "Permutation",
@@ -40,12 +40,12 @@ __all__ = [
     "adapt_grid",
     "attribution",
     "bspline_basis",
+    "canonicalize",
     "derive_seed",
     "edge_functions",
     "edge_scores",
     "extend_knots",
     "fit_population",
-    "fix_gauge",
     "fold",
     "from_pykan",
     "greville_abscissae",

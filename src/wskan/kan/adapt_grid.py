@@ -28,9 +28,9 @@ def adapt_grid(population: Population, x: Tensor, grid_eps: float = 0.02, rcond:
         DataError: the grids of this basis stay as they are.
     """
     spec, layers = population.spec, []
-    check_adapts(spec.functions)
+    check_adapts(spec.basis_functions)
     for layer in population.layers:
-        layers.append(_adapt_layer(layer, x, spec.functions, grid_eps, rcond))
+        layers.append(_adapt_layer(layer, x, spec.basis_functions, grid_eps, rcond))
         x = layers[-1](x, spec)
     return Population(spec, layers)
 

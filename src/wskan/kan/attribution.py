@@ -97,7 +97,7 @@ def grid_deviations(population: Population) -> tuple[list[Tensor], list[Tensor]]
         their edges are taken to be independent.
     """
     spec = population.spec
-    points = [_middles(spec.functions.inner(layer.knots), spec.grid) for layer in population.layers]  # [K, in, B]
+    points = [_middles(spec.basis_functions.inner(layer.knots), spec.grid) for layer in population.layers]  # [K, in, B]
     edge_std = [_edge_deviations(layer, x, spec) for layer, x in zip(population.layers, points, strict=True)]
     hidden = [
         x.std(-1, correction=0).expand(layer.mask.shape[:2])
@@ -110,7 +110,7 @@ def drawn_inputs(population: Population, count: int = DRAWS, seed: int = SEED) -
     """Draw inputs ``[1 or K, count, in]`` from the grids of the first layer, each independently of the others, as often
     from each interval; for every KAN from the same random numbers.
     """
-    spec, inner = population.spec, population.spec.functions.inner(population.layers[0].knots)
+    spec, inner = population.spec, population.spec.basis_functions.inner(population.layers[0].knots)
     ranks = torch.rand(spec.widths[0], count, generator=torch.Generator().manual_seed(seed)).argsort(1)
     return along_grid(inner, (ranks + 0.5) / count).transpose(1, 2)  # each input comes by all quantiles
 
@@ -138,13 +138,13 @@ def adapted_grids(population: Population) -> Tensor:
     domain nor on its mirror image (:func:`wskan.kan.negate_neurons`).
     """
     spec, device = population.spec, population.layers[0].coef.device
-    if not spec.functions.adapts:
+    if not spec.basis_functions.adapts:
         return torch.zeros(len(population), dtype=torch.bool, device=device)
-    uniform = spec.functions.inner(spec.functions.knots()).to(device)
+    uniform = spec.basis_functions.inner(spec.basis_functions.knots()).to(device)
     near = TOLERANCE * (spec.domain[1] - spec.domain[0])
     adapted = torch.ones(len(population), dtype=torch.bool, device=device)
     for layer in population.layers[1:]:
-        inner = spec.functions.inner(layer.knots)
+        inner = spec.basis_functions.inner(layer.knots)
         distance = [(inner - grid).abs().amax(-1) for grid in (uniform, -uniform.flip(0))]
         adapted &= (torch.minimum(*distance) > near).any(1)
     return adapted

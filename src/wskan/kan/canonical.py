@@ -24,8 +24,8 @@ def fold(population: Population) -> Population:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Gauge:
-    """KANs of which scale, shift and sign are fixed; see :func:`fix_gauge`.
+class CanonicalForm:
+    """KANs of which scale, shift and sign are fixed; see :func:`canonicalize`.
 
     Attributes:
         population: spline weights are 1, and the edges hold no constant: coefficients of B-splines have mean 0.
@@ -44,7 +44,7 @@ class Gauge:
         return x
 
 
-def fix_gauge(population: Population) -> Gauge:
+def canonicalize(population: Population) -> CanonicalForm:
     """One choice of all KANs that differ by scale, shift and sign of hidden neurons, the same function in the domain.
 
     Spline weights are folded into the coefficients; the constant of each edge, the mean of its coefficients where they are of B-splines, moves to a bias of the neuron that the edge leads to; and a
@@ -55,7 +55,7 @@ def fix_gauge(population: Population) -> Gauge:
     Raises:
         DataError: basis functions that cannot be a constant (``"rbf"``, ``"wavelet"``).
     """
-    functions, base = population.spec.functions, population.spec.base
+    functions, base = population.spec.basis_functions, population.spec.base
     constant = gauge_constant(functions)
     population = fold(population)
     negated = [_polarity(layer, base, functions) < 0 for layer in population.layers[:-1]]
@@ -65,10 +65,10 @@ def fix_gauge(population: Population) -> Gauge:
         negated = [torch.zeros_like(which) for which in negated]
     layers, biases = [], []
     for layer in population.layers:
-        level = functions.level(layer.coef)  # [K, in, out, 1]
+        level = functions.constant_part(layer.coef)  # [K, in, out, 1]
         layers.append(dataclasses.replace(layer, coef=layer.coef - level * constant.to(level)))
         biases.append((level.squeeze(-1) * layer.mask).sum(1))
-    return Gauge(population=Population(population.spec, layers), biases=tuple(biases), negated=tuple(negated))
+    return CanonicalForm(population=Population(population.spec, layers), biases=tuple(biases), negated=tuple(negated))
 
 
 def gauge_constant(functions: Basis) -> Tensor:
@@ -77,7 +77,7 @@ def gauge_constant(functions: Basis) -> Tensor:
     Raises:
         DataError: basis functions that cannot be a constant.
     """
-    if (constant := functions.constant()) is None:
+    if (constant := functions.constant_coefficients()) is None:
         raise DataError(
             f"{functions.name!r} has no constant to take out, so no gauge: describe its KANs folded, raw or by their functions"
         )
@@ -86,4 +86,6 @@ def gauge_constant(functions: Basis) -> Tensor:
 
 def _polarity(layer: Layer, base: str, functions: Basis) -> Tensor:
     """``[K, out]``, of folded KANs."""
-    return ((layer.base_weight if base == "silu" else functions.level(layer.coef).squeeze(-1)) * layer.mask).sum(1)
+    return (
+        (layer.base_weight if base == "silu" else functions.constant_part(layer.coef).squeeze(-1)) * layer.mask
+    ).sum(1)

@@ -30,7 +30,7 @@ def outside_domain(population: Population, x: Tensor) -> Tensor:
         values = x[min(index, len(x) - 1)].unsqueeze(0)
         shares = []
         for layer in population[index].layers:
-            inner = spec.functions.inner(layer.knots).unsqueeze(1)  # [1, 1, in or 1, G+1]
+            inner = spec.basis_functions.inner(layer.knots).unsqueeze(1)  # [1, 1, in or 1, G+1]
             shares.append(((values < inner[..., 0]) | (values > inner[..., -1])).float().mean())
             values = layer(values, spec)
         rows.append(torch.stack(shares))

@@ -55,7 +55,7 @@ def edge_function_tables(
 def _layer_table(
     layer: Layer, points: int, spec: KANSpec, scale: Tensor | None = None, shift: Tensor | None = None
 ) -> Tensor:
-    inner = spec.functions.inner(layer.knots)
+    inner = spec.basis_functions.inner(layer.knots)
     low, high = inner[..., :1], inner[..., -1:]  # [K or 1, in or 1, 1]
     x = low + (torch.arange(points).to(low) + 0.5) / points * (high - low)  # [K or 1, in or 1, P]
     if scale is not None:
@@ -63,7 +63,7 @@ def _layer_table(
     if shift is not None:
         x = x + shift.to(x).unsqueeze(-1)
     x = x.maximum(low).minimum(high)
-    slopes = torch.cat([BASE_SLOPES[spec.base](x).unsqueeze(-1), spec.functions.slopes(x, layer.knots)], -1)
+    slopes = torch.cat([BASE_SLOPES[spec.base](x).unsqueeze(-1), spec.basis_functions.slopes(x, layer.knots)], -1)
     if scale is not None:
         slopes = slopes * scale.to(x)[..., None, None]
     both = torch.cat([layer.functions(x, spec), slopes], -2)

@@ -130,7 +130,7 @@ def _activations(population: Population, x: Tensor) -> list[Activations]:
 
 def edge_values(layer: Layer, x: Tensor, spec: KANSpec) -> Tensor:
     """phi_{p,q}(x_p), ``[K, B, in, out]``, at x ``[K, B, in]``."""
-    basis = spec.functions.values(x.unsqueeze(-1), layer.knots.unsqueeze(1)).squeeze(-2)
+    basis = spec.basis_functions.values(x.unsqueeze(-1), layer.knots.unsqueeze(1)).squeeze(-2)
     spline = torch.einsum("kbic,kioc->kbio", basis, (layer.spline_weight * layer.mask).unsqueeze(-1) * layer.coef)
     base = BASE_FUNCTIONS[spec.base](x).unsqueeze(-1)
     return base * (layer.base_weight * layer.mask).unsqueeze(1) + spline

@@ -129,7 +129,7 @@ def _device(name: torch.device | str | None) -> torch.device:
 def _check(spec: KANSpec, inputs: Tensor, targets: Tensor, seeds: Tensor, config: FitConfig) -> None:
     size, n_in, n_out = len(seeds), spec.widths[0], spec.widths[-1]
     if config.adapt_grid:
-        check_adapts(spec.functions)
+        check_adapts(spec.basis_functions)
     if seeds.ndim != 1 or seeds.dtype != torch.int64 or size == 0 or bool((seeds < 0).any()):
         raise ShapeError(f"seeds must be [K] int64 and not negative, got {tuple(seeds.shape)} {seeds.dtype}")
     if inputs.ndim != 3 or inputs.shape[0] not in (1, size) or inputs.shape[1] == 0 or inputs.shape[2] != n_in:

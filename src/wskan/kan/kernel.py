@@ -62,7 +62,7 @@ class _Evaluation(ctypes.Structure):
 
 def unavailable(spec: KANSpec) -> str | None:
     """Why the kernel cannot take KANs of this specification here, or None if it can. The first call compiles it (seconds)."""
-    if (problem := spec.functions.kernel_problem()) is not None:
+    if (problem := spec.basis_functions.kernel_invalid_reason()) is not None:
         return problem
     library = _library()
     return library if isinstance(library, str) else None

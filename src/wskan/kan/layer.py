@@ -38,7 +38,7 @@ class Layer:
 
     def __call__(self, x: Tensor, spec: KANSpec) -> Tensor:
         """x ``[K, B, in]`` to ``[K, B, out]``, as one batched product with the functions of all edges side by side."""
-        basis = spec.functions.values(x.unsqueeze(-1), self.knots.unsqueeze(1)).squeeze(-2)  # [K, B, in, C]
+        basis = spec.basis_functions.values(x.unsqueeze(-1), self.knots.unsqueeze(1)).squeeze(-2)  # [K, B, in, C]
         base = BASE_FUNCTIONS[spec.base](x).unsqueeze(-1)
         return torch.cat([base, basis], -1).flatten(2) @ self.matrix()  # [K, B, in*(1+C)] @ [K, in*(1+C), out]
 
@@ -53,7 +53,7 @@ class Layer:
 
     def functions(self, x: Tensor, spec: KANSpec) -> Tensor:
         """Evaluate b(x) and the basis of each neuron at x ``[K or 1, in or 1, B]``, ``[..., B, 1+C]``."""
-        return torch.cat([BASE_FUNCTIONS[spec.base](x).unsqueeze(-1), spec.functions.values(x, self.knots)], -1)
+        return torch.cat([BASE_FUNCTIONS[spec.base](x).unsqueeze(-1), spec.basis_functions.values(x, self.knots)], -1)
 
     @property
     def shared_knots(self) -> bool:

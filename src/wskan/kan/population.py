@@ -57,7 +57,7 @@ class Population:
             seeds: one a KAN.
             noise_scale: how large the coefficients are, if not as in the library of the basis: 0.3 for B-splines, 0.1 for FastKAN (:mod:`wskan.kan.bases`).
         """
-        functions = spec.functions
+        functions = spec.basis_functions
         scale = functions.noise_scale if noise_scale is None else noise_scale
         generators = [torch.Generator().manual_seed(int(seed) % 2**63) for seed in seeds]
         layers = []
@@ -65,13 +65,13 @@ class Population:
             coef, base = [], []
             for generator in generators:  # pykan draws the noise first, then the base weights, layer by layer;
                 # one KAN at a time: same bits in any company
-                coef.append(functions.initial(n_in, n_out, generator, scale))
+                coef.append(functions.init_coefficients(n_in, n_out, generator, scale))
                 base.append(torch.rand(n_in, n_out, generator=generator, dtype=torch.float32) * 2 - 1)
             ones = torch.ones(len(generators), n_in, n_out, dtype=torch.float32)
             layers.append(
                 Layer(
                     base_weight=torch.stack(base) / n_in**0.5,
-                    spline_weight=ones / functions.initial_fan(n_in),
+                    spline_weight=ones / functions.inverse_init_scale(n_in),
                     coef=torch.stack(coef),
                     mask=ones,
                     knots=functions.knots().expand(1, 1, -1),
@@ -115,7 +115,7 @@ class Population:
             like = fields["base_weight"]
             fields.setdefault("mask", torch.ones_like(like))
             if "knots" not in fields:
-                fields["knots"] = spec.functions.knots().to(like).expand(1, 1, -1)
+                fields["knots"] = spec.basis_functions.knots().to(like).expand(1, 1, -1)
             layers.append(Layer(**fields))
         population = cls(spec, layers)
         if check_values:

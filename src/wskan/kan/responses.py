@@ -104,7 +104,7 @@ def _gradient(population: Population, inputs: Sequence[Tensor], gradients: Seque
         if (edges := gradients[depth + index]) is not None:
             each = edges.mT @ matrix.view(*basis.shape[:1], *basis.shape[2:], -1).mT  # [K, in, M, 1+C]
             basis[:, : edges.shape[-1]] += each.transpose(1, 2)
-        slopes = spec.functions.slopes(x.unsqueeze(-1), layer.knots.unsqueeze(1)).squeeze(-2)
+        slopes = spec.basis_functions.slopes(x.unsqueeze(-1), layer.knots.unsqueeze(1)).squeeze(-2)
         below = (basis[..., 1:] * slopes).sum(-1) + basis[..., 0] * BASE_SLOPES[spec.base](x)
         above = below.mT
     return below

@@ -65,7 +65,7 @@ class KANSpec:
             isinstance(self.basis, str) and self.basis in BASES,
             f"basis must be one of {list(BASES)}, got {shown(self.basis)}",
         )
-        _require(self.functions.problem() is None, f"{self.functions.problem()}")
+        _require(self.basis_functions.invalid_reason() is None, f"{self.basis_functions.invalid_reason()}")
         _require(
             self.num_parameters <= MAX_PARAMETERS, f"{self.num_parameters:,} parameters, at most {MAX_PARAMETERS:,}"
         )
@@ -76,19 +76,19 @@ class KANSpec:
         return len(self.widths) - 1
 
     @functools.cached_property
-    def functions(self) -> Basis:
+    def basis_functions(self) -> Basis:
         """The basis functions on every edge."""
         return BASES[self.basis](grid=self.grid, degree=self.degree, domain=self.domain)
 
     @property
     def num_basis(self) -> int:
         """Number C of basis functions on an edge: G + k B-splines."""
-        return self.functions.size
+        return self.basis_functions.size
 
     @property
     def num_knots(self) -> int:
         """Number T of knots of a neuron: G + 2k + 1 for B-splines, the k beyond each end of the domain included."""
-        return self.functions.num_knots
+        return self.basis_functions.num_knots
 
     @property
     def num_edges(self) -> int:

@@ -59,7 +59,7 @@ def shift_edges(population: Population, shifts: Sequence[Tensor]) -> Population:
         DataError: shifts that are not finite, or basis functions that cannot be a constant (``"rbf"``, ``"wavelet"``).
     """
     shifts = _edge_values(population, shifts)
-    if (constant := population.spec.functions.constant()) is None:
+    if (constant := population.spec.basis_functions.constant_coefficients()) is None:
         raise DataError(
             f"functions of {population.spec.basis!r} cannot be a constant, so edges cannot be shifted; permutation and scale hold"
         )
@@ -98,13 +98,13 @@ def negate_neurons(population: Population, chosen: Sequence[Tensor]) -> Populati
     layers = list(population.layers)
     for index, which in enumerate(which.to(layers[0].coef.device) for which in chosen):
         layers[index] = _negate_outputs(layers[index], which)
-        layers[index + 1] = _mirror_inputs(layers[index + 1], which, spec.base, spec.functions)
+        layers[index + 1] = _mirror_inputs(layers[index + 1], which, spec.base, spec.basis_functions)
     return Population(spec, layers)
 
 
 def negatable(spec: KANSpec) -> bool:
     """Whether hidden neurons can be negated: with silu, only if the basis functions can be a straight line."""
-    return spec.base != "silu" or spec.functions.line(spec.functions.knots()) is not None
+    return spec.base != "silu" or spec.basis_functions.identity_coefficients(spec.basis_functions.knots()) is not None
 
 
 def check_negatable(spec: KANSpec) -> None:
@@ -134,7 +134,7 @@ def _mirror_inputs(layer: Layer, which: Tensor, base: str, functions: Basis) -> 
     layer = dataclasses.replace(layer, knots=knots, coef=coef)
     if base == "identity":
         return dataclasses.replace(layer, base_weight=torch.where(edges, -layer.base_weight, layer.base_weight))
-    if base == "zero" or (line := functions.line(knots)) is None:
+    if base == "zero" or (line := functions.identity_coefficients(knots)) is None:
         return layer
     added = torch.where(edges, -layer.base_weight, 0).unsqueeze(-1) * line.unsqueeze(-2)  # [K, in, out, C]
     return _add_to_splines(layer, added, edges & (layer.base_weight != 0))

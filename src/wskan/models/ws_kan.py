@@ -15,8 +15,8 @@ from wskan.graph import KANGraph, edge_positions, node_positions, num_edge_posit
 from wskan.models.base import MetaNetwork, register_model
 from wskan.models.evaluating import spread_inputs
 from wskan.models.observed import observed
-from wskan.models.ops.edge_messages import Half, edge_messages
-from wskan.models.ops.edge_mlp import edge_perceptron
+from wskan.models.ops.edge_messages import EdgeLinear, edge_messages
+from wskan.models.ops.edge_mlp import edge_mlp
 from wskan.models.ops.layers import MLP, Dropout, LayerNorm, activation, compute_dtype
 from wskan.models.ws_kan_config import WSKANConfig
 
@@ -108,7 +108,7 @@ class WSKANLayer(nn.Module):
 
     def _halves(
         self, v: Tensor, widths: Sequence[int], embedding: Embedding | None
-    ) -> list[tuple[Half, Half | None, Half | None]]:
+    ) -> list[tuple[EdgeLinear, EdgeLinear | None, EdgeLinear | None]]:
         """For each block, the first linear layers of MLP_v^(1;F)(source, e), MLP_v^(1;B)(target, e) and MLP_e(source, target, e), node halves done."""
         h, mlps = v.shape[-1], [self.forward_message, self.backward_message, self.edge_update]
         columns: list[tuple[Tensor, Tensor]] = [
@@ -119,27 +119,27 @@ class WSKANLayer(nn.Module):
         weight, bias = (torch.cat(parts) for parts in zip(*columns, strict=True))
         done = [torch.split(part, list(widths), 1) for part in torch.split(F.linear(v, weight, bias), h, -1)]
         own = [None if mlp is None else mlp.first.weight[:, -h:].to(done[0][0].dtype) for mlp in mlps]
-        blocks: list[tuple[Half, Half | None, Half | None]] = []
+        blocks: list[tuple[EdgeLinear, EdgeLinear | None, EdgeLinear | None]] = []
         for i in range(len(widths) - 1):
-            backward = None if own[1] is None else Half(own[1], None, done[1][i + 1])
-            update = None if own[2] is None else Half(own[2], done[-2][i], done[-1][i + 1])
-            halves = (Half(own[0], done[0][i], None), backward, update)  # type: ignore[arg-type]
+            backward = None if own[1] is None else EdgeLinear(own[1], None, done[1][i + 1])
+            update = None if own[2] is None else EdgeLinear(own[2], done[-2][i], done[-1][i + 1])
+            halves = (EdgeLinear(own[0], done[0][i], None), backward, update)  # type: ignore[arg-type]
             if embedding is not None:
                 halves = tuple(None if half is None else _of_features(half, embedding, i, len(v)) for half in halves)  # type: ignore[assignment]
             blocks.append(halves)
         return blocks
 
 
-def _first_states(embedding: Embedding, i: int, features: Tensor) -> Half:
+def _first_states(embedding: Embedding, i: int, features: Tensor) -> EdgeLinear:
     """The layer that makes states of the features of one layer's edges."""
     size, n, m, _ = features.shape
     offset = embedding.offsets[i]
     if offset.shape[1] == 1:
-        return Half(embedding.weight, offset[:, 0].expand(size, n, -1), None)
-    return Half(embedding.weight, None, offset[0].expand(size, m, -1))
+        return EdgeLinear(embedding.weight, offset[:, 0].expand(size, n, -1), None)
+    return EdgeLinear(embedding.weight, None, offset[0].expand(size, m, -1))
 
 
-def _of_features(half: Half, embedding: Embedding, i: int, size: int) -> Half:
+def _of_features(half: EdgeLinear, embedding: Embedding, i: int, size: int) -> EdgeLinear:
     """The same first layer, reading the features of edges in place of their first states."""
     source, target = half.source, half.target
     shift = F.linear(embedding.offsets[i], half.weight)
@@ -149,7 +149,7 @@ def _of_features(half: Half, embedding: Embedding, i: int, size: int) -> Half:
     else:
         shift = shift[0].expand(size, -1, -1)
         target = shift if target is None else target + shift
-    return Half(half.weight @ embedding.weight, source, target)
+    return EdgeLinear(half.weight @ embedding.weight, source, target)
 
 
 @register_model("ws_kan", WSKANConfig)
@@ -257,9 +257,9 @@ class WSKAN(MetaNetwork):
         first, h = self.head.first, v.shape[-1]
         source = torch.split(F.linear(v, first.weight[:, :h], first.bias), list(widths), 1)
         target = torch.split(F.linear(v, first.weight[:, h : 2 * h]), list(widths), 1)
-        halves = (Half(first.weight[:, 2 * h :], *nodes) for nodes in zip(source[:-1], target[1:], strict=True))
+        halves = (EdgeLinear(first.weight[:, 2 * h :], *nodes) for nodes in zip(source[:-1], target[1:], strict=True))
         blocks = zip(edges, halves, strict=True)
-        return [edge_perceptron(edge, self.edge_norm, half, self.head.second) for edge, half in blocks]
+        return [edge_mlp(edge, self.edge_norm, half, self.head.second) for edge, half in blocks]
 
     def check(self, inputs: int, outputs: int) -> None:
         """Refuse graphs whose positions this model has not learned."""

@@ -12,7 +12,7 @@ from wskan.errors import DataError
 from wskan.graph import FeatureConfig, InputMap
 from wskan.graph.probes import FEW
 from wskan.kan import KANSpec, Layer, Permutation, Population, derive_seed, negate_neurons, scale_edges
-from wskan.kan.edges import join_edges, split_edges
+from wskan.kan.edges import flatten_edges, unflatten_edges
 from wskan.kan.symmetry import check_negatable
 
 Symmetry = Literal["permutation", "scale", "sign", "noise", "affine", "mirror"]
@@ -99,13 +99,13 @@ def augment_edges(values: Tensor, widths: Sequence[int], symmetries: Sequence[Sy
     """Values of edges, reordered as :func:`augment` reorders the edges with the same arguments: targets follow their KANs.
 
     Args:
-        values: ``[K, E, ...]``, edges in the order of :func:`wskan.kan.edges.join_edges`.
+        values: ``[K, E, ...]``, edges in the order of :func:`wskan.kan.edges.flatten_edges`.
         widths: of the KANs.
         symmetries, seed: see :func:`augment`.
     """
     if "permutation" not in symmetries:
         return values
-    return join_edges(_permutation(widths, len(values), seed).edges(split_edges(values, widths)))
+    return flatten_edges(_permutation(widths, len(values), seed).edges(unflatten_edges(values, widths)))
 
 
 def _permutation(widths: Sequence[int], size: int, seed: int) -> Permutation:

@@ -1,4 +1,4 @@
-"""Batches of graphs out of a zoo. Parameters stay in large tensors; a batch is one indexing operation, with no worker processes."""
+"""BatchSampler of graphs out of a zoo. Parameters stay in large tensors; a batch is one indexing operation, with no worker processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEMORY_LIMIT = 6 * 2**30  # bytes of parameters that are read into memory; beyon
 GRAPH_LIMIT = 2 * 2**30  # bytes of graphs that are made once, where nothing about them is random
 
 
-class Draw(NamedTuple):
+class BatchIndices(NamedTuple):
     """What makes up a batch of training.
 
     Attributes:
@@ -35,7 +35,7 @@ class Draw(NamedTuple):
 
 
 class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
-    """Graphs and targets of one split; indexed by a list of places in the split, as they are, or by a :class:`Draw`, augmented.
+    """Graphs and targets of one split; indexed by a list of places in the split, as they are, or by a :class:`BatchIndices`, augmented.
 
     Args:
         zoo: where the KANs come from.
@@ -46,7 +46,7 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         memory_limit: read the whole split into memory if its parameters take no more bytes than this. Graphs that are not augmented are made once, if a third of it (and no more
             than 2 GiB) holds them.
         limit: use only the first so many KANs of the split.
-        augment: symmetries for each :class:`Draw`.
+        augment: symmetries for each :class:`BatchIndices`.
 
     Raises:
         DataError: the zoo has no KANs in this split, or lacks what the task needs.
@@ -83,14 +83,14 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, draw: Draw | list[int]) -> tuple[KANGraph, Tensor]:
-        index = torch.as_tensor(draw.places if isinstance(draw, Draw) else draw)
+    def __getitem__(self, draw: BatchIndices | list[int]) -> tuple[KANGraph, Tensor]:
+        index = torch.as_tensor(draw.places if isinstance(draw, BatchIndices) else draw)
         target = self.targets[index.to(self.device)]
         if self.graphs is not None:
             graph = self.graphs[index.to(self.device)]
         else:
             population, inputs = self._population(index), None
-            if isinstance(draw, Draw):
+            if isinstance(draw, BatchIndices):
                 population = augment(population, self.augment, draw.seed)
                 if self.task.readout == "edge":
                     target = augment_edges(target, self.zoo.spec.widths, self.augment, draw.seed)
@@ -136,14 +136,14 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
 def graph_loader(
     dataset: GraphDataset, batch_size: int, *, shuffle_seed: int | None = None
 ) -> DataLoader[tuple[KANGraph, Tensor]]:
-    """Batches of a split, in order, or shuffled (and augmented, if the data set is to be) anew each epoch.
+    """BatchSampler of a split, in order, or shuffled (and augmented, if the data set is to be) anew each epoch.
 
     When shuffled, the last incomplete batch is left out: all then have one shape, as ``torch.compile`` likes.
     """
-    return DataLoader(dataset, batch_size=None, sampler=Batches(len(dataset), batch_size, shuffle_seed))
+    return DataLoader(dataset, batch_size=None, sampler=BatchSampler(len(dataset), batch_size, shuffle_seed))
 
 
-class Batches(Sampler[Draw | list[int]]):
+class BatchSampler(Sampler[BatchIndices | list[int]]):
     """Places of each batch, and when shuffled its seed: functions of (seed, epoch), so that a run that goes on sees what it would have seen.
 
     Each pass moves on to the next epoch; Lightning calls :meth:`set_epoch` before.
@@ -159,7 +159,7 @@ class Batches(Sampler[Draw | list[int]]):
     def __len__(self) -> int:
         return self.size // self.batch_size if self._drop_last else -(-self.size // self.batch_size)
 
-    def __iter__(self) -> Iterator[Draw | list[int]]:
+    def __iter__(self) -> Iterator[BatchIndices | list[int]]:
         if self.shuffle_seed is None:
             yield from self._cut(torch.arange(self.size))
             return
@@ -167,7 +167,7 @@ class Batches(Sampler[Draw | list[int]]):
         self.epoch += 1
         batches = self._cut(torch.randperm(self.size, generator=generator))
         seeds = torch.randint(2**63 - 1, (len(self),), generator=generator)
-        yield from map(Draw, batches, seeds.tolist())
+        yield from map(BatchIndices, batches, seeds.tolist())
 
     def _cut(self, order: Tensor) -> list[list[int]]:
         return [batch.tolist() for batch in torch.split(order, self.batch_size)[: len(self)]]

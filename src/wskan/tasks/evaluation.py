@@ -13,7 +13,7 @@ from wskan.models import MetaNetwork
 from wskan.runtime import retain_freed_memory
 from wskan.tasks.config import Precision
 from wskan.tasks.data import GraphDataset, graph_loader
-from wskan.tasks.output import flat
+from wskan.tasks.output import flatten_output
 from wskan.tasks.task import Task
 from wskan.zoo import Zoo
 
@@ -31,7 +31,7 @@ def predict(
     with retain_freed_memory():
         for graph, target in batches:
             with torch.autocast(graph.edges[0].device.type, torch.bfloat16, enabled=precision == "bf16"):
-                outputs.append(flat(model(graph)).cpu())
+                outputs.append(flatten_output(model(graph)).cpu())
             targets.append(target.cpu())
     model.train(was_training)
     return torch.cat(outputs), torch.cat(targets)
@@ -39,11 +39,11 @@ def predict(
 
 def predict_split(model: MetaNetwork, dataset: GraphDataset, batch_size: int | None = None) -> tuple[Tensor, Tensor]:
     """:func:`predict` for a whole split, by default with as many graphs at once as fit in little memory."""
-    size = batch_size or graphs_at_once(dataset.zoo.spec)
+    size = batch_size or graphs_per_batch(dataset.zoo.spec)
     return predict(model.to(dataset.device), graph_loader(dataset, size))
 
 
-def graphs_at_once(spec: KANSpec) -> int:
+def graphs_per_batch(spec: KANSpec) -> int:
     """So many KAN-graphs as fit in little memory."""
     return max(1, min(BATCH, EDGES // spec.num_edges))
 

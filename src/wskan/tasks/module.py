@@ -13,7 +13,7 @@ from torch import Tensor
 from wskan.graph import KANGraph
 from wskan.models import MetaNetwork
 from wskan.tasks.config import TrainConfig
-from wskan.tasks.output import flat
+from wskan.tasks.output import flatten_output
 from wskan.tasks.task import Task
 
 Batch = tuple[KANGraph, Tensor]
@@ -44,7 +44,7 @@ class TrainingModule(L.LightningModule):
         ):  # dropout depends on (seed, epoch) alone, so that a run that goes on ends as if it had never stopped
             torch.manual_seed((self.config.seed << 20) + self.current_epoch)
         graph, target = batch
-        output = flat(self.step(graph))
+        output = flatten_output(self.step(graph))
         loss = self.task.loss(output, target)
         self.train_metrics.update(self.task.decode(output.detach()), target)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(target))
@@ -54,7 +54,7 @@ class TrainingModule(L.LightningModule):
     def validation_step(self, batch: Batch, _: int) -> None:
         """Metrics of a batch."""
         graph, target = batch
-        output = flat(self.model(graph))
+        output = flatten_output(self.model(graph))
         self.val_metrics.update(self.task.decode(output), target)
         self.log("val_loss", self.task.loss(output, target), batch_size=len(target))
         self.log_dict(self.val_metrics, batch_size=len(target), prog_bar=True)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wskan.kan.edges import join_edges
+from wskan.kan.edges import flatten_edges
 
 
-def flat(output: Tensor | Sequence[Tensor]) -> Tensor:
-    """A model's output in single precision: ``[B, out_dim]`` as it is; blocks of the edge read-out as ``[B, E * out_dim]``, edges in the order of :func:`wskan.kan.edges.join_edges`."""
-    return (output if isinstance(output, Tensor) else join_edges(output).flatten(1)).to(torch.float32)
+def flatten_output(output: Tensor | Sequence[Tensor]) -> Tensor:
+    """A model's output in single precision: ``[B, out_dim]`` as it is; blocks of the edge read-out as ``[B, E * out_dim]``, edges in the order of :func:`wskan.kan.edges.flatten_edges`."""
+    return (output if isinstance(output, Tensor) else flatten_edges(output).flatten(1)).to(torch.float32)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wskan.errors import DataError
 from wskan.kan import Population
-from wskan.kan.edges import join_edges, split_edges
+from wskan.kan.edges import flatten_edges, unflatten_edges
 from wskan.tasks.config import Precision
 from wskan.tasks.pruning import Pruning
 from wskan.tasks.run import Run
@@ -44,7 +44,7 @@ def prune(run: Run, population: Population, *, share: float | None = None, preci
         raise DataError(f"share must be in [0, 1], got {share}")
     score = run.predict(population, precision=precision)
     keep = run.task.keep(score) if share is None else _best(score, population, share)
-    pruned = population.prune(split_edges(keep, population.spec.widths))
+    pruned = population.prune(unflatten_edges(keep, population.spec.widths))
     cut = _reached(population) & ~_reached(pruned)  # [K, out]
     if lost := cut.any(1).nonzero().squeeze(1).tolist():
         warnings.warn(
@@ -56,7 +56,7 @@ def prune(run: Run, population: Population, *, share: float | None = None, preci
 
 def _best(score: Tensor, population: Population, share: float) -> Tensor:
     """The edges of each KAN that exist and score most, ``[K, E]``."""
-    exist = join_edges([layer.mask != 0 for layer in population.layers]).to(score.device)
+    exist = flatten_edges([layer.mask != 0 for layer in population.layers]).to(score.device)
     order = score.masked_fill(~exist, -torch.inf).argsort(dim=1, descending=True, stable=True)
     rank: Tensor = order.argsort(1)
     return rank.lt((share * exist.sum(1, keepdim=True)).round())

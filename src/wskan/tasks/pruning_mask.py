@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wskan.kan.edges import join_edges
+from wskan.kan.edges import flatten_edges
 from wskan.tasks.pruning import Pruning
 from wskan.tasks.task import ABSENT
 from wskan.zoo import Zoo
@@ -30,7 +30,7 @@ class PruningMask(Pruning):
 
     def targets(self, zoo: Zoo, rows: Tensor | slice = slice(None)) -> Tensor:
         """1 for an edge to keep, 0 for one to prune, ``[n, E]`` int8."""
-        return join_edges(zoo.masks(rows)).to(torch.int8)
+        return flatten_edges(zoo.masks(rows)).to(torch.int8)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         exist = target != ABSENT  # as weights: picking edges out takes five times as long

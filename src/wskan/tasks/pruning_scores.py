@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from wskan.kan.edges import join_edges
+from wskan.kan.edges import flatten_edges
 from wskan.kan.oracle import THRESHOLD
 from wskan.reading import number
 from wskan.tasks.pruning import LARGE, Pruning
@@ -52,7 +52,7 @@ class PruningScores(Pruning):
 
     def targets(self, zoo: Zoo, rows: Tensor | slice = slice(None)) -> Tensor:
         """Logarithms of scores, ``[n, E]`` float32."""
-        return join_edges(zoo.scores(rows))
+        return flatten_edges(zoo.scores(rows))
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         exist = target != self.absent

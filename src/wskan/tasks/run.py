@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError, ShapeError, reason
-from wskan.files import empty, write_atomically
+from wskan.files import is_empty_folder, write_atomically
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import KANSpec, Population
 from wskan.models import MetaNetwork, load_model
 from wskan.reading import check, number, read_bytes, read_json, shown, whole
 from wskan.tasks.config import Precision, TrainConfig, check_precision
-from wskan.tasks.evaluation import graphs_at_once, predict
+from wskan.tasks.evaluation import graphs_per_batch, predict
 from wskan.tasks.registry import get_task
 from wskan.tasks.task import Task
 from wskan.zoo import Recipe, Zoo
@@ -45,13 +45,15 @@ class Run:
     record: dict[str, Any]
 
     def check(self, spec: KANSpec) -> None:
-        """Refuse KANs whose features mean something else than those of the KANs that it was trained on (:meth:`wskan.graph.FeatureConfig.meaning`).
+        """Refuse KANs whose features mean something else than those of the KANs that it was trained on (:meth:`wskan.graph.FeatureConfig.compatibility_key`).
 
         Raises:
             DataError: such KANs.
         """
         own = self.record["asked"].get("spec")
-        if own is not None and self.features.meaning(KANSpec.from_dict(own)) != self.features.meaning(spec):
+        if own is not None and self.features.compatibility_key(
+            KANSpec.from_dict(own)
+        ) != self.features.compatibility_key(spec):
             raise DataError(
                 f"{self.folder} was trained on KANs with {own}, these have {spec.to_dict()}: their features mean different things (train with form function for any)"
             )
@@ -80,7 +82,7 @@ class Run:
         """What the run's task asks for, of KANs of one's own, without data.
 
         These are their accuracies as fractions, ``[K, 1]``, which are not cut to [0, 1]; the logits of edges to keep, or the
-        logarithms of their scores, ``[K, E]``, edges in the order of :func:`wskan.kan.edges.join_edges`; frequencies, ``[K, 2]``; logits of classes, ``[K, 10]``.
+        logarithms of their scores, ``[K, E]``, edges in the order of :func:`wskan.kan.edges.flatten_edges`; frequencies, ``[K, 2]``; logits of classes, ``[K, 10]``.
 
         Args:
             population: K KANs like those that the model was trained on; one of pykan's comes from :func:`wskan.kan.from_pykan`.
@@ -103,7 +105,7 @@ class Run:
         if len(population) == 0:
             raise ShapeError("no KANs to predict anything of")
         population.check_finite()
-        device, step = next(self.model.parameters()).device, graphs_at_once(population.spec)
+        device, step = next(self.model.parameters()).device, graphs_per_batch(population.spec)
         parts = (population[begin : begin + step] for begin in range(0, len(population), step))
         graphs = (kan_graph(part.to(device).to(torch.float32), self.features) for part in parts)
         outputs, _ = predict(self.model, ((graph, torch.empty(len(graph))) for graph in graphs), precision)
@@ -169,7 +171,7 @@ def finished_run(folder: Path, asked: dict[str, Any]) -> Run | None:
         raise DataError(f"{folder}: Lightning takes a path with :: or :// for an address; choose another folder")
     record, asked = read_record(folder), json.loads(json.dumps(asked))
     if record is None:
-        if not empty(folder):
+        if not is_empty_folder(folder):
             raise DataError(f"{folder} is not empty and holds no training run; choose another folder")
         return None
     recorded = dict(record["asked"])

@@ -42,7 +42,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def targets(self, zoo: Zoo, rows: Tensor | slice = slice(None)) -> Tensor:
-        """Targets of some KANs of a zoo, ``[n, ...]``; with the edge read-out ``[n, E]``, edges in the order of :func:`wskan.kan.edges.join_edges`."""
+        """Targets of some KANs of a zoo, ``[n, ...]``; with the edge read-out ``[n, E]``, edges in the order of :func:`wskan.kan.edges.flatten_edges`."""
 
     @abc.abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wskan.graph import FeatureConfig, KANGraph, collate, feature_statistics, kan_graph
 from wskan.models import MetaNetwork, Standardize, load_model, save_model
-from wskan.tasks.output import flat
+from wskan.tasks.output import flatten_output
 from wskan.testing.equivariance import assert_equivariant, equivariance_error, random_permutation
 from wskan.testing.fakes import random_population
 
@@ -87,9 +87,9 @@ class ModelConformance:
         other = dataclasses.replace(graph, edges=edges)
         for readout in self.readouts:
             model = self.model(readout, graph)
-            plain, changed = flat(model(graph)), flat(model(other))
+            plain, changed = flatten_output(model(graph)), flatten_output(model(other))
             if readout == "edge":
-                changed = flat([*model(other)[:-1], model(other)[-1].flip(1)])
+                changed = flatten_output([*model(other)[:-1], model(other)[-1].flip(1)])
             assert (plain - changed).abs().max() > 1e-4 * plain.abs().max(), (
                 "it does not see which edges meet in a neuron"
             )
@@ -100,13 +100,13 @@ class ModelConformance:
         graph = kan_graph(kans, FeatureConfig(form="gauge", knots=True))
         for readout in self.readouts:
             model = self.model(readout, graph, bias_dim=1)
-            plain = flat(model(graph))
+            plain = flatten_output(model(graph))
             if self.invariant:
                 assert_equivariant(model, graph)
             for index in range(1, len(graph.nodes)):
                 nodes = [nodes.clone() for nodes in graph.nodes]
                 nodes[index][:, 0, 0] += 1
-                changed = flat(model(dataclasses.replace(graph, nodes=tuple(nodes))))
+                changed = flatten_output(model(dataclasses.replace(graph, nodes=tuple(nodes))))
                 assert (plain - changed).abs().max() > 1e-4 * plain.abs().max(), f"it ignores biases of layer {index}"
 
     def test_features_are_standardized(self) -> None:
@@ -114,16 +114,16 @@ class ModelConformance:
         graph = self.graph()
         for readout in self.readouts:
             model = self.model(readout, graph)
-            plain, standard = flat(model(graph)), model.standardize(graph)
+            plain, standard = flatten_output(model(graph)), model.standardize(graph)
             model.standardize = Standardize(graph.edge_dim, graph.node_dim)
-            torch.testing.assert_close(flat(model(standard)), plain, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(flatten_output(model(standard)), plain, rtol=1e-4, atol=1e-4)
 
     def test_a_batch_is_its_graphs_one_by_one(self) -> None:
         graph = self.graph()
         for readout in self.readouts:
             model = self.model(readout, graph)
-            together = flat(model(graph))
-            alone = torch.cat([flat(model(graph[index])) for index in range(len(graph))])
+            together = flatten_output(model(graph))
+            alone = torch.cat([flatten_output(model(graph[index])) for index in range(len(graph))])
             torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
 
     def test_padding_changes_nothing(self) -> None:
@@ -140,7 +140,7 @@ class ModelConformance:
         graph = self.graph()
         for readout in self.readouts:
             model = self.model(readout, graph)
-            flat(model(graph)).square().sum().backward()  # type: ignore[no-untyped-call]
+            flatten_output(model(graph)).square().sum().backward()  # type: ignore[no-untyped-call]
             idle = [
                 name
                 for name, p in model.named_parameters()
@@ -156,4 +156,4 @@ class ModelConformance:
                 save_model(model, folder)
                 loaded = load_model(folder)
             assert loaded.config == model.config
-            assert torch.equal(flat(loaded(graph)), flat(model(graph)))
+            assert torch.equal(flatten_output(loaded(graph)), flatten_output(model(graph)))

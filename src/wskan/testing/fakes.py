@@ -43,7 +43,7 @@ def random_population(
         adapted: whether each neuron has a grid of its own, or all share the uniform one.
     """
     spec = KANSpec(widths=tuple(widths), grid=grid, degree=degree, domain=domain, base=base, basis=basis)
-    generator, uniform = torch.Generator().manual_seed(seed), spec.functions.knots().expand(1, 1, -1)
+    generator, uniform = torch.Generator().manual_seed(seed), spec.basis_functions.knots().expand(1, 1, -1)
     layers = []
     for n, m in itertools.pairwise(widths):
         inner = (torch.rand(size, n, grid + 1, generator=generator) + 0.1).cumsum(-1) - 1.5
@@ -53,7 +53,7 @@ def random_population(
                 spline_weight=torch.randn(size, n, m, generator=generator),
                 coef=torch.randn(size, n, m, spec.num_basis, generator=generator) * 0.3,
                 mask=(torch.rand(size, n, m, generator=generator) < keep).float(),
-                knots=spec.functions.extend(inner) if adapted else uniform,
+                knots=spec.basis_functions.extend(inner) if adapted else uniform,
             )
         )
     return Population(spec, layers)
@@ -64,7 +64,7 @@ def in_domain(population: Population, seed: int, points: int = 60) -> tuple[Popu
 
     Where the uniform grid is shared, what leads to a hidden neuron is scaled down until it fits; where neurons have grids of their own, these are stretched and moved.
     """
-    spec, functions = population.spec, population.spec.functions
+    spec, functions = population.spec, population.spec.basis_functions
     first = functions.inner(population.layers[0].knots)
     u = torch.rand(len(population), points, spec.widths[0], generator=torch.Generator().manual_seed(seed)).to(first)
     low, high = first[..., 0].unsqueeze(1), first[..., -1].unsqueeze(1)  # [K or 1, 1, in or 1]

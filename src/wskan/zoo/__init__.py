@@ -1,10 +1,20 @@
 """Zoos: recipes (what to train), the builder (recipe -> shards) and the store (shards -> Zoo)."""
 
 from wskan.zoo.builder import build_zoo
-from wskan.zoo.recipe import Classifier, Recipe
+from wskan.zoo.recipe import ClassifierConfig, Recipe
 from wskan.zoo.recipes import RECIPES, get_recipe
 from wskan.zoo.reconstruct import reconstruct
 from wskan.zoo.storage import SPLITS
 from wskan.zoo.store import Zoo, open_zoo
 
-__all__ = ["RECIPES", "SPLITS", "Classifier", "Recipe", "Zoo", "build_zoo", "get_recipe", "open_zoo", "reconstruct"]
+__all__ = [
+    "RECIPES",
+    "SPLITS",
+    "ClassifierConfig",
+    "Recipe",
+    "Zoo",
+    "build_zoo",
+    "get_recipe",
+    "open_zoo",
+    "reconstruct",
+]

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.files import check_inside, empty, remove_litter, write_atomically
+from wskan.files import check_inside, is_empty_folder, remove_litter, write_atomically
 from wskan.kan import Engine, fit_population
 from wskan.locks import hold
 from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path
@@ -108,7 +108,7 @@ def _count(recipe: Recipe, shards: list[int]) -> int:
 def _start(recipe: Recipe, folder: Path) -> Manifest:
     """The manifest to go on from."""
     if not (folder / "manifest.json").exists():
-        if not empty(folder):
+        if not is_empty_folder(folder):
             raise DataError(f"{folder} is not empty and holds no zoo; choose another folder")
         return Manifest(recipe, built_with={"torch": torch.__version__, "machine": platform.machine()})
     manifest = Manifest.read(folder)

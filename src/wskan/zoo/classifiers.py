@@ -13,7 +13,7 @@ from wskan.kan import FitResult, Population, accuracy, derive_seed, edge_scores
 from wskan.kan.attribution import LEAST_SCORE
 from wskan.kan.oracle import masks_above
 from wskan.signals import load_images
-from wskan.zoo.recipe import Classifier, Recipe
+from wskan.zoo.recipe import ClassifierConfig, Recipe
 from wskan.zoo.storage import ORACLE, SCORE, files_of, to_half_precision
 
 
@@ -40,7 +40,7 @@ class Labels:
     scored: Tensor
     _labels: Tensor  # [N]
     _seeds: Tensor  # [n], of the permutations
-    _config: Classifier
+    _config: ClassifierConfig
 
     def values(self, rows: range | Tensor) -> Tensor:
         """Labels ``[len(rows), N]`` that some KANs learn from: a random share permuted among themselves (paper, C.2.1)."""
@@ -76,7 +76,7 @@ class Labels:
         return tensors
 
 
-def read_labels(recipe: Recipe, config: Classifier, root: Path | str | None, fetch: bool) -> Labels:
+def read_labels(recipe: Recipe, config: ClassifierConfig, root: Path | str | None, fetch: bool) -> Labels:
     """Load what the classifiers of a recipe learn; errors as :func:`wskan.zoo.targets.load_targets`."""
     train = load_images(recipe.dataset, "train", root=root, fetch=fetch)
     test = load_images(recipe.dataset, "test", root=root, fetch=fetch)

@@ -25,7 +25,7 @@ Storage = Literal["float32", "float16"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Classifier:
+class ClassifierConfig:
     """What makes a zoo one of classifiers of images (paper, C.2.1 and C.3.1).
 
     Args:
@@ -93,7 +93,7 @@ class Recipe:
     test: int
     seed: int = 0
     shard_size: int = 256
-    classifier: Classifier | None = None
+    classifier: ClassifierConfig | None = None
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -110,7 +110,7 @@ class Recipe:
         if (self.fit.loss == "cross_entropy") != (self.classifier is not None):
             raise DataError("recipe: classifiers, and only they, are fitted with cross-entropy")
         if self.fit.adapt_grid:
-            check_adapts(self.spec.functions)
+            check_adapts(self.spec.basis_functions)
         if len(self) == 0:
             raise DataError("recipe: a zoo needs at least one KAN")
 
@@ -160,7 +160,7 @@ class Recipe:
         if "classifier" not in data:
             return cls(**{**data, **parts})
         try:
-            classifier = Classifier(**mapping(data["classifier"], "recipe: classifier"))
+            classifier = ClassifierConfig(**mapping(data["classifier"], "recipe: classifier"))
         except TypeError as error:
             raise DataError(f"malformed recipe {shown(data['classifier'])}: {reason(error)}") from error
         return cls(**{**data, **parts, "classifier": classifier})

@@ -8,7 +8,7 @@ from typing import Any
 
 from wskan.errors import DataError
 from wskan.kan import FitConfig, KANSpec
-from wskan.zoo.recipe import Classifier, Recipe
+from wskan.zoo.recipe import ClassifierConfig, Recipe
 
 
 def _images(name: str, channels: int, test: int) -> Recipe:
@@ -65,7 +65,7 @@ def _classifiers(name: str, pixels: int, counts: tuple[int, int, int]) -> Recipe
         fit=FitConfig(steps=100, batch_size=128, lr=0.01, schedule="constant", loss="cross_entropy", rcond=1e-4),
         **dict(zip(("train", "val", "test"), counts, strict=True)),
         shard_size=64,
-        classifier=Classifier(),
+        classifier=ClassifierConfig(),
     )
 
 

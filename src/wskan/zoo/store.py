@@ -129,7 +129,7 @@ class Zoo:
             if not (name == "knots" and uniform)
         }
         found = dict(zip(wanted, self._gather(rows, list(wanted.values())), strict=True))
-        shared = self.spec.functions.knots().expand(1, 1, -1)
+        shared = self.spec.basis_functions.knots().expand(1, 1, -1)
         layers = [
             Layer(**{name: found.get((layer, name), shared) for name in FIELDS})
             for layer in range(self.spec.num_layers)

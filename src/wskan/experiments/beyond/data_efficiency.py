@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from wskan.experiments.beyond.forms import EXPLAINED, LABELS, RAW_AND_BEST, shorter
-from wskan.experiments.engine.experiment import Experiment, Findings, Request, measured, run_records
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request, measured, run_records
 from wskan.experiments.engine.notes import inr_notes
 from wskan.experiments.engine.plan import Plan
 from wskan.experiments.engine.scale import Scale
@@ -37,10 +37,10 @@ def plans(request: Request) -> list[Plan]:
     return [p for d in request.datasets for m in RAW_AND_BEST for n in numbers for p in plans_with(request, d, m, n)]
 
 
-def find(workspace: Workspace, request: Request) -> Findings:
+def find(workspace: Workspace, request: Request) -> ExperimentResult:
     """Test accuracy against the number of training KANs, a table a data set."""
     tables = tuple(_table(workspace, request, dataset) for dataset in request.datasets)
-    return Findings(tables=tables, runs=run_records(workspace, plans(request)))
+    return ExperimentResult(tables=tables, runs=run_records(workspace, plans(request)))
 
 
 def _table(workspace: Workspace, request: Request, dataset: str) -> Table:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from wskan.experiments.beyond.kan_family import LEAST_BATCH, KANFamily, LemmaConfig, fit_univariate
 from wskan.experiments.engine.cost import timed
-from wskan.experiments.engine.experiment import Experiment, Findings, Request
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request
 from wskan.experiments.engine.table import Cell, Table
 from wskan.experiments.engine.workspace import Workspace
 from wskan.graph import FeatureConfig, kan_graph
@@ -131,7 +131,7 @@ def seconds(workspace: Workspace, request: Request) -> float:
     return total
 
 
-def find(workspace: Workspace, request: Request) -> Findings:
+def find(workspace: Workspace, request: Request) -> ExperimentResult:
     """Errors of perceptrons of each width, one a seed."""
     sizes = SIZES[request.scale.name]
     measured = {
@@ -170,7 +170,7 @@ def find(workspace: Workspace, request: Request) -> Findings:
         )
         for kind, name in (("sup", "supremum"), ("rms", "root mean square"))
     )
-    return Findings(tables=tables)
+    return ExperimentResult(tables=tables)
 
 
 def notes(sizes: Sizes) -> list[str]:

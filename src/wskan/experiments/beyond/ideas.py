@@ -7,7 +7,7 @@ import functools
 
 from wskan.experiments.engine.comparison import Metric, comparison
 from wskan.experiments.engine.cost import seconds_a_graph, timed
-from wskan.experiments.engine.experiment import Experiment, Findings, Request, measured, run_records
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request, measured, run_records
 from wskan.experiments.engine.methods import METHODS
 from wskan.experiments.engine.notes import classifier_training_notes, inr_notes
 from wskan.experiments.engine.plan import Plan
@@ -69,10 +69,10 @@ def plans(request: Request) -> list[Plan]:
     return [plan for dataset in request.datasets for method in LABELS for plan in plans_of(request, dataset, method)]
 
 
-def find(workspace: Workspace, request: Request) -> Findings:
+def find(workspace: Workspace, request: Request) -> ExperimentResult:
     """Test accuracies, and milliseconds per graph."""
     runs = run_records(workspace, plans(request))
-    return Findings(tables=(_accuracies(workspace, request), _times(workspace, request)), runs=runs)
+    return ExperimentResult(tables=(_accuracies(workspace, request), _times(workspace, request)), runs=runs)
 
 
 def _accuracies(workspace: Workspace, request: Request) -> Table:

@@ -8,7 +8,14 @@ from collections.abc import Mapping
 import torch
 
 from wskan.experiments.beyond.forms import EXPLAINED, shorter
-from wskan.experiments.engine.experiment import Experiment, Findings, Request, best_choice, evaluated, run_records
+from wskan.experiments.engine.experiment import (
+    Experiment,
+    ExperimentResult,
+    Request,
+    best_choice,
+    evaluated,
+    run_records,
+)
 from wskan.experiments.engine.methods import METHODS
 from wskan.experiments.engine.notes import inr_notes
 from wskan.experiments.engine.plan import Plan
@@ -82,13 +89,13 @@ def recipes(request: Request) -> list[Recipe]:
     return [recipe for dataset in request.datasets for recipe in zoos(request, dataset).values()]
 
 
-def find(workspace: Workspace, request: Request) -> Findings:
+def find(workspace: Workspace, request: Request) -> ExperimentResult:
     """Test accuracy on KANs of each basis, of the runs chosen on validation KANs of the basis they were trained on; a table a data set."""
     tables = []
     for dataset in request.datasets:
         built = {kind: workspace.zoo(recipe, progress=True) for kind, recipe in zoos(request, dataset).items()}
         tables += [_accuracies(workspace, request, dataset, built), _memories(dataset, built)]
-    return Findings(tables=tuple(tables), runs=run_records(workspace, plans(request)))
+    return ExperimentResult(tables=tuple(tables), runs=run_records(workspace, plans(request)))
 
 
 def _accuracies(workspace: Workspace, request: Request, dataset: str, built: Mapping[str, Zoo]) -> Table:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wskan.experiments.engine.workspace import Workspace
 from wskan.kan import Population, attribution
-from wskan.kan.edges import join_edges
+from wskan.kan.edges import flatten_edges
 from wskan.tasks import PruningMask
 from wskan.tasks.evaluation import score
 from wskan.zoo import Recipe, Zoo
@@ -21,7 +21,7 @@ FEW = 64  # KANs at once
 def scores(population: Population) -> Tensor:
     """Score all edges of some KANs, ``[n, E]``."""
     parts = [population[begin : begin + FEW] for begin in range(0, len(population), FEW)]
-    return torch.cat([join_edges(attribution(part).edges) for part in parts])
+    return torch.cat([flatten_edges(attribution(part).edges) for part in parts])
 
 
 def closed_form(workspace: Workspace, recipe: Recipe) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from wskan.experiments.engine import closed_form
 from wskan.experiments.engine.classifier_scale import Problem
-from wskan.experiments.engine.experiment import Experiment, Findings, Request, measured, run_records, survivors
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request, measured, run_records, survivors
 from wskan.experiments.engine.methods import METHODS, paper_row
 from wskan.experiments.engine.plan import Plan
 from wskan.experiments.engine.scale import Scale
@@ -75,7 +75,7 @@ def comparison(
     def plans(request: Request) -> list[Plan]:
         return [plan for found in cells_of(request).values() for plan in found]
 
-    def find(workspace: Workspace, request: Request) -> Findings:
+    def find(workspace: Workspace, request: Request) -> ExperimentResult:
         said, cells = notes(workspace, request), cells_of(request)
         learned = {at: runs for at, runs in cells.items() if survivors(workspace, runs)}
 
@@ -105,7 +105,7 @@ def comparison(
                 decimals=metric.decimals,
             )
 
-        return Findings(tables=tuple(map(table, metrics)), runs=run_records(workspace, plans(request)))
+        return ExperimentResult(tables=tuple(map(table, metrics)), runs=run_records(workspace, plans(request)))
 
     return Experiment(
         name=name,

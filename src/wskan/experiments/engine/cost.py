@@ -15,7 +15,7 @@ from wskan.experiments.engine.workspace import Workspace, cores
 from wskan.graph import kan_graph
 from wskan.kan import FitConfig, Population, fit_population, outputs
 from wskan.models import build_model
-from wskan.tasks.output import flat
+from wskan.tasks.output import flatten_output
 from wskan.zoo import Recipe, open_zoo
 
 GRAPHS = 32  # of a timed step, at most
@@ -155,7 +155,7 @@ def seconds_a_graph(plan: Plan, device: str) -> float:
         optimizer.zero_grad()
         with torch.autocast(device, torch.bfloat16, enabled=plan.training.precision == "bf16"):
             output = model(graph)
-        flat(output).square().mean().backward()  # type: ignore[no-untyped-call]
+        flatten_output(output).square().mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if device == "cuda":
             torch.cuda.synchronize()

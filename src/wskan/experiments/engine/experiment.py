@@ -72,7 +72,7 @@ class Request:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Findings:
+class ExperimentResult:
     """What an experiment shows.
 
     Args:
@@ -110,7 +110,7 @@ class Experiment:
 
     name: str
     plans: Callable[[Request], list[Plan]]
-    find: Callable[[Workspace, Request], Findings]
+    find: Callable[[Workspace, Request], ExperimentResult]
     recipes: Callable[[Request], list[Recipe]] = lambda request: []
     methods: tuple[str, ...] = ()
     times: bool = False

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from wskan.errors import DataError, reason
 from wskan.experiments.engine.cost import Cost, duration, estimate
-from wskan.experiments.engine.experiment import Experiment, Findings, Request
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request
 from wskan.experiments.engine.plan import Plan
 from wskan.experiments.engine.table import Table
 from wskan.experiments.engine.workspace import Workspace
@@ -33,7 +33,7 @@ WRITING = "results are written"
 
 def reproduce(
     experiment: Experiment, request: Request, workspace: Workspace, out: Path, *, dry_run: bool = False
-) -> Findings | None:
+) -> ExperimentResult | None:
     """Build the zoos that are missing, train the models that are missing, and write ``out/NAME/SCALE.json``, ``.md`` and ``.png``.
 
     Interrupted anywhere, the same call goes on from there. Data sets, seeds and methods may be done one at a time: the result file gathers them, and what that of ``experiment.shares`` has.
@@ -87,7 +87,7 @@ def reproduce(
     return found
 
 
-def _write(folder: Path, facts: Mapping[str, Any], found: Findings) -> None:
+def _write(folder: Path, facts: Mapping[str, Any], found: ExperimentResult) -> None:
     """Write the three files of a result."""
     scale = facts["scale"]
     used = {run for table in found.tables for cell in table.cells.values() for run in cell.facts.get("runs", ())}
@@ -122,7 +122,7 @@ def protocol(experiment: Experiment, request: Request, workspace: Workspace, mac
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _earlier(path: Path, console: Console, name: str | None = None) -> Findings | None:
+def _earlier(path: Path, console: Console, name: str | None = None) -> ExperimentResult | None:
     """What a result file shows, if it is there; with the name of a protocol, only if it was measured by that."""
     if not path.exists():
         return None
@@ -138,18 +138,20 @@ def _earlier(path: Path, console: Console, name: str | None = None) -> Findings 
                 markup(f"{path} was measured with other settings (protocol {found}, now {name}): it will be replaced")
             )
             return None
-        return Findings(tables=tuple(map(Table.from_dict, data["tables"])), runs=data["runs"], data=data["data"])
+        return ExperimentResult(
+            tables=tuple(map(Table.from_dict, data["tables"])), runs=data["runs"], data=data["data"]
+        )
     except DataError as error:
         raise DataError(f"{path}: not a result of wskan reproduce ({reason(error)}); {hint}") from error
 
 
-def _with_notes(found: Findings, notes: Sequence[str]) -> Findings:
+def _with_notes(found: ExperimentResult, notes: Sequence[str]) -> ExperimentResult:
     """With more notes under each table."""
     tables = tuple(dataclasses.replace(table, notes=[*table.notes, *notes]) for table in found.tables)
     return dataclasses.replace(found, tables=tables)
 
 
-def _shared(found: Findings, other: Findings, names: set[str]) -> Findings:
+def _shared(found: ExperimentResult, other: ExperimentResult, names: set[str]) -> ExperimentResult:
     """Figures of another experiment in this one's tables, metric by metric: those that runs of these names gave, which hash all their settings."""
     tables = tuple(
         dataclasses.replace(
@@ -158,10 +160,10 @@ def _shared(found: Findings, other: Findings, names: set[str]) -> Findings:
         )
         for table, known in zip(found.tables, other.tables, strict=False)
     )
-    return Findings(tables=tables, runs=other.runs)
+    return ExperimentResult(tables=tables, runs=other.runs)
 
 
-def _gather(found: Findings, earlier: Findings) -> Findings:
+def _gather(found: ExperimentResult, earlier: ExperimentResult) -> ExperimentResult:
     """With what was found before on other data sets, with other seeds and by other methods."""
     tables = {table.title: table for table in earlier.tables}
     for table in found.tables:

@@ -14,9 +14,9 @@ from wskan.experiments.engine.plan import Plan
 from wskan.experiments.engine.workspace import Workspace
 from wskan.graph import kan_graph
 from wskan.kan import Population, accuracy, edge_scores, oracle_masks
-from wskan.kan.edges import join_edges, split_edges
+from wskan.kan.edges import flatten_edges, unflatten_edges
 from wskan.tasks import GraphDataset, Pruning, Run, predict_split
-from wskan.zoo import Classifier
+from wskan.zoo import ClassifierConfig
 from wskan.zoo.classifiers import Labels
 
 SHARES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.15, 0.3, 1.0)  # of edges kept, of the trade-off
@@ -25,7 +25,7 @@ TIMED = 16  # KANs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Patients:
+class PruningCohort:
     """KANs to be pruned, and what they are tested on.
 
     Attributes:
@@ -38,7 +38,7 @@ class Patients:
 
     def pruned(self, keep: Tensor, images: int | None = None) -> Tensor:
         """Accuracies ``[n]`` in percent with the edges ``[n, E]`` that are to be kept, on all test images or the first so many."""
-        kans = self.population.prune(split_edges(keep, self.population.spec.widths))
+        kans = self.population.prune(unflatten_edges(keep, self.population.spec.widths))
         return 100 * accuracy(kans, self.labels.test_inputs[:images], self.labels.test_labels[:images])
 
     def effect(self, score: Tensor, threshold: float) -> dict[str, Any]:
@@ -64,10 +64,10 @@ class Patients:
         return means
 
 
-def oracle_effect(patients: Patients, oracle: Classifier) -> dict[str, Any]:
+def oracle_effect(patients: PruningCohort, oracle: ClassifierConfig) -> dict[str, Any]:
     """Of the oracle's scores, measured anew."""
     scores = edge_scores(patients.population, patients.labels.scored, oracle.score)
-    return patients.effect(join_edges(scores), oracle.threshold)
+    return patients.effect(flatten_edges(scores), oracle.threshold)
 
 
 def run_effect(workspace: Workspace, plan: Plan, run: Run, labels: Labels, count: int) -> dict[str, Any]:
@@ -76,10 +76,12 @@ def run_effect(workspace: Workspace, plan: Plan, run: Run, labels: Labels, count
     zoo = workspace.zoo_of(plan)
     dataset = GraphDataset(zoo, "test", run.task, run.features, device=workspace.place, limit=count)
     score = run.task.decode(predict_split(run.model, dataset)[0])
-    return Patients(population=zoo.population(dataset.rows), labels=labels).effect(score, run.task.threshold)
+    return PruningCohort(population=zoo.population(dataset.rows), labels=labels).effect(score, run.task.threshold)
 
 
-def seconds_a_kan(patients: Patients, oracle: Classifier, run: Run, place: str, bf16: bool) -> dict[str, float]:
+def seconds_a_kan(
+    patients: PruningCohort, oracle: ClassifierConfig, run: Run, place: str, bf16: bool
+) -> dict[str, float]:
     """Of the oracle, and of a run's model, from KANs to logits: on the CPU, and where there is one on the GPU as well."""
     kans = patients.population[: min(TIMED, len(patients.population))]
 

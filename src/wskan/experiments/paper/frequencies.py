@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wskan.experiments.engine.experiment import Experiment, Findings, Request, measured, run_records
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request, measured, run_records
 from wskan.experiments.engine.methods import METHODS
 from wskan.experiments.engine.plan import Plan
 from wskan.experiments.engine.table import Table
@@ -15,7 +15,7 @@ def plans(request: Request) -> list[Plan]:
     return [p for n in request.scale.samples for method in BASELINES for p in request.plans("sine", method, n)]
 
 
-def find(workspace: Workspace, request: Request) -> Findings:
+def find(workspace: Workspace, request: Request) -> ExperimentResult:
     """Mean squared errors of the frequencies on the test KANs."""
     scale = request.scale
     cells = {
@@ -43,7 +43,7 @@ def find(workspace: Workspace, request: Request) -> Findings:
         log_columns=True,
         axis="number of training KANs",
     )
-    return Findings(tables=(made,), runs=run_records(workspace, plans(request)))
+    return ExperimentResult(tables=(made,), runs=run_records(workspace, plans(request)))
 
 
 figure8 = Experiment(name="figure8", plans=plans, find=find, methods=BASELINES)

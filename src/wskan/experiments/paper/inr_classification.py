@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wskan.experiments.engine.comparison import Metric, comparison, data_notes
-from wskan.experiments.engine.experiment import Experiment, Findings, Request, best_choice, evaluated, run_records
+from wskan.experiments.engine.experiment import (
+    Experiment,
+    ExperimentResult,
+    Request,
+    best_choice,
+    evaluated,
+    run_records,
+)
 from wskan.experiments.engine.methods import METHODS
 from wskan.experiments.engine.notes import inr_notes
 from wskan.experiments.engine.plan import Plan
@@ -89,7 +96,7 @@ def shape_recipes(request: Request) -> list[Recipe]:
     return [recipe for dataset in shape_datasets(request) for recipe in shape_columns(request, dataset).values()]
 
 
-def generalisation(workspace: Workspace, request: Request) -> Findings:
+def generalisation(workspace: Workspace, request: Request) -> ExperimentResult:
     """Test accuracy on KANs of other shapes, of the runs chosen on validation KANs of the shape they were trained on."""
     cells: dict[tuple[str, str], Cell] = {}
     labels: dict[str, str] = {}
@@ -122,7 +129,7 @@ def generalisation(workspace: Workspace, request: Request) -> Findings:
             *inr_notes(request),
         ],
     )
-    return Findings(tables=(made,), runs=run_records(workspace, shape_plans(request)))
+    return ExperimentResult(tables=(made,), runs=run_records(workspace, shape_plans(request)))
 
 
 table2 = Experiment(name="table2", plans=shape_plans, recipes=shape_recipes, find=generalisation)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wskan.experiments.engine.classifier_zoos import classifier_recipes, classifier_zoos
-from wskan.experiments.engine.experiment import Experiment, Findings, Request
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request
 from wskan.experiments.engine.notes import classifier_zoo_notes
 from wskan.experiments.engine.table import Cell, Table
 from wskan.experiments.engine.workspace import Workspace
@@ -28,7 +28,7 @@ def binned(noise: Tensor, values: Tensor) -> dict[str, Tensor]:
     return {middle: found for middle, found in bins.items() if len(found)}
 
 
-def find(workspace: Workspace, request: Request) -> Findings:
+def find(workspace: Workspace, request: Request) -> ExperimentResult:
     """The first test KANs of each zoo."""
     data, cells = {}, {}
     shown = request.scale.classifiers.shown
@@ -55,7 +55,7 @@ def find(workspace: Workspace, request: Request) -> Findings:
             *classifier_zoo_notes(built),
         ],
     )
-    return Findings(tables=(table,), data=data, draw=draw)
+    return ExperimentResult(tables=(table,), data=data, draw=draw)
 
 
 def draw(tables: Sequence[Table], data: Mapping[str, Any], path: Path) -> None:

@@ -13,7 +13,7 @@ from wskan.experiments.engine import closed_form
 from wskan.experiments.engine.classifier_zoos import classifier_zoos
 from wskan.experiments.engine.cost import timed
 from wskan.experiments.engine.draw import draw_tables
-from wskan.experiments.engine.experiment import Experiment, Findings, Request, best_choice, run_records
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request, best_choice, run_records
 from wskan.experiments.engine.methods import METHODS
 from wskan.experiments.engine.notes import classifier_zoo_notes
 from wskan.experiments.engine.plan import Plan
@@ -24,7 +24,7 @@ from wskan.experiments.paper.downstream import (
     SHARES,
     TIMED,
     TRADE_OFF_IMAGES,
-    Patients,
+    PruningCohort,
     oracle_effect,
     run_effect,
     seconds_a_kan,
@@ -52,12 +52,12 @@ LABELS = {
 GROUPS = {row: row if row in ROWS else "methods" for row in LABELS}  # the best of the methods is bold
 
 
-def find(workspace: Workspace, request: Request) -> Findings:
+def find(workspace: Workspace, request: Request) -> ExperimentResult:
     """Four tables a data set: accuracy and edges kept by label noise, accuracy against edges kept, seconds."""
     built = classifier_zoos(workspace, request)
     about = classifier_zoo_notes(built)
     tables = [table for dataset, zoo in built.items() for table in _tables(workspace, request, dataset, zoo, about)]
-    return Findings(
+    return ExperimentResult(
         tables=tuple(tables),
         runs=run_records(workspace, table4.plans(request)),
         draw=lambda tables, data, path: draw_tables(tables, path, across=4),
@@ -73,7 +73,7 @@ def _tables(workspace: Workspace, request: Request, dataset: str, zoo: Zoo, abou
     assert classifier is not None
     labels = load_labels(recipe, workspace.data_root)
     rows = zoo.split("test")[:count]
-    noise, patients = zoo.columns["noise"][rows], Patients(population=zoo.population(rows), labels=labels)
+    noise, patients = zoo.columns["noise"][rows], PruningCohort(population=zoo.population(rows), labels=labels)
     key = _key(zoo, labels, count)
     shape = {"accuracy": (float,) * len(rows), "kept": (float,) * len(rows), "trade_off": TRADE_OFF}
     chosen = {

@@ -8,7 +8,7 @@ import time
 import torch
 import torch.nn.functional as F
 
-from wskan.experiments.engine.experiment import Experiment, Findings, Request
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request
 from wskan.experiments.engine.plan import Plan
 from wskan.experiments.engine.scale import get_scale
 from wskan.experiments.engine.table import Cell, Table, paper_cell
@@ -25,7 +25,7 @@ def plans(request: Request) -> list[Plan]:
     return []
 
 
-def find(workspace: Workspace, request: Request) -> Findings:
+def find(workspace: Workspace, request: Request) -> ExperimentResult:
     """The paper's WS-KAN (hidden 128, 4 layers, batches of 128), whatever the scale; fewer graphs are scaled to the paper's number."""
     train, test, epochs = request.scale.timing
     cells, paper = {}, get_scale("paper")
@@ -51,7 +51,7 @@ def find(workspace: Workspace, request: Request) -> Findings:
             f"{epochs} epochs of {train:,} training and {test:,} test KANs, scaled to {PAPER_GRAPHS:,} of each. The paper does not name its hardware.",
         ],
     )
-    return Findings(tables=(made,))
+    return ExperimentResult(tables=(made,))
 
 
 def _time(

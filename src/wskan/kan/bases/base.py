@@ -50,36 +50,36 @@ class Basis(abc.ABC):
         """B_i'(x); arguments and shape as those of :meth:`values`."""
 
     @abc.abstractmethod
-    def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
+    def init_coefficients(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
         """Coefficients ``[in, out, C]`` of a fresh layer, as random as they are large: proportional to ``noise_scale``."""
 
     def _normal(self, n_in: int, n_out: int, generator: torch.Generator) -> Tensor:
         """Standard normal numbers ``[in, out, C]``, in single precision whatever the default is."""
         return torch.randn(n_in, n_out, self.size, generator=generator, dtype=torch.float32)
 
-    def initial_fan(self, n_in: int) -> float:
+    def inverse_init_scale(self, n_in: int) -> float:
         """One over the spline weights of a fresh layer."""
         return 1.0
 
-    def problem(self) -> str | None:
+    def invalid_reason(self) -> str | None:
         """What is wrong with grid, degree or domain for this basis; None if nothing is."""
         return None
 
-    def kernel_problem(self) -> str | None:
+    def kernel_invalid_reason(self) -> str | None:
         """Why the C++ kernel cannot take it; None if it can."""
         return None
 
     # Knots ------------------------------------------------------------------------------------------------------------
 
     @property
-    def beyond(self) -> int:
+    def num_extra_knots(self) -> int:
         """Number of knots beyond each end of the domain."""
         return 0
 
     @property
     def num_knots(self) -> int:
         """Number T of all knots."""
-        return self.grid + 1 + 2 * self.beyond
+        return self.grid + 1 + 2 * self.num_extra_knots
 
     def extend(self, inner: Tensor) -> Tensor:
         """All knots ``[..., T]`` from the inner ones ``[..., G+1]``."""
@@ -87,7 +87,7 @@ class Basis(abc.ABC):
 
     def inner(self, knots: Tensor) -> Tensor:
         """The inner ones ``[..., G+1]``, a view."""
-        return knots[..., self.beyond : knots.shape[-1] - self.beyond]
+        return knots[..., self.num_extra_knots : knots.shape[-1] - self.num_extra_knots]
 
     def knots(self) -> Tensor:
         """Of a neuron whose grid is uniform on the domain, ``[T]``."""
@@ -95,18 +95,18 @@ class Basis(abc.ABC):
 
     # Symmetries -------------------------------------------------------------------------------------------------------
 
-    def constant(self) -> Tensor | None:
+    def constant_coefficients(self) -> Tensor | None:
         """Coefficients ``[C]`` of the function 1 (in the domain); None if these functions cannot be it."""
         return None
 
-    def level(self, coef: Tensor) -> Tensor:
-        """How much of it there is in ``coef [..., C]``, as ``[..., 1]``: a number that mirroring keeps and that is linear. Of bases that have :meth:`constant`."""
+    def constant_part(self, coef: Tensor) -> Tensor:
+        """How much of it there is in ``coef [..., C]``, as ``[..., 1]``: a number that mirroring keeps and that is linear. Of bases that have :meth:`constant_coefficients`."""
         raise NotImplementedError(f"{self.name} has no constant")
 
     @abc.abstractmethod
     def mirror(self, coef: Tensor) -> Tensor:
         """Coefficients of x -> f(-x) on the mirrored grid (knots negated and reversed), from those of f, ``[..., C]``."""
 
-    def line(self, knots: Tensor) -> Tensor | None:
+    def identity_coefficients(self, knots: Tensor) -> Tensor | None:
         """Coefficients ``[..., C]`` of the function x -> x (in the domain) for ``knots [..., T]``; None if these functions cannot be it."""
         return None

@@ -30,14 +30,14 @@ class BSplines(Basis):
     def slopes(self, x: Tensor, knots: Tensor) -> Tensor:
         return bspline_slope(x, knots, self.degree)
 
-    def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
+    def init_coefficients(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
         """As pykan 0.2.8: minimum-norm coefficients that interpolate noise in [-noise_scale/2G, noise_scale/2G] at the inner knots."""
         noise = (torch.rand(self.grid + 1, n_in, n_out, generator=generator, dtype=torch.float32) - 0.5) * (
             noise_scale / self.grid
         )
         return (self._interpolate @ noise.flatten(1)).T.view(n_in, n_out, -1)
 
-    def initial_fan(self, n_in: int) -> float:
+    def inverse_init_scale(self, n_in: int) -> float:
         return float(n_in**0.5)
 
     @functools.cached_property
@@ -47,26 +47,26 @@ class BSplines(Basis):
         inverse: Tensor = torch.linalg.pinv(self.values(self.inner(knots).double(), knots.double()))
         return inverse.float()
 
-    def kernel_problem(self) -> str | None:
+    def kernel_invalid_reason(self) -> str | None:
         if self.degree in KERNEL_DEGREES:
             return None
         return f"degree {self.degree} is not one of its {list(KERNEL_DEGREES)}"
 
     @property
-    def beyond(self) -> int:
+    def num_extra_knots(self) -> int:
         return self.degree
 
     def extend(self, inner: Tensor) -> Tensor:
         return extend_knots(inner, self.degree)
 
-    def constant(self) -> Tensor:
+    def constant_coefficients(self) -> Tensor:
         return torch.ones(self.size, dtype=torch.float32)
 
-    def level(self, coef: Tensor) -> Tensor:
+    def constant_part(self, coef: Tensor) -> Tensor:
         return coef.mean(-1, keepdim=True)
 
     def mirror(self, coef: Tensor) -> Tensor:
         return coef.flip(-1)
 
-    def line(self, knots: Tensor) -> Tensor | None:
+    def identity_coefficients(self, knots: Tensor) -> Tensor | None:
         return greville_abscissae(knots, self.degree) if self.degree > 0 else None

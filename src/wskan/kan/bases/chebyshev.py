@@ -20,7 +20,7 @@ class Chebyshev(ConstantFirst):
     def size(self) -> int:
         return self.degree + 1
 
-    def problem(self) -> str | None:
+    def invalid_reason(self) -> str | None:
         return None if self.grid == 1 else f"Chebyshev polynomials have no intervals: say grid=1, not {self.grid}"
 
     def values(self, x: Tensor, knots: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ class Chebyshev(ConstantFirst):
         order = torch.arange(self.size, device=t.device, dtype=t.dtype)
         return torch.cat(second[: self.size], -1) * order * (1 - t * t) * slope
 
-    def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
+    def init_coefficients(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
         """As ChebyKAN: normal of standard deviation noise_scale / (in (k + 1))."""
         return noise_scale * self._normal(n_in, n_out, generator) / (n_in * self.size)
 

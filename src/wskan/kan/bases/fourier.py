@@ -22,7 +22,7 @@ class Fourier(ConstantFirst):
     def size(self) -> int:
         return 2 * self.grid + 1
 
-    def problem(self) -> str | None:
+    def invalid_reason(self) -> str | None:
         return None if self.degree == 0 else f"a Fourier series has no degree: say degree=0, not {self.degree}"
 
     def values(self, x: Tensor, knots: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class Fourier(ConstantFirst):
     def _frequencies(self, like: Tensor) -> Tensor:
         return math.pi * torch.arange(1, self.grid + 1, device=like.device, dtype=like.dtype)
 
-    def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
+    def init_coefficients(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
         """As FourierKAN: normal of standard deviation noise_scale / sqrt(in G), the constant 0."""
         coef = noise_scale * self._normal(n_in, n_out, generator) / math.sqrt(n_in * self.grid)
         coef[..., 0] = 0

@@ -21,8 +21,8 @@ class OnInterval(Basis):
 class ConstantFirst(OnInterval):
     """Of which the first function is 1."""
 
-    def constant(self) -> Tensor:
+    def constant_coefficients(self) -> Tensor:
         return torch.eye(self.size, dtype=torch.float32)[0]
 
-    def level(self, coef: Tensor) -> Tensor:
+    def constant_part(self, coef: Tensor) -> Tensor:
         return coef[..., :1]

@@ -22,7 +22,7 @@ class RadialBasis(Basis):
     def size(self) -> int:
         return self.grid + 1
 
-    def problem(self) -> str | None:
+    def invalid_reason(self) -> str | None:
         return None if self.degree == 0 else f"radial basis functions have no degree: say degree=0, not {self.degree}"
 
     def values(self, x: Tensor, knots: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class RadialBasis(Basis):
         h = ((knots[..., -1:] - knots[..., :1]) / self.grid).unsqueeze(-2)
         return (x.unsqueeze(-1) - knots.unsqueeze(-2)) / h, h
 
-    def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
+    def init_coefficients(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
         """As FastKAN: normal of standard deviation ``noise_scale``, its ``spline_weight_init_scale`` (it truncates at 20 deviations)."""
         return self._normal(n_in, n_out, generator) * noise_scale
 

@@ -30,7 +30,7 @@ class Wavelets(OnInterval):
         """Of each dilation."""
         return [self.grid << level for level in range(self.degree + 1)]
 
-    def problem(self) -> str | None:
+    def invalid_reason(self) -> str | None:
         return None if self.degree <= 6 else f"at most 6 dilations beside the first, got degree={self.degree}"
 
     def values(self, x: Tensor, knots: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class Wavelets(OnInterval):
         half = torch.cat([torch.full_like(part, n / 2) for part, n in zip(parts, self._intervals, strict=True)])
         return u * half - torch.cat(parts), slope * half
 
-    def initial(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
+    def init_coefficients(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
         """Uniform in +-noise_scale/sqrt(in), as Wav-KAN's one weight an edge, over the root of their number."""
         return (
             noise_scale

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from wskan.models.base import register_model
 from wskan.models.baselines.edge_set import EdgeSetNetwork
 from wskan.models.config import ModelConfig
-from wskan.models.ops.edge_messages import Half
-from wskan.models.ops.edge_mlp import edge_perceptron, norm_mean
+from wskan.models.ops.edge_messages import EdgeLinear
+from wskan.models.ops.edge_mlp import edge_mlp, mean_of_layer_norm
 from wskan.models.ops.layers import MLP, Dropout, LayerNorm
 
 
@@ -31,10 +31,10 @@ class DeepSetsLayer(nn.Module):
 
     def forward(self, x: Tensor, exist: Tensor | None) -> Tensor:
         """``[B, E, h]`` and which edges exist, ``[B, E]`` or None, to ``[B, E, h]``."""
-        mean, x = norm_mean(x, self.norm, exist)
+        mean, x = mean_of_layer_norm(x, self.norm, exist)
         context = self.mlp.first.bias + self.context(mean)  # [B, h]
-        first = Half(self.mlp.first.weight, context.unsqueeze(1), None)
-        new = edge_perceptron(x.unsqueeze(1), self.norm, first, self.mlp.second, dropout=self.dropout, residual=True)
+        first = EdgeLinear(self.mlp.first.weight, context.unsqueeze(1), None)
+        new = edge_mlp(x.unsqueeze(1), self.norm, first, self.mlp.second, dropout=self.dropout, residual=True)
         return new.squeeze(1)
 
 

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from wskan.graph import KANGraph
-from wskan.kan.edges import join_edges, split_edges
+from wskan.kan.edges import flatten_edges, unflatten_edges
 from wskan.models.base import MetaNetwork
 from wskan.models.config import ModelConfig
-from wskan.models.ops.edge_messages import Half
-from wskan.models.ops.edge_mlp import edge_perceptron, mean_over_edges
+from wskan.models.ops.edge_messages import EdgeLinear
+from wskan.models.ops.edge_mlp import edge_mlp, mean_over_edges
 from wskan.models.ops.layers import MLP, Dropout, LayerNorm
 
 
@@ -21,7 +21,7 @@ def edge_tokens(graph: KANGraph, bias_dim: int = 0) -> Tensor:
         knots = source[..., bias_dim:].unsqueeze(2).expand(-1, -1, edges.shape[2], -1)
         biases = target[..., :bias_dim].unsqueeze(1).expand(-1, edges.shape[1], -1, -1)
         blocks.append(torch.cat([edges, knots, biases], -1))
-    return join_edges(blocks)
+    return flatten_edges(blocks)
 
 
 def edges_exist(graph: KANGraph) -> Tensor | None:
@@ -32,7 +32,7 @@ def edges_exist(graph: KANGraph) -> Tensor | None:
         edges.new_ones(edges.shape[:3], dtype=torch.bool) if mask is None else mask
         for edges, mask in zip(graph.edges, graph.edge_mask, strict=True)
     ]
-    return join_edges(masks)
+    return flatten_edges(masks)
 
 
 class EdgeSetNetwork(MetaNetwork):
@@ -61,9 +61,9 @@ class EdgeSetNetwork(MetaNetwork):
         for layer in self.layers:
             x = layer(x, exist)
         if self.config.readout == "edge":
-            first = Half(self.head.first.weight, self.head.first.bias.expand(len(x), 1, -1), None)
-            return split_edges(
-                edge_perceptron(x.unsqueeze(1), self.norm, first, self.head.second).squeeze(1), graph.widths
+            first = EdgeLinear(self.head.first.weight, self.head.first.bias.expand(len(x), 1, -1), None)
+            return unflatten_edges(
+                edge_mlp(x.unsqueeze(1), self.norm, first, self.head.second).squeeze(1), graph.widths
             )
         out: Tensor = self.head(self.dropout(self.norm(mean_over_edges(x, exist))))
         return out

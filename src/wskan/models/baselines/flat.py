@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from wskan.errors import ShapeError
 from wskan.graph import KANGraph
-from wskan.kan.edges import split_edges
+from wskan.kan.edges import unflatten_edges
 from wskan.models.base import MetaNetwork
 from wskan.models.config import ModelConfig
 
@@ -45,4 +45,4 @@ class FlatNetwork(MetaNetwork):
         out: Tensor = self.network(flat)
         if self.config.readout == "graph":
             return out
-        return split_edges(out.view(len(out), -1, self.config.out_dim), graph.widths)
+        return unflatten_edges(out.view(len(out), -1, self.config.out_dim), graph.widths)

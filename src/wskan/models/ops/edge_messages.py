@@ -21,7 +21,7 @@ from wskan.models.ops.layers import activation, compute_dtype
 CHUNK = 2**22  # bytes of one activation on the CPU: half a core's cache
 
 
-class Half(NamedTuple):
+class EdgeLinear(NamedTuple):
     """First layer of a perceptron that reads an edge: ``act(weight @ edge + source + target)``.
 
     Attributes:
@@ -35,12 +35,12 @@ class Half(NamedTuple):
     target: Tensor | None
 
 
-def edge_activations(edge: Tensor, half: Half) -> Tensor:
+def edge_activations(edge: Tensor, half: EdgeLinear) -> Tensor:
     """``act(weight @ edge + source + target)``, ``[B, n, m, h]``."""
     return activation(_before(edge, half))
 
 
-def _before(edge: Tensor, half: Half) -> Tensor:
+def _before(edge: Tensor, half: EdgeLinear) -> Tensor:
     """The sums before the activation."""
     total = F.linear(edge, half.weight)
     if half.source is not None:
@@ -53,11 +53,11 @@ def _before(edge: Tensor, half: Half) -> Tensor:
 def edge_messages(
     x: Tensor,
     mask: Tensor | None,
-    forward: Half,
-    backward: Half | None,
-    update: Half | None,
+    forward: EdgeLinear,
+    backward: EdgeLinear | None,
+    update: EdgeLinear | None,
     second: nn.Linear | None,
-    states: Half | None = None,
+    states: EdgeLinear | None = None,
 ) -> tuple[Tensor, Tensor | None, Tensor]:
     """Activations of the forward messages summed over sources, of the backward ones over targets, and the updated edges.
 
@@ -164,21 +164,21 @@ class _EdgeMessages(torch.autograd.Function):
         return (d_x, None, *narrow)
 
 
-def _halves(parts: Sequence[Tensor | None], rows: slice) -> list[Half | None]:
+def _halves(parts: Sequence[Tensor | None], rows: slice) -> list[EdgeLinear | None]:
     """The first layers, and that of states, for some of the graphs."""
     kinds = [parts[i : i + 3] for i in (0, 3, 6, 9)]
     return [
-        None if weight is None else Half(weight, *(None if node is None else node[rows] for node in nodes))
+        None if weight is None else EdgeLinear(weight, *(None if node is None else node[rows] for node in nodes))
         for weight, *nodes in kinds
     ]
 
 
 def _chunks(x: Tensor, h: int) -> list[slice]:
-    step = graphs_at_a_time(x, h)
+    step = graphs_per_block(x, h)
     return [slice(begin, begin + step) for begin in range(0, len(x), step)]
 
 
-def graphs_at_a_time(edge: Tensor, h: int) -> int:
+def graphs_per_block(edge: Tensor, h: int) -> int:
     """So that ``h`` numbers an edge stay in a CPU's cache; elsewhere all."""
     size, n, m = edge.shape[:3]
     return max(1, CHUNK // max(1, n * m * h * edge.element_size()) if edge.device.type == "cpu" else size)

@@ -22,7 +22,7 @@ LANES = 16  # floats in a vector: the hidden dimension must be a multiple
 _Pointer = ctypes.c_void_p
 
 
-class HalfStruct(ctypes.Structure):
+class EdgeLinearStruct(ctypes.Structure):
     _fields_ = [
         ("source", _Pointer),
         ("target", _Pointer),
@@ -49,7 +49,7 @@ class _Block(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("bfloat16", "n", "m", "f", "h", "threads")),
         ("column", ctypes.c_int32 * 4),
         ("wide", ctypes.c_int32),
-        ("half", HalfStruct * 4),
+        ("half", EdgeLinearStruct * 4),
         *((name, _Pointer) for name in ("x", "mask", "first_t", "first", "second_t", "second", "bias")),
         *((name, _Pointer) for name in ("into", "outof", "updated", "d_into", "d_outof", "d_updated")),
         *((name, _Pointer) for name in ("d_x", "d_first_t", "d_second_t", "d_bias")),
@@ -63,13 +63,13 @@ def available(x: Tensor, h: int) -> bool:
     if x.dtype not in (torch.float32, torch.bfloat16):
         return False
     if isinstance(library := _library(), str):
-        say(library)
+        warn_once(library)
         return False
     return x.dtype == torch.float32 or bool(library.wskan_messages_bfloat16())
 
 
 @functools.cache
-def say(reason: str) -> None:
+def warn_once(reason: str) -> None:
     """Once."""
     warnings.warn(f"WS-KAN's messages run in PyTorch instead of the C++ kernel, slower: {reason}", stacklevel=4)
 

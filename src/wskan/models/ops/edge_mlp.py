@@ -1,6 +1,6 @@
 """A perceptron on each edge that reads its normalised state: DeepSets' layers and the edge read-outs, which take most of the time of a model on large KAN-graphs.
 
-:func:`edge_perceptron` is ``[x +] dropout(second(act(first(norm(x)) + source + target)))`` and :func:`norm_mean` the mean of ``norm(x)`` over the edges. On CPUs both
+:func:`edge_mlp` is ``[x +] dropout(second(act(first(norm(x)) + source + target)))`` and :func:`mean_of_layer_norm` the mean of ``norm(x)`` over the edges. On CPUs both
 are C++ kernels (:mod:`wskan.models.ops.edge_mlp_cpp`) that keep everything between ``x`` and the result in cache; elsewhere PyTorch, a few graphs at a time. Either way only
 ``x`` is saved for the backward pass, and what follows from it computed again.
 """
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from wskan.models.ops import edge_mlp_cpp as perceptron_kernel
-from wskan.models.ops.edge_messages import Half, edge_activations, graphs_at_a_time
+from wskan.models.ops.edge_messages import EdgeLinear, edge_activations, graphs_per_block
 from wskan.models.ops.layers import Dropout, LayerNorm, compute_dtype
 
 
-def edge_perceptron(
+def edge_mlp(
     x: Tensor,
     norm: LayerNorm,
-    first: Half,
+    first: EdgeLinear,
     second: nn.Linear,
     *,
     dropout: Dropout | None = None,
@@ -38,7 +38,7 @@ def edge_perceptron(
     """
 
     def block(x: Tensor, source: Tensor | None, target: Tensor | None) -> Tensor:
-        new: Tensor = second(edge_activations(norm(x), Half(first.weight, source, target)))
+        new: Tensor = second(edge_activations(norm(x), EdgeLinear(first.weight, source, target)))
         new = new if dropout is None else dropout(new)
         return x + new if residual else new
 
@@ -50,10 +50,10 @@ def edge_perceptron(
         weight, shift = first.weight * norm.weight, (first.weight * norm.bias).sum(1)  # the kernel's has no affine part
         source = shift.expand(len(x), x.shape[1], -1) if first.source is None else first.source + shift
         return perceptron_kernel.perceptron(
-            x.to(dtype), Half(weight.to(dtype), source.to(dtype), None if first.target is None else first.target.to(dtype)),
+            x.to(dtype), EdgeLinear(weight.to(dtype), source.to(dtype), None if first.target is None else first.target.to(dtype)),
             second.weight.to(dtype), second.bias.to(dtype), p, norm.eps, residual=residual,
         )  # fmt: skip
-    out, step = [], graphs_at_a_time(x, len(first.weight))
+    out, step = [], graphs_per_block(x, len(first.weight))
     for begin in range(0, len(x), step):
         rows = slice(begin, begin + step)
         parts = (None if part is None else part[rows] for part in (x, first.source, first.target))
@@ -62,7 +62,7 @@ def edge_perceptron(
     return torch.cat(out)
 
 
-def norm_mean(x: Tensor, norm: LayerNorm, exist: Tensor | None) -> tuple[Tensor, Tensor]:
+def mean_of_layer_norm(x: Tensor, norm: LayerNorm, exist: Tensor | None) -> tuple[Tensor, Tensor]:
     """Mean of ``norm(x)``, ``[B, E, f]``, over the edges that exist, ``[B, E]`` bool (None if all do); zero where there are none.
 
     Returns:
@@ -71,7 +71,7 @@ def norm_mean(x: Tensor, norm: LayerNorm, exist: Tensor | None) -> tuple[Tensor,
     dtype = compute_dtype(x)
     if torch.compiler.is_compiling() or not perceptron_kernel.available(x, dtype, x.shape[-1]):
         return mean_over_edges(norm(x), exist), x
-    sums, x = perceptron_kernel.normal_sums(x.to(dtype), exist, norm.eps)
+    sums, x = perceptron_kernel.layer_norm_sums(x.to(dtype), exist, norm.eps)
     count = sums.new_full((1, 1), x.shape[1]) if exist is None else exist.sum(1, keepdim=True)
     return ((sums * norm.weight + count * norm.bias) / count.clamp_min(1)).to(dtype), x
 

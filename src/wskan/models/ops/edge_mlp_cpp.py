@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from wskan.errors import ShapeError
-from wskan.models.ops.edge_messages import Half
-from wskan.models.ops.edge_messages_cpp import LANES, HalfStruct, check, pointer, say
+from wskan.models.ops.edge_messages import EdgeLinear
+from wskan.models.ops.edge_messages_cpp import LANES, EdgeLinearStruct, check, pointer, warn_once
 from wskan.native import load_library
 
 SOURCE = Path(__file__).with_name("csrc") / "perceptron.cpp"
@@ -30,7 +30,7 @@ class _Perceptron(ctypes.Structure):
         ("dropout_scale", ctypes.c_float),
         ("eps", ctypes.c_float),
         ("seed", ctypes.c_uint64),
-        ("half", HalfStruct),
+        ("half", EdgeLinearStruct),
         *((name, _Pointer) for name in ("x", "first_t", "first", "second_t", "second", "bias", "y", "d_y", "d_x")),
         *((name, _Pointer) for name in ("d_first_t", "d_second_t", "d_bias")),
     ]  # fmt: skip
@@ -53,13 +53,13 @@ def available(x: Tensor, dtype: torch.dtype, h: int) -> bool:
     if dtype not in (torch.float32, torch.bfloat16):
         return False
     if isinstance(library := _library(), str):
-        say(library)
+        warn_once(library)
         return False
     return dtype == torch.float32 or bool(library.wskan_perceptron_bfloat16())
 
 
 def perceptron(
-    x: Tensor, first: Half, weight: Tensor, bias: Tensor, dropout: float, eps: float, *, residual: bool
+    x: Tensor, first: EdgeLinear, weight: Tensor, bias: Tensor, dropout: float, eps: float, *, residual: bool
 ) -> Tensor:
     """``[x +] dropout(weight @ act(first(normal(x))) + bias)``, where ``normal`` is layer normalisation without parameters.
 
@@ -87,7 +87,7 @@ def perceptron(
     return y[..., :out] if pad else y
 
 
-def normal_sums(x: Tensor, exist: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
+def layer_norm_sums(x: Tensor, exist: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
     """Sums of normalised states ``[B, E, f]`` over the edges that exist, ``[B, E]`` bool or None: ``[B, f]``, in fp32; and ``x``, to go on with: what flows back to it is added in the same pass."""
     total, x = _NormalSumsFunction.apply(x, exist, eps)  # type: ignore[no-untyped-call]
     return total, x

@@ -9,7 +9,7 @@ from hypothesis import given
 from wskan.errors import ShapeError
 from wskan.models.ops import edge_messages as messages
 from wskan.models.ops import edge_messages_cpp as message_kernel
-from wskan.models.ops.edge_messages import Half, edge_activations, edge_messages
+from wskan.models.ops.edge_messages import EdgeLinear, edge_activations, edge_messages
 
 needs_compiler = pytest.mark.skipif(isinstance(message_kernel._library(), str), reason="no C++ compiler")
 
@@ -68,8 +68,12 @@ def test_the_kernel_on_features_and_in_bfloat16(
             if f is not None and f % 16:  # no gradients of these
                 e = given_.pop().detach()
             source, target = v[:, :n, :h], t.expand(size, -1, -1)  # rows apart, and the same for all graphs
-            halves = Half(w[0], source, None), Half(w[1], None, v[:, n:, h:]), Half(w[2], source, target)
-            states = None if f is None else Half(w[3], None if f == 3 else i, None if f == 4 else j)
+            halves = (
+                EdgeLinear(w[0], source, None),
+                EdgeLinear(w[1], None, v[:, n:, h:]),
+                EdgeLinear(w[2], source, target),
+            )
+            states = None if f is None else EdgeLinear(w[3], None if f == 3 else i, None if f == 4 else j)
             kept = None if mask is None else mask.to(precision)
             if plain:
                 a = [edge_activations(e, half) for half in halves]
@@ -103,7 +107,7 @@ def test_the_kernel_on_lesser_processors(lesser: Any) -> None:
 @needs_compiler
 def test_the_kernel_refuses_what_it_would_misread() -> None:
     edge, weight, linear = torch.randn(2, 3, 4, 16), torch.randn(16, 16), torch.nn.Linear(16, 16)
-    good = Half(weight, torch.randn(2, 3, 16), None)
+    good = EdgeLinear(weight, torch.randn(2, 3, 16), None)
     edge_messages(edge, None, good, None, None, linear)
     for bad in (
         good._replace(source=torch.randn(1, 3, 16)),
@@ -116,7 +120,7 @@ def test_the_kernel_refuses_what_it_would_misread() -> None:
             edge_messages(edge, None, bad, None, None, linear)
     with pytest.raises(ShapeError, match="contiguous"):
         edge_messages(edge, torch.ones(1, 3, 4, 1), good, None, None, linear)
-    features, reader = torch.randn(2, 3, 4, 32), Half(torch.randn(16, 32), None, None)
+    features, reader = torch.randn(2, 3, 4, 32), EdgeLinear(torch.randn(16, 32), None, None)
     edge_messages(features, None, reader, None, reader, linear, reader)
     with pytest.raises(ShapeError, match="contiguous"):  # which are no states
         edge_messages(features, None, reader, None, reader, linear)
@@ -128,7 +132,7 @@ def test_the_kernel_refuses_what_it_would_misread() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_second_derivatives_are_refused_and_strides_are_not(dtype: torch.dtype) -> None:
     edge = torch.randn(2, 4, 3, 16, dtype=dtype).transpose(1, 2).requires_grad_()
-    half, linear = Half(torch.randn(16, 16, dtype=dtype), None, None), torch.nn.Linear(16, 16, dtype=dtype)
+    half, linear = EdgeLinear(torch.randn(16, 16, dtype=dtype), None, None), torch.nn.Linear(16, 16, dtype=dtype)
     into, _, _ = edge_messages(edge, None, half, None, None, linear)
     torch.testing.assert_close(into, edge_activations(edge, half).sum(1), rtol=1e-4, atol=1e-4)
     (gradient,) = torch.autograd.grad(into.square().sum(), edge, create_graph=True)
@@ -148,11 +152,11 @@ def check(
     weights = [torch.randn(h, f or h, dtype=dtype, requires_grad=True) for _ in range(4)]
     second = torch.nn.Linear(h, h).to(dtype)
     halves = (
-        Half(weights[0], source, None),
-        Half(weights[1], None, target) if backward else None,
-        Half(weights[2], source, target) if update else None,
+        EdgeLinear(weights[0], source, None),
+        EdgeLinear(weights[1], None, target) if backward else None,
+        EdgeLinear(weights[2], source, target) if update else None,
     )
-    states = None if f is None else Half(weights[3], source, None)
+    states = None if f is None else EdgeLinear(weights[3], source, None)
 
     def plain() -> tuple[torch.Tensor | None, ...]:
         kept = 1 if mask is None else mask

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from wskan.errors import ShapeError
 from wskan.models.ops import edge_mlp_cpp as perceptron_kernel
-from wskan.models.ops.edge_messages import Half
-from wskan.models.ops.edge_mlp import edge_perceptron, norm_mean
+from wskan.models.ops.edge_messages import EdgeLinear
+from wskan.models.ops.edge_mlp import edge_mlp, mean_of_layer_norm
 from wskan.models.ops.layers import Dropout, LayerNorm
 
 needs_kernel = pytest.mark.skipif(
@@ -49,8 +49,8 @@ class Case:
 
 
 def ours(case: Case) -> Tensor:
-    first = Half(case.weight, case.source, case.target)
-    return edge_perceptron(case.x, case.norm, first, case.second, residual=case.residual)
+    first = EdgeLinear(case.weight, case.source, case.target)
+    return edge_mlp(case.x, case.norm, first, case.second, residual=case.residual)
 
 
 def plain(case: Case) -> Tensor:
@@ -103,10 +103,10 @@ def test_without_kernel_it_is_the_same(case: Case) -> None:
 @pytest.mark.parametrize("p", [0.2, 0.5])
 def test_dropout_drops_its_share_and_keeps_the_mean(p: float) -> None:
     case = Case(0, 3, 5, 200, 32, 16, 32, "s")
-    first = Half(case.weight, case.source, None)
+    first = EdgeLinear(case.weight, case.source, None)
 
     def run(dropout: Dropout | None) -> Tensor:
-        return edge_perceptron(case.x, case.norm, first, case.second, dropout=dropout, residual=True) - case.x
+        return edge_mlp(case.x, case.norm, first, case.second, dropout=dropout, residual=True) - case.x
 
     with torch.no_grad():
         whole, dropped, again = run(None), run(Dropout(p)), run(Dropout(p))
@@ -128,8 +128,8 @@ def test_dropout_is_the_same_in_the_backward_pass_and_follows_the_seed() -> None
 
     def run(case: Case) -> Tensor:
         torch.manual_seed(5)
-        first = Half(case.weight, case.source, case.target)
-        return edge_perceptron(case.x, case.norm, first, case.second, dropout=dropout, residual=True)
+        first = EdgeLinear(case.weight, case.source, case.target)
+        return edge_mlp(case.x, case.norm, first, case.second, dropout=dropout, residual=True)
 
     case.run(plain)
     with torch.no_grad():
@@ -154,7 +154,7 @@ def test_mean_of_normalised_states(case: Case, masked: bool, used: str, bf16: bo
         x = case.x.detach().flatten(1, 2).requires_grad_()
         case.norm.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            mean, rest = norm_mean(x, case.norm, exist)
+            mean, rest = mean_of_layer_norm(x, case.norm, exist)
         mean, rest = mean.float(), rest.float()
         terms = {"mean": mean * torch.linspace(-1, 1, mean.numel()).view_as(mean), "rest": rest.square()}
         sum(term.sum() for name, term in terms.items() if used in (name, "both")).backward()
@@ -182,11 +182,11 @@ def test_the_kernels_on_lesser_processors(lesser: Any) -> None:
 @needs_kernel
 def test_wrong_shapes_are_refused() -> None:
     case = Case(0, 2, 3, 4, 16, 16, 16, "s")
-    first = Half(case.weight, torch.zeros(2, 4, 16), None)
+    first = EdgeLinear(case.weight, torch.zeros(2, 4, 16), None)
     with pytest.raises(ShapeError, match="contiguous"):
-        edge_perceptron(case.x, case.norm, first, case.second)
+        edge_mlp(case.x, case.norm, first, case.second)
     with pytest.raises(ShapeError, match="16 numbers gives 10"):
-        edge_perceptron(case.x, case.norm, Half(case.weight, None, None), nn.Linear(16, 10), residual=True)
+        edge_mlp(case.x, case.norm, EdgeLinear(case.weight, None, None), nn.Linear(16, 10), residual=True)
     for exist in (torch.ones(1, 12, dtype=torch.bool), torch.ones(2, 12)):
         with pytest.raises(ShapeError, match="bool"):
-            norm_mean(case.x.flatten(1, 2), case.norm, exist)
+            mean_of_layer_norm(case.x.flatten(1, 2), case.norm, exist)
