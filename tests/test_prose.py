@@ -44,6 +44,7 @@ def habits(text: str) -> list[str]:
         ("Run\n\n    wskan train zoos/x runs/y\n\nand wait.", [1, 2]),
         ("Run\n\n```python\nx = 1\n```\n\nand wait.", [1, 2]),
         ("- An item:\n\n  a second paragraph of it", [2, 5]),
+        ("- An item:\n\n    a second paragraph\n\n      code of it\n\nEnd.", [2, 3, 1]),
         ("**Bold words.** Then more!  And more?", [2, 2, 2]),
         ("- A number (`a` or `b c`), 0.9 ± 0.1 each.", [8]),
         ("MLP + Aug. is a baseline.", [5]),
