@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEMO := .venv-demo
 TEST := .venv-test
 
-.PHONY: demo test lint fuzz faults clean
+.PHONY: demo test lint prose fuzz faults clean
 
 demo: $(DEMO)/.installed  ## the main job on bundled data: a zoo, WS-KAN, a table and two pictures
 	$(DEMO)/bin/wskan quickstart
@@ -16,6 +16,9 @@ lint: $(TEST)/.installed
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy
 	$(TEST)/bin/lint-imports
+
+prose:  ## sentence lengths and wording of Markdown files and docstrings against the limits in tools/prose.py
+	$(PYTHON) tools/prose.py
 
 fuzz: $(TEST)/.installed  ## N mutants of every kind of file that wskan reads: a table, and benchmarks/results/fuzz.json
 	OMP_NUM_THREADS=1 $(TEST)/bin/python -m fuzz --count $(or $(N),10000)
