@@ -96,7 +96,9 @@ def learn(zoo: Zoo, name: str, work: Path, kans: int, epochs: int, others: list[
             augment=augment,  # type: ignore[arg-type]
         )
         task = get_task("inr-classification")
-        run = train(zoo, task, model, config, work / name, features=FEATURES, train_limit=kans, device="cpu")
+        run = train(
+            zoo, work / name, task=task, model=model, config=config, features=FEATURES, train_limit=kans, device="cpu"
+        )
         scores = {"val": run.record["val"]["accuracy"]}
         for other in others:
             scores[other.recipe.name] = evaluation.evaluate(run.model, other, task, FEATURES)["accuracy"]

@@ -26,8 +26,7 @@ from wskan.experiments.engine.plan import Plan
 from wskan.experiments.engine.scale import Scale
 from wskan.experiments.engine.workspace import Workspace
 from wskan.provenance import provenance
-from wskan.tasks import Run
-from wskan.tasks.run import learning_curve
+from wskan.tasks import Run, learning_curve
 
 SCALE = get_scale("cpu")
 

@@ -20,7 +20,7 @@ import torch
 from common import pykan_fit, write
 from wskan.kan import Population, accuracy, edge_scores, from_pykan, oracle_masks
 from wskan.kan.edges import flatten_edges
-from wskan.tasks import Run, open_run, prune
+from wskan.tasks import Run, open_run
 from wskan.tasks.binary_metrics import roc_auc
 from wskan.tasks.pruning import Pruning
 from wskan.zoo import Zoo, open_zoo
@@ -68,7 +68,7 @@ def judged(run: Run, kans: Population, labels: Labels) -> dict[str, float]:
     share = float(oracle.float().mean())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # outputs that are cut off count as what they are
-        pruned, as_many = prune(run, kans), prune(run, kans, share=share)
+        pruned, as_many = run.prune(kans), run.prune(kans, share=share)
     return {
         "auc": roc_auc(logits.flatten(), oracle.flatten()),
         "kept": float(run.task.keep(logits).float().mean()),

@@ -169,10 +169,10 @@ def test_a_run_is_not_trained_through_a_link(tmp_path: Path, name: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("wskan.tasks.training._fit", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            train(zoo, task, config, training, folder, features=features, device="cpu")
+            train(zoo, folder, task=task, model=config, config=training, features=features, device="cpu")
     (folder / name).symlink_to(outside)
     with pytest.raises(DataError, match=f"{name} is a link"):
-        train(zoo, task, config, training, folder, features=features, device="cpu")
+        train(zoo, folder, task=task, model=config, config=training, features=features, device="cpu")
     assert list(outside.iterdir()) == []
 
 

@@ -49,15 +49,13 @@ TRAIN = """
 import json, sys
 from wskan.errors import DataError
 from wskan.graph import FeatureConfig
-from wskan.models import FlatMLPConfig
-from wskan.tasks import TrainConfig, get_task, train
+from wskan.tasks import train
 from wskan.testing import FakeZoo
 
-zoo, features, task = FakeZoo((2, 4, 1)), FeatureConfig(), get_task("inr-classification")
-model = FlatMLPConfig(model="mlp", widths=zoo.spec.widths, edge_dim=features.edge_dim(zoo.spec), node_dim=features.node_dim(zoo.spec),
-                      bias_dim=features.bias_dim, out_dim=task.out_dim, hidden=8)
+zoo = FakeZoo((2, 4, 1))
+options = dict(model="mlp", features=FeatureConfig(), hidden=8, epochs=int(sys.argv[2]), batch_size=8, device="cpu")
 try:
-    train(zoo, task, model, TrainConfig(epochs=int(sys.argv[2]), batch_size=8), sys.argv[1], features=features, device="cpu")
+    train(zoo, sys.argv[1], **options)
 except DataError as error:
     print(error)
     sys.exit(2)

@@ -92,7 +92,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     features = FeatureConfig(form="raw")
     dims = {"edge_dim": features.edge_dim(fake.spec), "node_dim": features.node_dim(fake.spec)}
     config = MODELS["mlp"][1](model="mlp", widths=fake.spec.widths, out_dim=10, hidden=4, num_layers=1, **dims)
-    train(fake, task, config, TrainConfig(epochs=2, batch_size=16), folder, features=features, device="cpu")
+    train(
+        fake,
+        folder,
+        task=task,
+        model=config,
+        config=TrainConfig(epochs=2, batch_size=16),
+        features=features,
+        device="cpu",
+    )
     return folder
 
 

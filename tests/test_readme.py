@@ -50,7 +50,15 @@ def test_the_page_of_a_kan_of_your_own(tmp_path: Path, monkeypatch: pytest.Monke
     for folder, name in (("runs/accuracy", "accuracy-prediction"), ("runs/masks", "pruning-mask")):
         task = get_task(name)
         config = WSKANConfig(widths=zoo.spec.widths, edge_dim=FeatureConfig().edge_dim(zoo.spec), out_dim=1, readout=task.readout, hidden=8, num_layers=1)  # fmt: skip
-        train(zoo, task, config, TrainConfig(epochs=1, batch_size=8), folder, device="cpu")
+        train(
+            zoo,
+            folder,
+            task=task,
+            model=config,
+            config=TrainConfig(epochs=1, batch_size=8),
+            features=FeatureConfig(),
+            device="cpu",
+        )
     seen: dict[str, Any] = {}
     exec(page(1), seen)
     kept = [

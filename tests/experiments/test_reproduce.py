@@ -167,7 +167,7 @@ def test_a_learning_rate_that_diverges_is_left_out(
         with monkeypatch.context() as patch:
             if config.lr == 0.5:
                 patch.setattr(INRClassification, "loss", lambda self, output, target: output.sum() * float("nan"))
-            return train(zoo, task, model, config, folder, **options)
+            return train(zoo, folder, task=task, model=model, config=config, **options)
 
     monkeypatch.setattr("wskan.experiments.engine.workspace.train", trained)
     scale, methods = dataclasses.replace(SMOKE, rates=(1e-3, 0.5), hidden=15), ("no_pe",)

@@ -121,8 +121,8 @@ def test_it_trains_and_probes_move(tmp_path: Path) -> None:
     config = WSKANConfig(**fields, out_dim=task.out_dim, learned_probes=6, **WSKANConfig.fields_of(zoo.spec))
     training = TrainConfig(epochs=2, batch_size=16, warmup_steps=2, patience=0)
     with pytest.raises(DataError, match="form raw with knots"):
-        train(zoo, task, config, training, tmp_path / "run", device="cpu")
-    run = train(zoo, task, config, training, tmp_path / "run", features=EVALUABLE, device="cpu")
+        train(zoo, tmp_path / "run", task=task, model=config, config=training, features=FeatureConfig(), device="cpu")
+    run = train(zoo, tmp_path / "run", task=task, model=config, config=training, features=EVALUABLE, device="cpu")
     model = open_run(tmp_path / "run").model
     assert isinstance(model, WSKAN)
     assert model.probes is not None

@@ -31,7 +31,7 @@ def go_on(zoo: Zoo, folder: Path, config: TrainConfig = CONFIG) -> Run:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums of other numbers of threads differ in their last bits
     try:
-        return train(zoo, TASK, model(zoo), config, folder, device="cpu")
+        return train(zoo, folder, task=TASK, model=model(zoo), config=config, features=FeatureConfig(), device="cpu")
     finally:
         torch.set_num_threads(threads)
 

@@ -108,10 +108,34 @@ def test_an_interrupted_run_sees_the_same_permutations(
         return step(self, batch, index)
 
     monkeypatch.setattr(TrainingModule, "training_step", watched)
-    whole = train(zoo, INRClassification(), model, CONFIG, tmp_path / "whole", device="cpu")
+    whole = train(
+        zoo,
+        tmp_path / "whole",
+        task=INRClassification(),
+        model=model,
+        config=CONFIG,
+        features=FeatureConfig(),
+        device="cpu",
+    )
     with pytest.raises(RuntimeError, match="killed"):
-        train(zoo, INRClassification(), model, CONFIG, tmp_path / "cut", device="cpu")
-    resumed = train(zoo, INRClassification(), model, CONFIG, tmp_path / "cut", device="cpu")
+        train(
+            zoo,
+            tmp_path / "cut",
+            task=INRClassification(),
+            model=model,
+            config=CONFIG,
+            features=FeatureConfig(),
+            device="cpu",
+        )
+    resumed = train(
+        zoo,
+        tmp_path / "cut",
+        task=INRClassification(),
+        model=model,
+        config=CONFIG,
+        features=FeatureConfig(),
+        device="cpu",
+    )
     assert all(same(a, b) for a, b in zip(seen[3:9], seen[14:], strict=True))
     assert not any(same(a, b) for a, (b, _) in zip(seen, epoch(dataset(zoo), 0), strict=False))
     assert all(same(a, b) for a, (b, _) in zip(seen, epoch(dataset(zoo, augment=CONFIG.augment), 0), strict=False))
@@ -119,7 +143,15 @@ def test_an_interrupted_run_sees_the_same_permutations(
         assert resumed.record[key] == whole.record[key]
     off = dataclasses.replace(CONFIG, augment=())
     with pytest.raises(DataError, match="another train"):
-        train(zoo, INRClassification(), model, off, tmp_path / "whole", device="cpu")
+        train(
+            zoo,
+            tmp_path / "whole",
+            task=INRClassification(),
+            model=model,
+            config=off,
+            features=FeatureConfig(),
+            device="cpu",
+        )
 
 
 def test_runs_recorded_before_there_was_augmentation_are_the_same_runs(zoo: Zoo, tmp_path: Path) -> None:
@@ -127,14 +159,26 @@ def test_runs_recorded_before_there_was_augmentation_are_the_same_runs(zoo: Zoo,
         widths=zoo.spec.widths, edge_dim=FeatureConfig().edge_dim(zoo.spec), out_dim=10, hidden=8, num_layers=2
     )
     config = dataclasses.replace(CONFIG, epochs=1, augment=())
-    train(zoo, INRClassification(), model, config, tmp_path, device="cpu")
+    train(zoo, tmp_path, task=INRClassification(), model=model, config=config, features=FeatureConfig(), device="cpu")
     path = tmp_path / "run.json"
     record = json.loads(path.read_text())
     assert record["asked"]["train"].pop("augment") == []
     path.write_text(json.dumps(record))
-    assert train(zoo, INRClassification(), model, config, tmp_path, device="cpu").record == record
+    assert (
+        train(
+            zoo, tmp_path, task=INRClassification(), model=model, config=config, features=FeatureConfig(), device="cpu"
+        ).record
+        == record
+    )
     with pytest.raises(DataError, match="another train"):
-        train(zoo, INRClassification(), model, dataclasses.replace(config, augment=("permutation",)), tmp_path)
+        train(
+            zoo,
+            tmp_path,
+            task=INRClassification(),
+            model=model,
+            config=dataclasses.replace(config, augment=("permutation",)),
+            features=FeatureConfig(),
+        )
 
 
 def test_configurations_take_lists_and_refuse_the_unknown() -> None:

@@ -49,7 +49,15 @@ def small(zoo: Zoo, task: Task, name: str = "ws_kan", **config: object) -> Model
 )
 @pytest.mark.parametrize("task", [AccuracyPrediction(), PruningMask()], ids=["accuracy", "mask"])
 def test_every_model_trains_on_both_tasks(zoo: Zoo, task: Task, name: str, tmp_path: Path) -> None:
-    run = train(zoo, task, small(zoo, task, name), QUICK, tmp_path / "run", device="cpu")
+    run = train(
+        zoo,
+        tmp_path / "run",
+        task=task,
+        model=small(zoo, task, name),
+        config=QUICK,
+        features=FeatureConfig(),
+        device="cpu",
+    )
     again = open_run(tmp_path / "run")
     assert again.task == run.task
     assert evaluate(again.model, zoo, again.task, again.features) == pytest.approx(run.record["test"])
@@ -64,14 +72,14 @@ def test_a_model_that_sees_outputs_only_trains(zoo: Zoo, tmp_path: Path) -> None
         {"edge_dim": 9, "node_dim": 5, "probes": 6, **ProbeGenConfig.fields_of(zoo.spec)},
     )
     config = small(zoo, task, "probe_gen", **shape)
-    run = train(zoo, task, config, QUICK, tmp_path / "run", features=EVALUABLE, device="cpu")
+    run = train(zoo, tmp_path / "run", task=task, model=config, config=QUICK, features=EVALUABLE, device="cpu")
     again = open_run(tmp_path / "run")
     assert again.model.config == config
     assert evaluate(again.model, zoo, again.task, again.features) == pytest.approx(run.record["test"])
     assert again.predict(zoo.population(slice(3))).shape == (3, 1)
     other = dataclasses.replace(config, base="zero")
     with pytest.raises(DataError, match="KANs of another base than"):
-        train(zoo, task, other, QUICK, tmp_path / "other", features=EVALUABLE, device="cpu")
+        train(zoo, tmp_path / "other", task=task, model=other, config=QUICK, features=EVALUABLE, device="cpu")
 
 
 def test_a_model_for_another_task_is_refused(zoo: Zoo) -> None:
@@ -111,18 +119,26 @@ def test_ws_kan_learns_masks_and_accuracies(tmp_path: Path) -> None:
     raw = FeatureConfig(form="raw")
     dim = raw.edge_dim(zoo.spec)
     model = small(zoo, PruningMask(), edge_dim=dim)
-    masks = train(zoo, PruningMask(), model, config, tmp_path / "masks", features=raw, device="cpu")
+    masks = train(zoo, tmp_path / "masks", task=PruningMask(), model=model, config=config, features=raw, device="cpu")
     assert masks.record["test"]["auc"] > 97
     assert masks.record["test"]["accuracy"] > 95  # of which 88 by pruning everything
     task = AccuracyPrediction()
     model = small(zoo, task, edge_dim=dim)
-    accuracies = train(zoo, task, model, config, tmp_path / "accuracies", features=raw, device="cpu")
+    accuracies = train(zoo, tmp_path / "accuracies", task=task, model=model, config=config, features=raw, device="cpu")
     assert accuracies.record["test"]["r2"] > 0.8
     assert accuracies.record["test"]["kendall"] > 0.7
 
 
 def test_the_threshold_is_chosen_on_the_validation_split_of_the_best_epoch(zoo: Zoo, tmp_path: Path) -> None:
-    run = train(zoo, PruningMask(), small(zoo, PruningMask()), QUICK, tmp_path / "run", device="cpu")
+    run = train(
+        zoo,
+        tmp_path / "run",
+        task=PruningMask(),
+        model=small(zoo, PruningMask()),
+        config=QUICK,
+        features=FeatureConfig(),
+        device="cpu",
+    )
     data = {name: GraphDataset(zoo, name, PruningMask(), run.features) for name in ("train", "val", "test")}
     chosen = {name: PruningMask().calibrated(*predict_split(run.model, split)) for name, split in data.items()}
     assert run.task == chosen["val"]
@@ -134,12 +150,31 @@ def test_the_threshold_is_chosen_on_the_validation_split_of_the_best_epoch(zoo: 
     }
     assert run.record["val"]["accuracy"] >= max(val.values())
     assert run.record["test"]["accuracy"] == pytest.approx(evaluate(run.model, zoo, chosen["val"])["accuracy"])
-    assert train(zoo, PruningMask(), small(zoo, PruningMask()), QUICK, tmp_path / "run", device="cpu").task == run.task
+    assert (
+        train(
+            zoo,
+            tmp_path / "run",
+            task=PruningMask(),
+            model=small(zoo, PruningMask()),
+            config=QUICK,
+            features=FeatureConfig(),
+            device="cpu",
+        ).task
+        == run.task
+    )
 
 
 def test_runs_of_earlier_versions_open_and_malformed_ones_do_not(zoo: Zoo, tmp_path: Path) -> None:
     task = AccuracyPrediction()
-    train(zoo, task, small(zoo, task), dataclasses.replace(QUICK, epochs=1), tmp_path, device="cpu")
+    train(
+        zoo,
+        tmp_path,
+        task=task,
+        model=small(zoo, task),
+        config=dataclasses.replace(QUICK, epochs=1),
+        features=FeatureConfig(),
+        device="cpu",
+    )
     path = tmp_path / "run.json"
     record = json.loads(path.read_text())
     assert record.pop("calibration") == {}
@@ -164,7 +199,9 @@ def test_an_interrupted_run_ends_with_the_same_threshold(
     zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task, step, count = PruningMask(), TrainingModule.training_step, 0
-    whole = train(zoo, task, small(zoo, task), QUICK, tmp_path / "whole", device="cpu")
+    whole = train(
+        zoo, tmp_path / "whole", task=task, model=small(zoo, task), config=QUICK, features=FeatureConfig(), device="cpu"
+    )
 
     def counted(self, batch, index):  # type: ignore[no-untyped-def]
         nonlocal count
@@ -175,8 +212,18 @@ def test_an_interrupted_run_ends_with_the_same_threshold(
 
     monkeypatch.setattr(TrainingModule, "training_step", counted)
     with pytest.raises(RuntimeError, match="killed"):
-        train(zoo, task, small(zoo, task), QUICK, tmp_path / "cut", device="cpu")
-    resumed = train(zoo, task, small(zoo, task), QUICK, tmp_path / "cut", device="cpu")
+        train(
+            zoo,
+            tmp_path / "cut",
+            task=task,
+            model=small(zoo, task),
+            config=QUICK,
+            features=FeatureConfig(),
+            device="cpu",
+        )
+    resumed = train(
+        zoo, tmp_path / "cut", task=task, model=small(zoo, task), config=QUICK, features=FeatureConfig(), device="cpu"
+    )
     for key in ("val", "test", "calibration"):
         assert resumed.record[key] == whole.record[key]
 
@@ -188,7 +235,15 @@ def test_a_zoo_of_equal_targets_can_be_trained_on(value: float, tmp_path: Path) 
     for mask in zoo._masks:
         mask.fill_(bool(value))
     for task in (AccuracyPrediction(), PruningMask()):
-        run = train(zoo, task, small(zoo, task), config, tmp_path / task.name, device="cpu")
+        run = train(
+            zoo,
+            tmp_path / task.name,
+            task=task,
+            model=small(zoo, task),
+            config=config,
+            features=FeatureConfig(),
+            device="cpu",
+        )
         scores = torch.tensor([*run.record["val"].values(), *run.record["test"].values()])
         assert bool(scores.isfinite().all())
 

@@ -24,7 +24,6 @@ from wskan.tasks import (
     get_task,
     open_run,
     predict_split,
-    prune,
     train,
 )
 from wskan.tasks.binary_metrics import roc_auc
@@ -151,7 +150,7 @@ def test_every_model_trains_and_prunes_by_scores(name: str, tmp_path: Path) -> N
     shape = {"widths": zoo.spec.widths, "edge_dim": FeatureConfig().edge_dim(zoo.spec), "hidden": 16, "num_layers": 2}
     config = MODELS[name][1](model=name, **shape, out_dim=1, readout="edge", dropout=0.0)  # type: ignore[arg-type]
     quick = TrainConfig(epochs=2, batch_size=16, warmup_steps=2, patience=0, augment=("permutation",))
-    run = train(zoo, TASK, config, quick, tmp_path / "run", device="cpu")
+    run = train(zoo, tmp_path / "run", task=TASK, model=config, config=quick, features=FeatureConfig(), device="cpu")
     assert isinstance(run.task, PruningScores)
     again = open_run(tmp_path / "run")
     assert again.task == run.task != TASK
@@ -161,9 +160,9 @@ def test_every_model_trains_and_prunes_by_scores(name: str, tmp_path: Path) -> N
     output, _ = predict_split(run.model, GraphDataset(zoo, "test", run.task, run.features))
     torch.testing.assert_close(scores, 2.5 * output - 7)
     exist = flatten_edges([layer.mask != 0 for layer in kans.layers])
-    left = flatten_edges([layer.mask != 0 for layer in prune(run, kans).layers])
+    left = flatten_edges([layer.mask != 0 for layer in run.prune(kans).layers])
     assert torch.equal(left, exist & (scores > run.task.threshold))
-    left = flatten_edges([layer.mask != 0 for layer in prune(run, kans, share=0.3).layers])
+    left = flatten_edges([layer.mask != 0 for layer in run.prune(kans, share=0.3).layers])
     for kan in range(len(rows)):
         count = round(0.3 * int(exist[kan].sum()))
         top = scores[kan].masked_fill(~exist[kan], -torch.inf).topk(count).indices
@@ -178,7 +177,7 @@ def test_ws_kan_learns_scores(tmp_path: Path) -> None:
         dropout=0.0,
     )  # fmt: skip
     config = TrainConfig(epochs=12, batch_size=16, warmup_steps=2, patience=0, lr=1e-2)
-    run = train(zoo, TASK, model, config, tmp_path / "run", features=raw, device="cpu")
+    run = train(zoo, tmp_path / "run", task=TASK, model=model, config=config, features=raw, device="cpu")
     assert run.record["test"]["auc"] > 97
     assert run.record["test"]["accuracy"] > 95  # of which 88 by pruning everything
     assert run.record["test"]["r2"] > 0.8

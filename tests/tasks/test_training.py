@@ -57,7 +57,9 @@ def small(zoo: Zoo, task: Task, **config) -> WSKANConfig:  # type: ignore[no-unt
 @pytest.mark.parametrize("task", [INRClassification(), FrequencyRegression()])
 def test_learns_and_scores(task: Task, tmp_path: Path) -> None:
     zoo, config = FakeZoo(train=300), dataclasses.replace(QUICK, epochs=20, lr=5e-3)
-    run = train(zoo, task, small(zoo, task), config, tmp_path / "run", device="cpu")
+    run = train(
+        zoo, tmp_path / "run", task=task, model=small(zoo, task), config=config, features=FeatureConfig(), device="cpu"
+    )
     assert not run.model.training
     if task.mode == "max":
         assert run.record["test"]["accuracy"] > 50  # of 10 classes
@@ -77,7 +79,9 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_happened(
     task, step, count = INRClassification(), TrainingModule.training_step, 0
     # The best epoch is an early one: going back to it would repeat epochs.
     model, config = small(zoo, task, dropout=0.3), dataclasses.replace(QUICK, epochs=5, lr=1e-7)
-    whole = train(zoo, task, model, config, tmp_path / "whole", device="cpu")
+    whole = train(
+        zoo, tmp_path / "whole", task=task, model=model, config=config, features=FeatureConfig(), device="cpu"
+    )
 
     def counted(self, batch, index):  # type: ignore[no-untyped-def]
         nonlocal count
@@ -88,11 +92,11 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_happened(
 
     monkeypatch.setattr(TrainingModule, "training_step", counted)
     with pytest.raises(RuntimeError, match="killed"):
-        train(zoo, task, model, config, tmp_path / "cut", device="cpu")
+        train(zoo, tmp_path / "cut", task=task, model=model, config=config, features=FeatureConfig(), device="cpu")
     with pytest.raises(DataError, match="no finished"):
         open_run(tmp_path / "cut")
     moved = (tmp_path / "cut").rename(tmp_path / "moved")
-    resumed = train(zoo, task, model, config, moved, device="cpu")
+    resumed = train(zoo, moved, task=task, model=model, config=config, features=FeatureConfig(), device="cpu")
     assert count == 11 + 6
     for key in ("val", "test", "epochs"):
         assert resumed.record[key] == whole.record[key]
@@ -117,32 +121,91 @@ def test_damaged_checkpoints_and_interrupts_are_told(zoo: Zoo, tmp_path: Path, m
     with monkeypatch.context() as patch:
         patch.setattr(TrainingModule, "training_step", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cpu")
+            train(
+                zoo,
+                tmp_path / "run",
+                task=task,
+                model=small(zoo, task),
+                config=QUICK,
+                features=FeatureConfig(),
+                device="cpu",
+            )
     (tmp_path / "run" / "checkpoints").mkdir(exist_ok=True)
     (tmp_path / "run" / "checkpoints" / "last.ckpt").write_bytes(b"PK\x03\x04 half a file")
     with pytest.raises(DataError, match=r"last\.ckpt: cannot be read"):
-        train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cpu")
+        train(
+            zoo,
+            tmp_path / "run",
+            task=task,
+            model=small(zoo, task),
+            config=QUICK,
+            features=FeatureConfig(),
+            device="cpu",
+        )
 
 
 def test_what_cannot_be_trained_is_refused_at_once(zoo: Zoo, tmp_path: Path) -> None:
     task = INRClassification()
     with pytest.raises(DataError, match="no test KANs"):
-        train(FakeZoo(test=0), task, small(zoo, task), QUICK, tmp_path / "run")
+        train(
+            FakeZoo(test=0), tmp_path / "run", task=task, model=small(zoo, task), config=QUICK, features=FeatureConfig()
+        )
     with pytest.raises(DataError, match="at least 1"):
-        train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", train_limit=0, device="cpu")
+        train(
+            zoo,
+            tmp_path / "run",
+            task=task,
+            model=small(zoo, task),
+            config=QUICK,
+            features=FeatureConfig(),
+            train_limit=0,
+            device="cpu",
+        )
     for wrong in ({"out_dim": 20}, {"readout": "edge"}):
         with pytest.raises(DataError, match="inr-classification needs 10 for each graph"):
-            train(zoo, task, small(zoo, task, **wrong), QUICK, tmp_path / "run", device="cpu")
+            train(
+                zoo,
+                tmp_path / "run",
+                task=task,
+                model=small(zoo, task, **wrong),
+                config=QUICK,
+                features=FeatureConfig(),
+                device="cpu",
+            )
     for wrong in ({"edge_dim": 3}, {"widths": (3, 4, 1)}):
         with pytest.raises(ShapeError):
-            train(zoo, task, small(zoo, task, **wrong), QUICK, tmp_path / "run", device="cpu")
+            train(
+                zoo,
+                tmp_path / "run",
+                task=task,
+                model=small(zoo, task, **wrong),
+                config=QUICK,
+                features=FeatureConfig(),
+                device="cpu",
+            )
     assert not (tmp_path / "run").exists(), "the right call may take the folder"
     if not torch.cuda.is_available():
         with pytest.raises(DataError, match="CUDA"):
-            train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cuda")
+            train(
+                zoo,
+                tmp_path / "run",
+                task=task,
+                model=small(zoo, task),
+                config=QUICK,
+                features=FeatureConfig(),
+                device="cuda",
+            )
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match="file"):
-        train(zoo, task, small(zoo, task), QUICK, tmp_path / "file" / "run", device="cpu")
+        train(
+            zoo,
+            tmp_path / "file" / "run",
+            task=task,
+            model=small(zoo, task),
+            config=QUICK,
+            features=FeatureConfig(),
+            device="cpu",
+        )
 
 
 def test_training_that_diverges_is_told(zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,16 +213,43 @@ def test_training_that_diverges_is_told(zoo: Zoo, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(INRClassification, "loss", lambda self, output, target: output.sum() * float("nan"))
     for _ in range(2):
         with pytest.raises(DivergedError, match="lower the learning rate"):
-            train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cpu")
+            train(
+                zoo,
+                tmp_path / "run",
+                task=task,
+                model=small(zoo, task),
+                config=QUICK,
+                features=FeatureConfig(),
+                device="cpu",
+            )
     with pytest.raises(DataError, match="no finished training run"):
         open_run(tmp_path / "run")
 
 
 def test_same_seed_same_result(zoo: Zoo, tmp_path: Path) -> None:
     task = INRClassification()
-    runs = [train(zoo, task, small(zoo, task, dropout=0.2), QUICK, tmp_path / name, device="cpu") for name in "ab"]
+    runs = [
+        train(
+            zoo,
+            tmp_path / name,
+            task=task,
+            model=small(zoo, task, dropout=0.2),
+            config=QUICK,
+            features=FeatureConfig(),
+            device="cpu",
+        )
+        for name in "ab"
+    ]
     assert runs[0].record["val"] == runs[1].record["val"]
-    other = train(zoo, task, small(zoo, task), dataclasses.replace(QUICK, seed=1), tmp_path / "c", device="cpu")
+    other = train(
+        zoo,
+        tmp_path / "c",
+        task=task,
+        model=small(zoo, task),
+        config=dataclasses.replace(QUICK, seed=1),
+        features=FeatureConfig(),
+        device="cpu",
+    )
     assert other.record["val"] != runs[0].record["val"]
 
 
@@ -175,7 +265,15 @@ def test_graphs_do_not_outlive_their_run(zoo: Zoo, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("wskan.tasks.training.GraphDataset", Watched)
     gc.disable()
     try:
-        train(zoo, INRClassification(), small(zoo, INRClassification()), QUICK, tmp_path / "run", device="cpu")
+        train(
+            zoo,
+            tmp_path / "run",
+            task=INRClassification(),
+            model=small(zoo, INRClassification()),
+            config=QUICK,
+            features=FeatureConfig(),
+            device="cpu",
+        )
         assert len(held) == 0
     finally:
         gc.enable()
@@ -185,15 +283,44 @@ def test_a_finished_run_is_returned_and_another_refused(
     zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = INRClassification()
-    first = train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cpu")
+    first = train(
+        zoo, tmp_path / "run", task=task, model=small(zoo, task), config=QUICK, features=FeatureConfig(), device="cpu"
+    )
     monkeypatch.setattr(L, "Trainer", None)
-    assert train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cpu").record == first.record
+    assert (
+        train(
+            zoo,
+            tmp_path / "run",
+            task=task,
+            model=small(zoo, task),
+            config=QUICK,
+            features=FeatureConfig(),
+            device="cpu",
+        ).record
+        == first.record
+    )
     with pytest.raises(DataError, match="another train"):
-        train(zoo, task, small(zoo, task), dataclasses.replace(QUICK, lr=0.5), tmp_path / "run", device="cpu")
+        train(
+            zoo,
+            tmp_path / "run",
+            task=task,
+            model=small(zoo, task),
+            config=dataclasses.replace(QUICK, lr=0.5),
+            features=FeatureConfig(),
+            device="cpu",
+        )
     (tmp_path / "letter").mkdir()
     (tmp_path / "letter" / "a.txt").write_text("dear")
     with pytest.raises(DataError, match="not empty"):
-        train(zoo, task, small(zoo, task), QUICK, tmp_path / "letter", device="cpu")
+        train(
+            zoo,
+            tmp_path / "letter",
+            task=task,
+            model=small(zoo, task),
+            config=QUICK,
+            features=FeatureConfig(),
+            device="cpu",
+        )
 
 
 def test_broken_runs_are_refused(zoo: Zoo, tmp_path: Path) -> None:
@@ -214,10 +341,7 @@ def test_broken_runs_are_refused(zoo: Zoo, tmp_path: Path) -> None:
 def test_early_stopping_bf16_tensorboard_and_knots(zoo: Zoo, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     task, config = INRClassification(), TrainConfig(epochs=50, batch_size=16, patience=1, precision="bf16", lr=1e-5)
-    run = train(
-        zoo, task, small(zoo, task, node_dim=5), config, tmp_path / "run",
-        features=FeatureConfig(knots=True), tensorboard=True, train_limit=32, device="cpu",
-    )  # fmt: skip
+    run = train(zoo, tmp_path / "run", task=task, model=small(zoo, task, node_dim=5), config=config, features=FeatureConfig(knots=True), tensorboard=True, train_limit=32, device="cpu")  # fmt: skip
     assert run.record["epochs"] < 50
     assert run.record["counts"]["train"] == 32
     assert list((tmp_path / "run" / "tensorboard").iterdir())
@@ -225,13 +349,26 @@ def test_early_stopping_bf16_tensorboard_and_knots(zoo: Zoo, tmp_path: Path) -> 
 
 def test_baseline_trains_too(zoo: Zoo, tmp_path: Path) -> None:
     config = FlatMLPConfig(widths=zoo.spec.widths, edge_dim=FeatureConfig().edge_dim(zoo.spec), out_dim=10, hidden=16)
-    assert train(zoo, INRClassification(), config, QUICK, tmp_path / "run", device="cpu").record["parameters"] > 1000
+    assert (
+        train(
+            zoo,
+            tmp_path / "run",
+            task=INRClassification(),
+            model=config,
+            config=QUICK,
+            features=FeatureConfig(),
+            device="cpu",
+        ).record["parameters"]
+        > 1000
+    )
 
 
 def test_statistics_come_from_the_training_split_only(zoo: Zoo, tmp_path: Path) -> None:
     task = INRClassification()
     data = GraphDataset(zoo, "train", task, FeatureConfig())
-    run = train(zoo, task, small(zoo, task), QUICK, tmp_path / "run", device="cpu")
+    run = train(
+        zoo, tmp_path / "run", task=task, model=small(zoo, task), config=QUICK, features=FeatureConfig(), device="cpu"
+    )
     kans = zoo.population(zoo.split("train"))
     first = torch.cat([edges[..., 0].flatten() for edges in kan_graph(kans).edges])
     torch.testing.assert_close(run.model.standardize.edge_mean[0], first.mean(), rtol=1e-4, atol=1e-5)
@@ -326,10 +463,10 @@ def test_what_such_kans_cannot_have_is_refused_before_the_folder_is_taken(
     with pytest.raises(DataError, match=r"no gauge|cannot be negated"):
         train(
             zoo,
-            task,
-            small(zoo, task),
-            dataclasses.replace(QUICK, augment=augment),
             tmp_path / "run",
+            task=task,
+            model=small(zoo, task),
+            config=dataclasses.replace(QUICK, augment=augment),
             features=features,
         )
     assert not (tmp_path / "run").exists()

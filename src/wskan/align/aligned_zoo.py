@@ -70,8 +70,9 @@ class AlignedZoo(Zoo):
         """Whether the zoo keeps the oracle's scores."""
         return self.zoo.has_scores
 
-    def population(self, rows: Tensor | slice, *, stored: bool = False) -> Population:
+    def population(self, rows: Tensor | slice | str, *, stored: bool = False) -> Population:
         """Some of the KANs, permuted, in the order asked for. They are permuted in place, a few at a time: never in memory twice."""
+        rows = self.rows(rows)
         kans, permutation = self.zoo.population(rows, stored=stored), self.permutation[rows]
         step = max(1, AT_ONCE // self.spec.num_parameters)
         for begin in range(0, len(kans), step):

@@ -1,4 +1,4 @@
-"""What can be asked for on the command line."""
+"""The commands of the command line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Command = (
 
 
 def parse(args: Sequence[str] | None, description: str | None) -> Command:
-    """Read the command line, that of the process if none is given."""
+    """Read the command line; that of the process if no arguments are given."""
     return tyro.cli(
         Command,
         prog="wskan",

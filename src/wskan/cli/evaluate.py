@@ -26,21 +26,14 @@ class Evaluate:
         from rich.console import Console
 
         from wskan.align import align_zoo
-        from wskan.errors import DataError
         from wskan.printing import markup
-        from wskan.tasks import evaluate, open_run
+        from wskan.tasks import open_run
         from wskan.zoo import open_zoo
 
         run, zoo = open_run(self.run_folder), open_zoo(self.zoo)
         if self.align is not None:
             zoo = align_zoo(zoo, self.align, progress=True)
-        run.check(zoo.spec)
-        if run.record.get("aligned") and zoo.digest != run.record["asked"].get("zoo"):
-            raise DataError(
-                f"{self.run_folder} was trained on aligned KANs: name the same zoo, and the folder of its alignment with --align"
-            )
-        run.check_unseen(zoo, self.split)
-        scores = evaluate(run.model, zoo, run.task, run.features, split=self.split)
+        scores = run.evaluate(zoo, split=self.split)
         text = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
         Console().print(
             f"{run.task.name} on {len(zoo.split(self.split)):,} {self.split} KANs of {markup(self.zoo)}: [bold]{markup(text)}",

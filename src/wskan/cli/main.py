@@ -10,13 +10,17 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from wskan import __version__
 from wskan.cli.interrupts import interrupts
 from wskan.errors import WSKANError
 from wskan.printing import message, plain
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Learn from the weights of Kolmogorov-Arnold networks."""
+    """Learn from the weights of Kolmogorov-Arnold networks. `wskan --version` prints the version."""
+    if list(sys.argv[1:] if args is None else args) == ["--version"]:
+        print(f"wskan {__version__}")
+        return
     with interrupts(last=args is None) as found:  # from the first moment: imports take most of a second
         try:
             from wskan.cli.commands import parse

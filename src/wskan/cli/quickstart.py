@@ -70,25 +70,24 @@ class Quickstart:
     def _train(self, zoo: Zoo, name: str) -> Run:
         from wskan.files import check_inside
         from wskan.graph import FeatureConfig
-        from wskan.models import MODELS
-        from wskan.tasks import Symmetry, TrainConfig, get_task, train
+        from wskan.tasks import Symmetry, train
 
-        task, probed = get_task("inr-classification"), name == "ws_kan"
-        features = FeatureConfig(form="observed", probes=64) if probed else FeatureConfig()
-        config = MODELS[name][1](
-            model=name,
-            widths=zoo.spec.widths,
-            edge_dim=features.edge_dim(zoo.spec),
-            node_dim=features.node_dim(zoo.spec),
-            bias_dim=features.bias_dim,
-            out_dim=task.out_dim,
-            hidden=64,
-        )
+        probed, folder = name == "ws_kan", self.folder / "runs" / name
+        check_inside(self.folder, folder)
         augment: tuple[Symmetry, ...] = ("affine",) if probed else ()
-        check_inside(self.folder, self.folder / "runs" / name)
-        training = TrainConfig(epochs=self.epochs, batch_size=32, lr=2e-3, augment=augment, seed=self.seed)
         return train(
-            zoo, task, config, training, self.folder / "runs" / name, features=features, device="cpu", progress=True
+            zoo,
+            folder,
+            model=name,
+            features=FeatureConfig(form="observed", probes=64) if probed else FeatureConfig(),
+            hidden=64,
+            epochs=self.epochs,
+            batch_size=32,
+            lr=2e-3,
+            augment=augment,
+            seed=self.seed,
+            device="cpu",
+            progress=True,
         )
 
     def _confusion(self, zoo: Zoo, run: Run) -> list[list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from wskan.kan import KANSpec
 
 
+MODEL_OPTIONS = ("checkpoint_activations", "heads", "inducing", "learned_probes", "side")  # of some models only
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train a model on a zoo, or go on with a run that was interrupted. Scores the best epoch's model on the test split."""
+    """Train a model on a zoo, or resume a run that was interrupted. Scores the best epoch on the test split."""
 
     zoo: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ZOO")]
     """The zoo, as `wskan zoo build` made it."""
@@ -24,26 +27,29 @@ class Train:
     model: Literal["ws_kan", "mlp", "dmc", "deep_sets", "set_transformer", "probe_gen", "image_cnn"] = "ws_kan"
     """Which model."""
     task: str = "auto"
-    """inr-classification, frequency-regression, accuracy-prediction, pruning-mask, pruning-scores, or auto: the first of them that the zoo has facts for."""
+    """inr-classification, frequency-regression, accuracy-prediction, pruning-mask or pruning-scores; auto takes the
+    first whose targets the zoo contains."""
     hidden: int = 128
     """Hidden dimension."""
-    layers: int = 4
-    """Layers."""
+    num_layers: Annotated[int, tyro.conf.arg(aliases=["--layers"])] = 4
+    """Number of layers."""
     dropout: float = 0.2
     """Dropout probability."""
     form: Literal["raw", "folded", "gauge", "function", "observed"] | None = None
-    """How an edge is described: raw (eq. 5 of the paper), folded (spline weight in the coefficients), gauge (folded, shifts in biases of neurons, signs fixed), function (values and
-    slopes), or observed (values at the first 24 probes). If not given: observed with 196 probes for KANs of at most 8 inputs, function for others."""
+    """How an edge is described: raw (its parameters, eq. 5 of the paper), folded (spline weight in the coefficients),
+    gauge (folded, shifts in biases of neurons, signs fixed), function (values and slopes), or observed (values at the
+    first 24 probes). By default observed with 196 probes for KANs of at most 8 inputs, function for others."""
     probes: int | None = None
-    """Number of inputs at which each KAN is evaluated; its neurons are described by their activations there. 0 reads weights only. ProbeGen: number of learned inputs (128)."""
+    """Number of inputs at which each KAN is evaluated; its neurons are described by their activations there. 0 reads
+    weights only. ProbeGen: number of learned inputs (128)."""
     attribution: bool = False
-    """Describe each edge also by its attribution score, which follows from the KAN's own grids: for pruning."""
+    """Describe each edge also by its attribution score, which follows from the KAN's own grids. Useful for pruning."""
     knots: bool = False
-    """Give the knots of each neuron's grid to the model as node features."""
+    """Describe each neuron also by the knots of its grid."""
     epochs: int = 300
     """Passes over the training split."""
     batch_size: int = 128
-    """Graphs a step."""
+    """Graphs per step."""
     lr: float = 1e-3
     """Highest learning rate."""
     patience: int = 50
@@ -53,8 +59,9 @@ class Train:
     compile: bool = False
     """Run the model through torch.compile."""
     augment: tuple[Literal["permutation", "scale", "sign", "noise", "affine", "mirror"], ...] = ()
-    """Give each training KAN other weights for the same function each time it is seen: permutation reorders hidden neurons, scale and sign are symmetries of splines, noise
-    (1 % on each parameter) is none. affine shifts, rotates and scales the image that the KAN represents, mirror flips it from left to right: with probes, or form function."""
+    """Change each training KAN at random each time it is seen. permutation reorders hidden neurons; scale and sign are
+    symmetries of splines; noise adds 1 % to each parameter. affine shifts, rotates and scales the image that the KAN
+    represents, mirror flips it; both need probes or form function."""
     checkpoint_activations: bool = False
     """WS-KAN: less memory, more time."""
     heads: int | None = None
@@ -62,72 +69,67 @@ class Train:
     inducing: int | None = None
     """SetTransformer: inducing points, which make it fast; 0 for attention between all edges, as in the paper (0)."""
     learned_probes: int | None = None
-    """WS-KAN: read what the KANs do at so many learned inputs (0)."""
+    """WS-KAN: evaluate the KANs at this many learned inputs (0)."""
     side: int | None = None
     """ImageCNN: pixels per side (28)."""
     align: Path | None = None
-    """Align the KANs first (MergeMany, as the baseline "MLP + Align."); the alignment is kept in this folder, and used if it is there."""
+    """Align the KANs first (MergeMany, for the baseline "MLP + Align."). The alignment is kept in this folder, and
+    reused if it is there."""
     train_limit: int | None = None
-    """Use only the first so many training KANs."""
+    """Use only the first training KANs, this many."""
     seed: int = 0
-    """Of initial weights, dropout, augmentation and the order of batches."""
+    """Random seed of initial weights, dropout, augmentation and the order of batches."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU if there is one."""
     tensorboard: bool = False
-    """Write TensorBoard logs, too (needs the extra 'track')."""
+    """Write TensorBoard logs as well (needs the extra 'track')."""
 
     def run(self) -> None:
         from wskan.align import align_zoo
         from wskan.cli.tables import print_scores
-        from wskan.errors import DataError
-        from wskan.models import MODELS
-        from wskan.tasks import TrainConfig, get_task, train
+        from wskan.tasks import TrainConfig, train
         from wskan.zoo import open_zoo
 
         zoo = open_zoo(self.zoo)
         if self.align is not None:
             zoo = align_zoo(zoo, self.align, progress=True)
-        task, features = get_task(self.task, zoo), self._features(zoo.spec)
-        config_cls, given = MODELS[self.model][1], self._given()
-        if unknown := sorted(given.keys() - {field.name for field in dataclasses.fields(config_cls)}):
-            raise DataError(f"model {self.model} has no {' and no '.join(unknown)}")
-        model = config_cls(
-            model=self.model,
-            widths=zoo.spec.widths,
-            edge_dim=features.edge_dim(zoo.spec),
-            node_dim=features.node_dim(zoo.spec),
-            bias_dim=features.bias_dim,
-            out_dim=task.out_dim,
-            readout=task.readout,
-            hidden=self.hidden,
-            num_layers=self.layers,
-            dropout=self.dropout,
-            **given,
-            **config_cls.fields_of(zoo.spec),
-        )
-        names = {field.name for field in dataclasses.fields(TrainConfig)}
-        config = TrainConfig(**{name: value for name, value in vars(self).items() if name in names})
+        training = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(TrainConfig)
+            if hasattr(self, field.name)
+        }
+        given = {name: getattr(self, name) for name in MODEL_OPTIONS}
+        options = {name: value for name, value in given.items() if value is not None and value is not False}
+        if self.model == "probe_gen" and self.probes is not None:
+            options["probes"] = self.probes
         run = train(
-            zoo, task, model, config, self.folder,
-            features=features, train_limit=self.train_limit, device=self.device, progress=True, tensorboard=self.tensorboard,
-        )  # fmt: skip
+            zoo,
+            self.folder,
+            task=self.task,
+            model=self.model,
+            features=self._features(zoo.spec),
+            train_limit=self.train_limit,
+            device=self.device,
+            progress=True,
+            tensorboard=self.tensorboard,
+            hidden=self.hidden,
+            num_layers=self.num_layers,
+            dropout=self.dropout,
+            **training,
+            **options,
+        )
         print_scores({self.model: run.record})
 
     def _features(self, spec: KANSpec) -> FeatureConfig:
-        """Choose what describes a KAN: what was asked for, what the model can evaluate, or what is learned from best."""
+        """Complete the choice of features: what is not asked for is what the model recommends."""
         from wskan.graph import EVALUABLE, FeatureConfig
+        from wskan.tasks import default_features
 
-        if self.model in ("probe_gen", "image_cnn") or self.learned_probes:
-            return EVALUABLE
-        default = FeatureConfig.recommended(spec) if self.form is None else FeatureConfig(probes=self.probes or 196)
+        default = default_features(self.model, spec, {"learned_probes": self.learned_probes})
+        if default == EVALUABLE:
+            return default
+        if self.form is not None:
+            default = FeatureConfig(probes=self.probes or 196)
         probes = self.probes if self.probes is not None else default.probes if self.form in (None, "observed") else 0
         form = self.form or (default.form if probes else "function")
         return FeatureConfig(form=form, knots=self.knots, attribution=self.attribution, probes=probes)
-
-    def _given(self) -> dict[str, Any]:
-        """List those options asked for that only some models have."""
-        names = ("checkpoint_activations", "heads", "inducing", "learned_probes", "side")
-        options = {name: getattr(self, name) for name in names}
-        if self.model == "probe_gen":
-            options["probes"] = self.probes
-        return {name: value for name, value in options.items() if value is not None and value is not False}

@@ -1,4 +1,4 @@
-"""``wskan zoo build|info|verify|align``."""
+"""``wskan zoo recipes|build|info|verify|align``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,29 @@ import tyro
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipes:
+    """List the recipes: architecture, basis and number of the KANs that each trains."""
+
+    def run(self) -> None:
+        from rich.console import Console
+        from rich.table import Table
+
+        from wskan.printing import markup
+        from wskan.zoo import RECIPES
+
+        table = Table("recipe", "KANs", "basis", "train / val / test", box=None)
+        for name, recipe in RECIPES.items():
+            counts = " / ".join(f"{count:,}" for count in (recipe.train, recipe.val, recipe.test))
+            table.add_row(name, markup(list(recipe.spec.widths)), recipe.spec.basis, counts)
+        Console().print(table)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Build:
     """Train the KANs of a recipe, or finish a zoo that was interrupted."""
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """Name of a recipe, e.g. digits-inr, mnist-inr, fashion-mnist-inr, kmnist-inr, cifar10-inr, sine-inr, with -constant for the paper's constant learning rate; digits-inr-rbf, mnist-inr-rbf, fashion-mnist-inr-rbf, cifar10-inr-rbf (FastKANs; with -fine for as many functions as the B-splines), digits-inr-chebyshev, digits-inr-fourier, digits-inr-wavelet; digits-classifier, mnist-classifier, fashion-mnist-classifier, kmnist-classifier."""
+    """Name of a recipe; `wskan zoo recipes` lists them."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Where the zoo is to lie."""
     train: int | None = None
@@ -129,10 +147,11 @@ class AlignZoo:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ZooCommand:
-    """Build, describe, check or align a zoo of trained KANs."""
+    """Build, describe, check or align a zoo of trained KANs, or list the recipes."""
 
     command: (
-        Annotated[Build, tyro.conf.subcommand("build", prefix_name=False)]
+        Annotated[Recipes, tyro.conf.subcommand("recipes", prefix_name=False)]
+        | Annotated[Build, tyro.conf.subcommand("build", prefix_name=False)]
         | Annotated[Info, tyro.conf.subcommand("info", prefix_name=False)]
         | Annotated[Verify, tyro.conf.subcommand("verify", prefix_name=False)]
         | Annotated[AlignZoo, tyro.conf.subcommand("align", prefix_name=False)]

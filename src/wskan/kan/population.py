@@ -159,6 +159,14 @@ class Population:
             layers.append(Layer(**fields, knots=knots))
         return Population(self.spec, layers)
 
+    def connected_outputs(self) -> Tensor:
+        """Find the outputs that a path of edges joins to an input, ``[K, out]`` bool. The others are constant."""
+        edges = [layer.mask != 0 for layer in self.layers]
+        connected = torch.ones_like(edges[0][:, :, 0])
+        for layer in edges:
+            connected = (connected.unsqueeze(-1) & layer).any(1)
+        return connected
+
     def prune(self, masks: Sequence[Tensor]) -> Population:
         """The KANs without the edges that a mask leaves out; what was pruned before stays so.
 

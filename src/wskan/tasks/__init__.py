@@ -2,16 +2,17 @@
 
 from wskan.tasks.augmentation import Symmetry, augment, augment_edges
 from wskan.tasks.config import TrainConfig
+from wskan.tasks.configure import default_features, model_config, model_options
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.evaluation import evaluate, predict, predict_split
 from wskan.tasks.inr_classification import INRClassification
-from wskan.tasks.prune import prune
 from wskan.tasks.pruning import Pruning
 from wskan.tasks.pruning_mask import PruningMask
 from wskan.tasks.pruning_scores import PruningScores
-from wskan.tasks.registry import TASKS, get_task
+from wskan.tasks.record import learning_curve, read_record
+from wskan.tasks.registry import TASKS, get_task, register_task
 from wskan.tasks.regression import AccuracyPrediction, FrequencyRegression, Regression
-from wskan.tasks.run import Run, learning_curve, open_run, read_record
+from wskan.tasks.run import Run, open_run
 from wskan.tasks.task import Task
 from wskan.tasks.training import Device, train
 
@@ -32,14 +33,17 @@ __all__ = [
     "TrainConfig",
     "augment",
     "augment_edges",
+    "default_features",
     "evaluate",
     "get_task",
     "graph_loader",
     "learning_curve",
+    "model_config",
+    "model_options",
     "open_run",
     "predict",
     "predict_split",
-    "prune",
     "read_record",
+    "register_task",
     "train",
 ]

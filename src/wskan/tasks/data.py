@@ -140,7 +140,9 @@ def graph_loader(
 
     When shuffled, the last incomplete batch is left out: all then have one shape, as ``torch.compile`` likes.
     """
-    return DataLoader(dataset, batch_size=None, sampler=BatchSampler(len(dataset), batch_size, shuffle_seed))
+    sampler = BatchSampler(len(dataset), batch_size, shuffle_seed)
+    generator = torch.Generator()  # else each pass would draw from the global one
+    return DataLoader(dataset, batch_size=None, sampler=sampler, generator=generator)
 
 
 class BatchSampler(Sampler[BatchIndices | list[int]]):

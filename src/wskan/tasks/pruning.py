@@ -6,9 +6,12 @@ import abc
 import dataclasses
 from typing import Self
 
+import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
+from wskan.kan import Population
+from wskan.kan.edges import flatten_edges
 from wskan.reading import number
 from wskan.tasks.binary_metrics import ROCAUC, AccuracyAbove, best_threshold
 from wskan.tasks.task import ABSENT, Task
@@ -60,3 +63,11 @@ class Pruning(Task):
         if not bool(exist.any()):
             return self
         return dataclasses.replace(self, threshold=best_threshold(output[exist], kept[exist] == 1))
+
+
+def best_edges(score: Tensor, population: Population, share: float) -> Tensor:
+    """Choose the edges of each KAN that score highest among those that exist, a fraction ``share`` of them, ``[K, E]``."""
+    exist = flatten_edges([layer.mask != 0 for layer in population.layers]).to(score.device)
+    order = score.masked_fill(~exist, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    rank: Tensor = order.argsort(1)
+    return rank.lt((share * exist.sum(1, keepdim=True)).round())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from wskan.errors import DataError
+from wskan.reading import shown
 from wskan.tasks.inr_classification import INRClassification
 from wskan.tasks.pruning_mask import PruningMask
 from wskan.tasks.pruning_scores import PruningScores
@@ -13,13 +16,36 @@ from wskan.zoo import Zoo
 TASKS: dict[str, type[Task]] = {
     task.name: task for task in (INRClassification, FrequencyRegression, AccuracyPrediction, PruningMask, PruningScores)
 }
+"""All tasks by name. ``"auto"`` tries them in this order."""
+
+T = TypeVar("T", bound=Task)
+
+
+def register_task(cls: type[T]) -> type[T]:
+    """Enter a task in :data:`TASKS` under its ``name``, as a decorator of its class.
+
+    Raises:
+        DataError: another task has this name.
+
+    Example:
+        >>> import wskan
+        >>> from wskan.tasks import Regression
+        >>> @wskan.register_task
+        ... class NoisePrediction(Regression):
+        ...     name, columns, out_dim = "noise-prediction", ("noise",), 1
+        ...     center, spread = 0.5, 12**-0.5
+    """
+    if cls.name in TASKS and TASKS[cls.name].__qualname__ != cls.__qualname__:
+        raise DataError(f"the name {shown(cls.name)} belongs to {TASKS[cls.name].__name__}; choose another")
+    TASKS[cls.name] = cls
+    return cls
 
 
 def get_task(name: str, zoo: Zoo | None = None) -> Task:
-    """A task by name; ``"auto"`` takes the first that fits the zoo.
+    """Make a task by name; ``"auto"`` takes the first whose targets the zoo contains.
 
     Raises:
-        DataError: there is none of that name, or none that fits.
+        DataError: there is no task of that name, or none that fits.
     """
     if name == "auto" and zoo is not None:
         for task in TASKS.values():
@@ -28,6 +54,6 @@ def get_task(name: str, zoo: Zoo | None = None) -> Task:
         raise DataError(f"no task fits the columns {sorted(zoo.columns)} of {zoo.folder}")
     if name not in TASKS:
         raise DataError(
-            f"no task {name!r:.100}; there are {', '.join(TASKS)} (one of your own: wskan.tasks.TASKS[name] = its class)"
+            f"no task {name!r:.100}; there are {', '.join(TASKS)} (wskan.register_task adds one of your own)"
         )
     return TASKS[name]()

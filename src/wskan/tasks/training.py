@@ -22,153 +22,188 @@ from wskan.graph import FeatureConfig
 from wskan.locks import hold
 from wskan.models import MetaNetwork, ModelConfig, build_model, save_model
 from wskan.provenance import provenance
-from wskan.runtime import retain_freed_memory
+from wskan.runtime import random_state, retain_freed_memory
 from wskan.tasks.augmentation import check_symmetries
 from wskan.tasks.checkpoint import read_weights
 from wskan.tasks.config import TrainConfig
+from wskan.tasks.configure import default_features, model_config, split_options
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.evaluation import evaluate, predict, predict_split, score
 from wskan.tasks.module import ProgressBar, TrainingModule
+from wskan.tasks.record import read_record, write_record
+from wskan.tasks.registry import get_task
 from wskan.tasks.resume import Checkpoints, NoCheckpoints
-from wskan.tasks.run import Run, finished_run, read_record, write_record
+from wskan.tasks.run import Run, finished_run
 from wskan.tasks.task import Task
-from wskan.zoo import SPLITS, Zoo
+from wskan.zoo import SPLITS, Zoo, open_zoo
 
 Device = Literal["auto", "cpu", "cuda"]
 
 
 def train(
-    zoo: Zoo,
-    task: Task,
-    model_config: ModelConfig,
-    config: TrainConfig,
+    zoo: Zoo | Path | str,
     folder: Path | str,
     *,
+    task: Task | str = "auto",
+    model: ModelConfig | str = "ws_kan",
     features: FeatureConfig | None = None,
+    config: TrainConfig | None = None,
     train_limit: int | None = None,
     device: Device = "auto",
     progress: bool = False,
     tensorboard: bool = False,
+    **options: Any,
 ) -> Run:
-    """Train a model, or go on with a run that was interrupted, and score the best epoch's model once on the test split.
+    """Train a model on a zoo, or resume a run that was interrupted, and score its best epoch once on the test split.
 
-    What the task leaves open, as a threshold, is chosen on that model's validation outputs before.
+    What the task leaves open, such as a threshold, is chosen on the model's validation outputs before. The caller's
+    random state stays as it is.
 
     Args:
-        zoo: training, validation and test KANs.
-        task: what to predict.
-        model_config: what to train.
-        config: how.
-        folder: where the run is kept. One of the same arguments is continued, or returned if it is finished.
-        features: choice of features.
-        train_limit: use only the first so many training KANs.
+        zoo: training, validation and test KANs, or the folder of a zoo.
+        folder: where the run is kept. A run of the same arguments is resumed, or returned if it is finished.
+        task: what to predict, or its name; ``"auto"`` takes the first task whose targets the zoo contains.
+        model: name in :data:`wskan.models.MODELS`, or a configuration.
+        features: what describes a KAN; None chooses with :func:`wskan.tasks.default_features`.
+        config: how to train; None for ``TrainConfig()``.
+        train_limit: use only the first training KANs, this many.
         device: ``"auto"`` takes a GPU if there is one.
         progress: show a progress bar.
         tensorboard: write TensorBoard logs as well (needs the extra ``track``).
+        options: fields of :class:`TrainConfig` (``epochs``, ``lr``, ``batch_size``, ...), which replace those of
+            ``config``, and of the model's configuration if ``model`` is a name (``hidden``, ``num_layers``, ...).
 
     Raises:
-        DataError: the folder holds another run, another process trains in it, the zoo does not fit the task, the features or
-            the augmentation, the model was made for another task, or the disk is full.
-        DivergedError: its loss, or the best epoch's answers, are not finite.
+        DataError: the folder holds another run, another process trains in it, the zoo does not fit the task, the
+            features or the augmentation, the model was made for another task, or the disk is full.
+        DivergedError: the loss, or an output of the best epoch, is not finite.
         ShapeError: the graphs of the zoo do not fit the model.
+
+    Example:
+        >>> import wskan
+        >>> zoo = wskan.build_zoo("digits-inr", "zoos/digits")  # doctest: +SKIP
+        >>> run = wskan.train(zoo, "runs/digits", hidden=64, epochs=40, batch_size=32, lr=2e-3)  # doctest: +SKIP
+        >>> run.record["test"]["accuracy"]  # doctest: +SKIP
+        97.7
     """
-    folder, features = Path(folder), features or FeatureConfig()
-    task.check(zoo)
-    task.check_model(model_config)
-    features.check(zoo.spec)
-    model_config.check_kans(zoo.spec, features)
-    check_symmetries(config.augment, zoo.spec, features)
-    if empty := [split for split in SPLITS if len(zoo.split(split)) == 0]:
-        raise DataError(
-            f"the zoo in {zoo.folder} has no {' and no '.join(empty)} KANs; training needs all three splits"
-        )
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DataError("no CUDA GPU can be used here; choose device cpu")
-    asked = {
-        "task": task.name,
-        "model": model_config.to_dict(),
-        "features": features.to_dict(),
-        "train": config.to_dict(),
-        "spec": zoo.spec.to_dict(),
-        "zoo": zoo.digest,
-        "train_limit": train_limit,
-    }
-    if finished := finished_run(folder, asked):
+    zoo = open_zoo(zoo) if isinstance(zoo, Path | str) else zoo
+    task = get_task(task, zoo) if isinstance(task, str) else task
+    training, own = split_options(options)
+    features = features or default_features(model, zoo.spec, own)
+    if isinstance(model, str):
+        model = model_config(model, zoo.spec, task, features, **own)
+    elif own:
+        raise DataError(f"{', '.join(own)}: options of a model that is given by name; change its configuration instead")
+    config = dataclasses.replace(config or TrainConfig(), **training)
+    job = _Job(zoo, Path(folder), task, model, features, config, train_limit, device, progress, tensorboard)
+    job.check()
+    if finished := finished_run(job.folder, job.asked):
         return finished
-    with hold(folder, "a model is trained", inside=("checkpoints", "logs", "model", "tensorboard")):
-        return finished_run(folder, asked) or _train(
-            zoo, task, model_config, config, folder, features, train_limit, device, progress, tensorboard, asked
-        )
+    with hold(job.folder, "a model is trained", inside=("checkpoints", "logs", "model", "tensorboard")):
+        return finished_run(job.folder, job.asked) or _train(job)
 
 
-def _train(
-    zoo: Zoo,
-    task: Task,
-    model_config: ModelConfig,
-    config: TrainConfig,
-    folder: Path,
-    features: FeatureConfig,
-    train_limit: int | None,
-    device: Device,
-    progress: bool,
-    tensorboard: bool,
-    asked: dict[str, Any],
-) -> Run:
-    origin = provenance()
-    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    L.seed_everything(config.seed, verbose=False)
-    data = GraphDataset(zoo, "train", task, features, device=place, limit=train_limit, augment=config.augment)
-    model = build_model(model_config)
-    model.standardize.set(data.statistics(model=model))
-    val = GraphDataset(zoo, "val", task, features, device=place)
-    predict(model.to(place), [data[[0]]])  # what does not fit is told before the folder is taken
-    if read_record(folder) is None:
-        write_record(folder, {"finished": False, "asked": asked})
-    try:
-        facts = _fit(model, task, config, folder, data, val, place, progress, tensorboard)
-        gc.collect()  # Lightning's cycles hold the data sets, gigabytes that Python does not see
-        output, target = predict_split(model, val)
-        if not bool(output.isfinite().all()):
-            raise DivergedError(
-                f"training in {folder} diverged: its best epoch's answers are not finite; delete the folder and lower the learning rate ({config.lr:g})"
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """The arguments of :func:`train`, complete."""
+
+    zoo: Zoo
+    folder: Path
+    task: Task
+    model: ModelConfig
+    features: FeatureConfig
+    config: TrainConfig
+    train_limit: int | None
+    device: Device
+    progress: bool
+    tensorboard: bool
+
+    def check(self) -> None:
+        """Raise if the parts do not fit each other."""
+        self.task.check(self.zoo)
+        self.task.check_model(self.model)
+        self.features.check(self.zoo.spec)
+        self.model.check_kans(self.zoo.spec, self.features)
+        check_symmetries(self.config.augment, self.zoo.spec, self.features)
+        if empty := [split for split in SPLITS if len(self.zoo.split(split)) == 0]:
+            raise DataError(
+                f"the zoo in {self.zoo.folder} has no {' and no '.join(empty)} KANs; training needs all three splits"
             )
-    except DivergedError:
-        write_record(folder, {"finished": False, "diverged": True, "asked": asked})
-        raise
-    task = task.calibrated(task.decode(output), target)
-    scores = {"val": score(task, output, target), "test": evaluate(model, zoo, task, features, device=place)}
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise DataError("no CUDA GPU can be used here; choose device cpu")
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What the record of the run says was asked for, as JSON types."""
+        return {
+            "task": self.task.name,
+            "model": self.model.to_dict(),
+            "features": self.features.to_dict(),
+            "train": self.config.to_dict(),
+            "spec": self.zoo.spec.to_dict(),
+            "zoo": self.zoo.digest,
+            "train_limit": self.train_limit,
+        }
+
+    @property
+    def torch_device(self) -> str:
+        """The device, chosen."""
+        return ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+
+    def dataset(self, split: str) -> GraphDataset:
+        """Make the graphs of a split; those of training are limited and augmented."""
+        extra: dict[str, Any] = {}
+        if split == "train":
+            extra = {"limit": self.train_limit, "augment": self.config.augment}
+        return GraphDataset(self.zoo, split, self.task, self.features, device=self.torch_device, **extra)
+
+
+def _train(job: _Job) -> Run:
+    origin, folder = provenance(), job.folder
+    with random_state(job.config.seed):
+        data, model = job.dataset("train"), build_model(job.model)
+        model.standardize.set(data.statistics(model=model))
+        val = job.dataset("val")
+        predict(model.to(job.torch_device), [data[[0]]])  # what does not fit is raised before the folder is taken
+        if read_record(folder) is None:
+            write_record(folder, {"finished": False, "asked": job.asked})
+        try:
+            outcome = _fit(model, job, data, val)
+            gc.collect()  # Lightning's cycles hold the data sets, gigabytes that Python does not see
+            output, target = predict_split(model, val)
+            if not bool(output.isfinite().all()):
+                raise DivergedError(
+                    f"training in {folder} diverged: outputs of its best epoch are not finite; "
+                    f"delete the folder and lower the learning rate ({job.config.lr:g})"
+                )
+        except DivergedError:
+            write_record(folder, {"finished": False, "diverged": True, "asked": job.asked})
+            raise
+        task = job.task.calibrated(job.task.decode(output), target)
+        test = evaluate(model, job.zoo, task, job.features, device=job.torch_device)
     save_model(model, folder / "model")
-    counts = {split: len(zoo.split(split)) for split in ("val", "test")}
     record = {
         "finished": True,
-        "asked": asked,
+        "asked": job.asked,
         "calibration": dataclasses.asdict(task),
-        **scores,
-        **facts,
+        "val": score(task, output, target),
+        "test": test,
+        **outcome,
         "parameters": model.num_parameters,
-        "aligned": zoo.aligned,
-        "recipe": zoo.recipe.to_dict(),
-        "counts": {"train": len(data), **counts},
+        "aligned": job.zoo.aligned,
+        "recipe": job.zoo.recipe.to_dict(),
+        "counts": {"train": len(data)} | {split: len(job.zoo.split(split)) for split in ("val", "test")},
         **origin,
     }
     write_record(folder, record)
-    return Run(folder=folder, model=model.to("cpu").eval(), task=task, features=features, record=record)
+    return Run(folder=folder, model=model.to("cpu").eval(), task=task, features=job.features, record=record)
 
 
-def _fit(
-    model: MetaNetwork,
-    task: Task,
-    config: TrainConfig,
-    folder: Path,
-    data: GraphDataset,
-    val: GraphDataset,
-    device: str,
-    progress: bool,
-    tensorboard: bool,
-) -> dict[str, Any]:
+def _fit(model: MetaNetwork, job: _Job, data: GraphDataset, val: GraphDataset) -> dict[str, Any]:
     """Train ``model`` in place, to the weights of its best epoch."""
+    config, folder, device = job.config, job.folder, job.torch_device
     batches, place = graph_loader(data, config.batch_size, shuffle_seed=config.seed), folder / "checkpoints"
-    module = TrainingModule(model, task, config, steps=config.epochs * len(batches))
+    module = TrainingModule(model, job.task, config, steps=config.epochs * len(batches))
     checkpoints = Checkpoints(place, module, len(batches))
     with _quiet_lightning():
         trainer = L.Trainer(
@@ -177,11 +212,11 @@ def _fit(
             max_epochs=config.epochs,
             precision="bf16-mixed" if config.precision == "bf16" else "32-true",
             gradient_clip_val=config.gradient_clip,
-            callbacks=[*checkpoints.callbacks, *([ProgressBar(leave=False)] if progress else [])],
-            logger=_loggers(folder, tensorboard),
+            callbacks=[*checkpoints.callbacks, *([ProgressBar(leave=False)] if job.progress else [])],
+            logger=_loggers(folder, job.tensorboard),
             plugins=[NoCheckpoints()],
             default_root_dir=place,
-            enable_progress_bar=progress,
+            enable_progress_bar=job.progress,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             log_every_n_steps=1,

@@ -154,9 +154,9 @@ class FakeZoo(Zoo):
         """Whether the KANs are classifiers."""
         return bool(self._scores)
 
-    def population(self, rows: Tensor | slice, *, stored: bool = False) -> Population:
+    def population(self, rows: Tensor | slice | str, *, stored: bool = False) -> Population:
         """Some of the KANs, in the order asked for."""
-        return self._kans[torch.arange(len(self))[rows]]
+        return self._kans[self.rows(rows)]
 
     def masks(self, rows: Tensor | slice) -> list[Tensor]:
         """Which edges of some of the KANs to keep, one ``[n, n_l, n_{l+1}]`` bool a layer."""

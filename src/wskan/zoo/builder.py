@@ -21,13 +21,14 @@ from wskan.kan import Engine, fit_population
 from wskan.locks import hold
 from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path
 from wskan.zoo.recipe import Recipe
+from wskan.zoo.recipes import get_recipe
 from wskan.zoo.shard import FACTS
 from wskan.zoo.store import Zoo, open_zoo
 from wskan.zoo.targets import Targets, load_targets
 
 
 def build_zoo(
-    recipe: Recipe,
+    recipe: Recipe | str,
     folder: Path | str,
     *,
     engine: Engine = "auto",
@@ -54,7 +55,7 @@ def build_zoo(
         DataError: data that is missing, a folder that holds something else, another process that builds in it, a full disk. What is finished is kept.
         DivergedError: KANs that diverge with every seed.
     """
-    folder = Path(folder)
+    folder, recipe = Path(folder), get_recipe(recipe) if isinstance(recipe, str) else recipe
     if not _missing(folder, _start(recipe, folder)):  # what is finished is only read, and swept
         remove_litter(folder, "shards")
     else:

@@ -109,7 +109,11 @@ class Zoo:
             raise DataError(f"unknown split {name!r}; choose from {SPLITS}")
         return (self.columns["split"] == SPLITS.index(name)).nonzero().squeeze(1)
 
-    def population(self, rows: Tensor | slice, *, stored: bool = False) -> Population:
+    def rows(self, rows: Tensor | slice | str) -> Tensor:
+        """Resolve a choice of KANs to their rows, int64: a split's name, a slice, rows or a mask."""
+        return self.split(rows) if isinstance(rows, str) else torch.arange(len(self))[rows]
+
+    def population(self, rows: Tensor | slice | str, *, stored: bool = False) -> Population:
         """Some of the KANs, in the order asked for. Nothing else is read, and each number is written once, into its place.
 
         Args:
@@ -119,7 +123,7 @@ class Zoo:
         Raises:
             DataError: parameters that are not finite, or a shard that was changed or cut since the zoo was opened.
         """
-        rows = torch.arange(len(self))[rows]
+        rows = self.rows(rows)
         dtype = self.dtype if stored else torch.float32
         uniform = all(shard.population.uniform_grid for shard in self._shards)
         wanted = {

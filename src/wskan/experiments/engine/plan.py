@@ -11,8 +11,8 @@ from wskan.experiments.engine.classifier_scale import TASKS, Problem
 from wskan.experiments.engine.methods import METHODS, MIRRORED
 from wskan.experiments.engine.scale import Scale
 from wskan.graph import FeatureConfig
-from wskan.models import MODELS, ModelConfig
-from wskan.tasks import Task, TrainConfig, get_task
+from wskan.models import ModelConfig
+from wskan.tasks import Task, TrainConfig, get_task, model_config
 from wskan.zoo import Recipe
 
 
@@ -70,20 +70,15 @@ class Plan:
             options["inducing"] = scale.inducing
         if method.model == "image_cnn":
             options["mirror"] = self.dataset in MIRRORED
-        config_cls = MODELS[method.model][1]
-        return config_cls(
-            model=method.model,
-            widths=spec.widths,
-            edge_dim=self.features.edge_dim(spec),
-            node_dim=self.features.node_dim(spec),
-            bias_dim=self.features.bias_dim,
-            out_dim=self.task.out_dim,
-            readout=self.task.readout,
+        return model_config(
+            method.model,
+            spec,
+            self.task,
+            self.features,
             hidden=self.hidden or scale.hidden,
             num_layers=self.num_layers or scale.num_layers,
             dropout=scale.dropout,
             **options,
-            **config_cls.fields_of(spec),
         )
 
     @property

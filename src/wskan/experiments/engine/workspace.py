@@ -116,9 +116,16 @@ class Workspace:
         if not self.is_finished(plan):
             check_inside(self.folder, self.run_folder(plan))
         return train(
-            self.zoo_of(plan), plan.task, plan.model, plan.training, self.run_folder(plan),
-            features=plan.features, train_limit=plan.samples, device=self.device, progress=progress,
-        )  # fmt: skip
+            self.zoo_of(plan),
+            self.run_folder(plan),
+            task=plan.task,
+            model=plan.model,
+            features=plan.features,
+            config=plan.training,
+            train_limit=plan.samples,
+            device=self.device,
+            progress=progress,
+        )
 
     def cached(self, key: Mapping[str, Any], compute: Callable[[], Any], shape: Any) -> Any:
         """What ``compute`` returned for this key, or returns now: JSON types of a shape (:func:`wskan.reading.check`), kept in ``measured/``.
