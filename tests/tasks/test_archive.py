@@ -73,7 +73,7 @@ def cut(path: Path) -> None:
 ATTACKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "compressed": (bomb, "it is compressed"),
     "a size": (lying, "it would inflate to"),
-    "two lists": (two_lists, "some of one name"),
+    "two lists": (two_lists, "some have the same name"),
     "sparse": (sparse, "bytes, a checkpoint of this model at most"),
     "FIFO": (fifo, "not a regular file"),
     "device": (device, "not a regular file"),
@@ -82,9 +82,9 @@ ATTACKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "not a zip archive"),
     "older": (lambda path: torch.save({"a": 1}, path, _use_new_zipfile_serialization=False), "not a zip archive"),
     "pickle": (lambda path: path.write_bytes(pickle.dumps(Call(os.system, "exit 1"))), "not a zip archive"),
-    "code": (lambda path: torch.save({"a": Call(os.system, "exit 1")}, path), "something else than numbers"),
-    "bytearray": (lambda path: torch.save({"a": Call(bytearray, 2**45)}, path), "something else than numbers"),
-    "Tensor": (lambda path: torch.save({"a": Call(torch.Tensor, 2**45)}, path), "something else than numbers"),
+    "code": (lambda path: torch.save({"a": Call(os.system, "exit 1")}, path), "something other than numbers"),
+    "bytearray": (lambda path: torch.save({"a": Call(bytearray, 2**45)}, path), "something other than numbers"),
+    "Tensor": (lambda path: torch.save({"a": Call(torch.Tensor, 2**45)}, path), "something other than numbers"),
     "list": (lambda path: torch.save([1], path), "not a checkpoint"),
 }
 

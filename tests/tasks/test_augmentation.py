@@ -292,9 +292,9 @@ def test_moves_that_show_nowhere_are_refused() -> None:
     few, many = random_population((2, 3, 1), 1, 0).spec, random_population((9, 3), 1, 0).spec
     for features in (FeatureConfig(form="raw", probes=4), FeatureConfig()):
         check_symmetries(("affine", "mirror"), few, features)
-    with pytest.raises(DataError, match="affine and mirror: for KANs of at most 8 inputs, these have 9"):
+    with pytest.raises(DataError, match="affine and mirror: only for KANs of at most 8 inputs, these have 9"):
         check_symmetries(("mirror", "affine"), many, FeatureConfig(probes=4))
-    with pytest.raises(DataError, match="show in probes and in the form function, not in raw"):
+    with pytest.raises(DataError, match="changes probes and the form function, not the form raw"):
         check_symmetries(("affine",), few, FeatureConfig(form="raw"))
 
 

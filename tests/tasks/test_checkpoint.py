@@ -94,7 +94,7 @@ def never_stepped(content: dict[str, Any]) -> None:
         (zeros, "edge_std'] are not positive"),
         (fewer_moments, "not AdamW's"),
         (more_parameters, "or that of another"),
-        (never_stepped, "no number of steps from 1 to"),
+        (never_stepped, "step of parameter 0 is not a whole number from 1 to"),
         (lambda content: content["state_dict"].popitem(), "other names"),
         (lambda content: content.pop("optimizer_states"), "no state of the optimiser"),
         (lambda content: content.pop("callbacks"), "no scores"),

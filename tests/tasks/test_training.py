@@ -414,10 +414,10 @@ def test_shuffled_batches_have_one_shape_and_an_order_of_each_epoch(zoo: Zoo) ->
     orders = []
     for epoch in (0, 1, 0):
         loader.sampler.set_epoch(epoch)
-        orders.append([place for draw in loader.sampler for place in draw.places])
+        orders.append([index for draw in loader.sampler for index in draw.indices])
     assert orders[0] == orders[2] != orders[1]
     loader.sampler.set_epoch(0)
-    again = [[place for draw in loader.sampler for place in draw.places] for _ in range(2)]
+    again = [[index for draw in loader.sampler for index in draw.indices] for _ in range(2)]
     assert again == orders[:2], "a loop of one's own sees another order each time, too"
     assert sorted(torch.cat([y for _, y in graph_loader(data, 16)]).tolist()) == sorted(data.targets.tolist())
 

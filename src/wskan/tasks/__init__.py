@@ -1,4 +1,4 @@
-"""What models are trained for: targets, losses, metrics, training and evaluation."""
+"""Tasks: the targets, losses and metrics that models are trained for, training, and evaluation."""
 
 from wskan.tasks.augmentation import Symmetry, augment, augment_edges
 from wskan.tasks.config import TrainConfig

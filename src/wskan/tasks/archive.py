@@ -1,4 +1,4 @@
-"""PyTorch's files, read as what they are: a zip archive that anyone may have written."""
+"""Safe reading of PyTorch's files, which are zip archives that anyone may have written."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ import torch
 
 from wskan.errors import DataError
 
-# What names tensors in plain containers. PyTorch's own list has more, as bytearray, which allocates whatever it is asked for.
-KNOWN = re.compile(
+# The names that a pickle of tensors in plain containers needs. PyTorch's own list has more. One of them is bytearray,
+# which allocates as many bytes as it is asked for.
+ALLOWED_NAMES = re.compile(
     r"collections OrderedDict|torch\._utils _rebuild_tensor_v2|torch (Float|Double|Half|BFloat16|Long|Int|Bool)Storage"
 )
-OTHERS = 64  # members beside tensors, and more than enough
+OTHER_MEMBERS = 64  # members that are not tensors; more than enough
 
 
 def read_archive(path: Path, *, tensors: int, numbers: int) -> object:
-    """Read a file that ``torch.save`` wrote, without running any code of its and without allocating more than was asked for.
+    """Read a file that ``torch.save`` wrote.
+
+    No code in the file is run, and no more memory is allocated than such tensors need.
 
     Args:
         path: the file.
-        tensors: how many tensors it may hold, some scalars aside.
-        numbers: how many numbers they may have together.
+        tensors: how many tensors it may contain, not counting a few scalars.
+        numbers: how many numbers they may contain in total.
 
     Raises:
-        DataError: it is not a regular file, larger than such tensors, compressed, damaged, or holds anything but numbers, texts and tensors in plain containers.
+        DataError: the path is not a regular file, or the file is too large, compressed or damaged, or contains anything
+            but numbers, strings and tensors in plain containers.
     """
     try:
         if not path.is_file():
             raise ValueError("it is not a regular file")
         with path.open("rb") as file:
-            _check(file, tensors, 16 * numbers + 4096 * (tensors + OTHERS))
+            _check(file, tensors, 16 * numbers + 4096 * (tensors + OTHER_MEMBERS))
             file.seek(0)
             return torch.load(file, weights_only=True, map_location="cpu")
     except ValueError as error:
@@ -44,33 +48,33 @@ def read_archive(path: Path, *, tensors: int, numbers: int) -> object:
 
 
 def unreadable(path: Path, reason: str) -> DataError:
-    """Make the error of a checkpoint."""
+    """Make the error for a checkpoint that cannot be read."""
     return DataError(f"{path}: cannot be read ({reason}); delete {path.parent} and run the same command again")
 
 
 def _check(file: BinaryIO, tensors: int, limit: int) -> None:
-    """Refuse, with a ValueError, what PyTorch's reader should not be given."""
+    """Raise a ValueError if PyTorch's reader should not be given the file."""
     if (size := file.seek(0, 2)) > limit:
         raise ValueError(f"it has {size:,} bytes, a checkpoint of this model at most {limit:,}")
     file.seek(0)
-    if file.read(4) != b"PK\x03\x04":  # PyTorch would go on to formats that are older
+    if file.read(4) != b"PK\x03\x04":  # PyTorch would try older formats
         raise ValueError("it is not a zip archive")
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        if len({member.filename.casefold() for member in members}) < len(members) or len(members) > tensors + OTHERS:
-            raise ValueError(f"it has {len(members):,} members, some of one name or more than there are tensors")
+        if len({member.filename.casefold() for member in members}) < len(members) or len(members) > tensors + OTHER_MEMBERS:
+            raise ValueError(f"it has {len(members):,} members: some have the same name, or there are more than tensors")
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-            raise ValueError("it is compressed, which no checkpoint is")
+            raise ValueError("it is compressed, and a checkpoint never is")
         if (size := sum(member.file_size for member in members)) > limit:
             raise ValueError(f"it would inflate to {size:,} bytes, a checkpoint of this model has at most {limit:,}")
         pickles = [member for member in members if member.filename.casefold().endswith("data.pkl")]
-        if len(pickles) != 1 or pickles[0].file_size > 1024 * (tensors + OTHERS):
-            raise ValueError("it has no list of tensors, or too long a one")
+        if len(pickles) != 1 or pickles[0].file_size > 1024 * (tensors + OTHER_MEMBERS):
+            raise ValueError("its list of tensors is missing or too long")
         _check_names(archive.read(pickles[0]))
 
 
 def _check_names(pickled: bytes) -> None:
     for code, argument, _ in pickletools.genops(pickled):
         named = code.name in ("GLOBAL", "INST", "STACK_GLOBAL")
-        if named and not (code.name == "GLOBAL" and KNOWN.fullmatch(str(argument))):
-            raise ValueError("it holds something else than numbers, texts and tensors")
+        if named and not (code.name == "GLOBAL" and ALLOWED_NAMES.fullmatch(str(argument))):
+            raise ValueError("it contains something other than numbers, strings and tensors")

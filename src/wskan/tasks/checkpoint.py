@@ -1,4 +1,4 @@
-"""What a run keeps of its last epoch, and what one that goes on takes from there."""
+"""The checkpoint after each epoch, from which an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from wskan.models.saving import bad_statistics
 from wskan.tasks.archive import read_archive, unreadable
 from wskan.tasks.module import TrainingModule
 
-FACTS = ("best_model_score", "wait_count", "seconds")
-MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW, each of the shape of its parameter
+PROGRESS = ("best_model_score", "wait_count", "seconds")
+MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's names; each has the shape of its parameter
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Checkpoint:
-    """A run after some epochs: all that is taken from ``last.ckpt``. Paths never are, and all else follows from the run at hand.
+    """The state of a run after some epochs, as read from ``last.ckpt``.
+
+    Paths in the file are never used. Everything else follows from the arguments of the run.
 
     Attributes:
-        epochs: how many are finished.
-        weights: of the training module, by name.
-        moments: of the optimiser, by number of the parameter: ``step``, ``exp_avg`` and ``exp_avg_sq``.
-        best: highest (lowest) validation score.
-        waited: epochs since then, where training is to stop early.
-        seconds: spent so far.
+        epochs: number of finished epochs.
+        weights: weights of the training module by name.
+        moments: states of the optimiser by number of the parameter: ``step``, ``exp_avg`` and ``exp_avg_sq``.
+        best: best validation score so far.
+        waited: epochs since the best score, for early stopping.
+        seconds: training time so far.
     """
 
     epochs: int
@@ -43,29 +45,29 @@ class Checkpoint:
 
 
 def write_last(
-    path: Path, module: TrainingModule, optimizer: torch.optim.Optimizer, epoch: int, facts: Mapping[str, float]
+    path: Path, module: TrainingModule, optimizer: torch.optim.Optimizer, epoch: int, progress: Mapping[str, float]
 ) -> None:
-    """Write what :func:`read_last` takes, at once or not at all.
+    """Write a checkpoint for :func:`read_last`, all or nothing.
 
     Args:
         path: ``last.ckpt``.
-        module: what is trained.
+        module: module in training.
         optimizer: its optimiser.
-        epoch: which has just ended, counted from 0.
-        facts: each of :data:`FACTS`.
+        epoch: number of the epoch that has just ended, counted from 0.
+        progress: a value for each of :data:`PROGRESS`.
 
     Raises:
-        DataError: the disk is full or may not be written to; what existed is unchanged.
+        DataError: the disk is full or read-only. An existing checkpoint stays unchanged.
     """
     states = {"state_dict": module.state_dict(), "optimizer_states": [optimizer.state_dict()]}
-    _write(path, {"epoch": epoch, **states, "callbacks": {"wskan": dict(facts)}})
+    _write(path, {"epoch": epoch, **states, "callbacks": {"wskan": dict(progress)}})
 
 
 def write_weights(path: Path, module: TrainingModule) -> None:
-    """Write what :func:`read_weights` takes, at once or not at all.
+    """Write weights for :func:`read_weights`, all or nothing.
 
     Raises:
-        DataError: the disk is full or may not be written to; what existed is unchanged.
+        DataError: the disk is full or read-only. An existing checkpoint stays unchanged.
     """
     _write(path, {"state_dict": module.state_dict()})
 
@@ -80,7 +82,7 @@ def read_weights(path: Path, module: TrainingModule) -> dict[str, Tensor]:
     """Read the weights of a checkpoint.
 
     Raises:
-        DataError: it is not one of this model.
+        DataError: it is not a checkpoint of this model.
     """
     content = _read(path, module)
     try:
@@ -90,13 +92,15 @@ def read_weights(path: Path, module: TrainingModule) -> dict[str, Tensor]:
 
 
 def read_last(path: Path, module: TrainingModule, *, epochs: int, batches: int) -> Checkpoint:
-    """Read where a run goes on from; those of Lightning, which earlier versions wrote, as well.
+    """Read the checkpoint from which a run resumes.
+
+    Checkpoints of Lightning, which earlier versions wrote, are read as well.
 
     Args:
         path: ``last.ckpt``.
-        module: what is trained.
-        epochs: for how long.
-        batches: steps an epoch.
+        module: module to train.
+        epochs: number of epochs of the whole training.
+        batches: steps per epoch.
 
     Raises:
         DataError: it is not a checkpoint of such a run.
@@ -104,14 +108,14 @@ def read_last(path: Path, module: TrainingModule, *, epochs: int, batches: int) 
     content = _read(path, module)
     try:
         done = _whole("epoch", content.get("epoch"), epochs - 1) + 1
-        facts = _facts(content.get("callbacks"))
+        progress = _progress(content.get("callbacks"))
         return Checkpoint(
             epochs=done,
             weights=_weights(content, module),
             moments=_moments(content.get("optimizer_states"), list(module.model.parameters()), done * batches),
-            best=_number("best_model_score", facts.get("best_model_score")),
-            waited=_whole("wait_count", facts.get("wait_count", 0), epochs),
-            seconds=_seconds(facts.get("seconds")),
+            best=_number("best_model_score", progress.get("best_model_score")),
+            waited=_whole("wait_count", progress.get("wait_count", 0), epochs),
+            seconds=_seconds(progress.get("seconds")),
         )
     except ValueError as error:
         raise unreadable(path, str(error)) from error
@@ -132,54 +136,53 @@ def _numbers(tensors: Iterable[Tensor]) -> int:
 
 
 def _weights(content: Mapping[str, Any], module: TrainingModule) -> dict[str, Tensor]:
-    own, found = module.state_dict(), content.get("state_dict")
-    if not isinstance(found, dict) or found.keys() != own.keys():
+    expected, stored = module.state_dict(), content.get("state_dict")
+    if not isinstance(stored, dict) or stored.keys() != expected.keys():
         raise ValueError("its weights have other names than the model's")
-    weights = {name: _tensor(name, found[name], own[name]) for name in own}
+    weights = {name: _tensor(name, stored[name], expected[name]) for name in expected}
     if bad := bad_statistics(weights):
         raise ValueError(f"{bad} are not positive and finite")
     return weights
 
 
 def _moments(states: object, parameters: list[torch.nn.Parameter], steps: int) -> dict[int, dict[str, Tensor]]:
-    """Of the optimiser's states; a parameter that has had no gradient has none."""
+    """Check the optimiser's states. A parameter that has never had a gradient has none."""
     state = states[0] if isinstance(states, list) and len(states) == 1 else None
-    found = state.get("state") if isinstance(state, dict) else None
-    if not isinstance(found, dict) or not all(type(key) is int and 0 <= key < len(parameters) for key in found):
+    stored = state.get("state") if isinstance(state, dict) else None
+    if not isinstance(stored, dict) or not all(type(key) is int and 0 <= key < len(parameters) for key in stored):
         raise ValueError("it has no state of the optimiser, or that of another")
     moments = {}
-    for key, own in found.items():
-        if not isinstance(own, dict) or own.keys() != {"step", *MOMENTS}:
+    for key, entry in stored.items():
+        if not isinstance(entry, dict) or entry.keys() != {"step", *MOMENTS}:
             raise ValueError(f"the optimiser's state of parameter {key} is not AdamW's")
-        step = _number("step", own["step"])
+        step = _number("step", entry["step"])
         if not (1 <= step <= steps and step.is_integer()):
-            raise ValueError(
-                f"the optimiser's state of parameter {key} has made no number of steps from 1 to {steps:,}"
-            )
-        moments[key] = {name: _tensor(name, own[name], parameters[key]) for name in MOMENTS}
+            raise ValueError(f"the optimiser's step of parameter {key} is not a whole number from 1 to {steps:,}")
+        moments[key] = {name: _tensor(name, entry[name], parameters[key]) for name in MOMENTS}
         moments[key]["step"] = torch.tensor(step)
     return moments
 
 
-def _facts(callbacks: object) -> dict[str, Any]:
-    """Those that are known, whatever callback states them."""
+def _progress(callbacks: object) -> dict[str, Any]:
+    """Find the values of :data:`PROGRESS`, in the state of any callback."""
     if not isinstance(callbacks, dict):
         raise ValueError("it has no scores")
-    facts: dict[str, Any] = {}
+    progress: dict[str, Any] = {}
     for state in callbacks.values():
-        for name in FACTS:
+        for name in PROGRESS:
             if isinstance(state, dict) and state.get(name) is not None:
-                facts.setdefault(name, state[name])
-    return facts
+                progress.setdefault(name, state[name])
+    return progress
 
 
 def _tensor(name: str, value: object, like: Tensor) -> Tensor:
-    """A copy of a tensor of the file's, which may be a view, as another's or of one number."""
+    """Copy a tensor of the file, which may be a view of another, or of a single number."""
     if type(value) is not Tensor or value.layout != torch.strided:
         raise ValueError(f"{name} is not a tensor")
     if (value.shape, value.dtype) != (like.shape, like.dtype):
         raise ValueError(
-            f"{name} has shape {tuple(value.shape)!s:.100} and {value.dtype}, the model's {tuple(like.shape)} and {like.dtype}"
+            f"{name} has shape {tuple(value.shape)!s:.100} and {value.dtype}, "
+            f"the model's {tuple(like.shape)} and {like.dtype}"
         )
     return value.detach().clone(memory_format=torch.contiguous_format)
 

@@ -1,4 +1,4 @@
-"""How a model is trained."""
+"""The configuration of a training."""
 
 from __future__ import annotations
 
@@ -15,28 +15,30 @@ Precision = Literal["32", "bf16"]  # single, or automatic mixed precision
 
 
 def check_precision(precision: str) -> None:
-    """Raise DataError unless it is one of :data:`Precision`."""
+    """Raise a DataError unless ``precision`` is one of :data:`Precision`."""
     if precision not in get_args(Precision):
         raise DataError(f"precision must be one of {', '.join(map(repr, get_args(Precision)))}, got {shown(precision)}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How a model is trained: AdamW, linear schedule with warm-up (paper, appendix C). Clipping and early stopping are ours.
+    """The configuration of a training with AdamW and a linear schedule with warm-up (paper, appendix C).
+
+    Gradient clipping and early stopping are not in the paper.
 
     Args:
         epochs: passes over the training split.
-        batch_size: graphs a step.
+        batch_size: graphs per step.
         lr: highest learning rate.
-        weight_decay: of AdamW.
-        warmup_steps: steps of linear warm-up; afterwards the rate falls linearly to zero.
+        weight_decay: weight decay of AdamW.
+        warmup_steps: steps of linear warm-up. Afterwards the learning rate falls linearly to zero.
         gradient_clip: largest norm of the gradient.
-        patience: stop after this many epochs without a better validation score; 0 for never.
+        patience: stop after this many epochs without a better validation score; 0 means never.
         precision: ``"32"``, or ``"bf16"`` for automatic mixed precision.
-        compile: run the model through ``torch.compile``; needs a compiler and a minute or two at the start.
-        augment: symmetries, noise, and moves of the inputs, drawn anew for each training KAN each time it is seen; see :func:`wskan.tasks.augmentation.augment` and
-            :func:`wskan.tasks.augmentation.input_map`.
-        seed: of initial weights, dropout, augmentation and the order of batches.
+        compile: run the model through ``torch.compile``. It needs a compiler, and a minute or two at the start.
+        augment: changes that are drawn at random for each training KAN each time it is used. See
+            :func:`wskan.tasks.augmentation.augment` and :func:`wskan.tasks.augmentation.input_map`.
+        seed: seed of the initial weights, dropout, augmentation and the order of batches.
 
     Raises:
         DataError: a value is out of range.
@@ -67,7 +69,7 @@ class TrainConfig:
         object.__setattr__(self, "augment", tuple(self.augment))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, the inverse of :meth:`from_dict`."""
+        """Convert to plain JSON types, the inverse of :meth:`from_dict`."""
         return {**dataclasses.asdict(self), "augment": list(self.augment)}
 
     @classmethod

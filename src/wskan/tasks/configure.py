@@ -1,4 +1,4 @@
-"""From names and options to the configuration of a model and of its training."""
+"""Configurations of a model and of its training, made from names and options."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from wskan.tasks.config import TrainConfig
 from wskan.tasks.task import Task
 
 DERIVED = ("model", "widths", "edge_dim", "node_dim", "bias_dim", "out_dim", "readout", "format_version")
-"""Fields of a model's configuration that follow from KANs, task and features."""
+"""Fields of a model's configuration that follow from the KANs, the task and the features."""
+
+COMMON_OPTIONS = ("hidden", "num_layers", "dropout")  # every model has these
 
 
 def default_features(
     model: str | ModelConfig, spec: KANSpec, options: Mapping[str, Any] | None = None
 ) -> FeatureConfig:
-    """Choose the features that a model reads if none are asked for.
+    """Choose the default features for a model.
 
     Args:
         model: name in :data:`wskan.models.MODELS`, or a configuration.
@@ -29,7 +31,8 @@ def default_features(
         options: fields of the model's configuration.
 
     Returns:
-        Every parameter of the KAN for a model that evaluates KANs itself, else :meth:`wskan.graph.FeatureConfig.recommended`.
+        Every parameter of the KAN for a model that evaluates KANs itself. Other models get
+        :meth:`wskan.graph.FeatureConfig.recommended`.
 
     Raises:
         DataError: there is no model of that name.
@@ -49,7 +52,7 @@ def model_config(model: str, spec: KANSpec, task: Task, features: FeatureConfig,
         spec: architecture of the KANs.
         task: what the model predicts.
         features: what it reads.
-        options: other fields of its configuration: ``hidden``, ``num_layers``, ``dropout`` and those of its own.
+        options: other fields of its configuration: ``hidden``, ``num_layers``, ``dropout`` and its specific ones.
 
     Raises:
         DataError: there is no model of that name, it has no such option, or a value is out of range.
@@ -79,18 +82,14 @@ def model_config(model: str, spec: KANSpec, task: Task, features: FeatureConfig,
 
 
 def model_options(model: str) -> list[str]:
-    """List the options of a model: the fields of its configuration that do not follow from KANs, task and features."""
+    """List the options of a model, that is, the fields of its configuration that do not follow from other arguments."""
     cls = _config_class(model)
-    derived = {*DERIVED, *(field.name for field in dataclasses.fields(EvaluatingConfig))} - {
-        "hidden",
-        "num_layers",
-        "dropout",
-    }
+    derived = {*DERIVED, *(field.name for field in dataclasses.fields(EvaluatingConfig))} - set(COMMON_OPTIONS)
     return [field.name for field in dataclasses.fields(cls) if field.name not in derived]
 
 
 def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split options into those of :class:`TrainConfig` and the others."""
+    """Split options into the fields of :class:`TrainConfig` and the others."""
     names = {field.name for field in dataclasses.fields(TrainConfig)}
     training = {name: value for name, value in options.items() if name in names}
     return training, {name: value for name, value in options.items() if name not in names}

@@ -1,4 +1,7 @@
-"""BatchSampler of graphs out of a zoo. Parameters stay in large tensors; a batch is one indexing operation, with no worker processes."""
+"""Batches of KAN-graphs from a zoo.
+
+Parameters stay in large tensors. Each batch is one indexing operation, without worker processes.
+"""
 
 from __future__ import annotations
 
@@ -18,38 +21,40 @@ from wskan.tasks.augmentation import Symmetry, augment, augment_edges, input_map
 from wskan.tasks.task import Task
 from wskan.zoo import Zoo
 
-MEMORY_LIMIT = 6 * 2**30  # bytes of parameters that are read into memory; beyond it, batches come from the files
-GRAPH_LIMIT = 2 * 2**30  # bytes of graphs that are made once, where nothing about them is random
+MEMORY_LIMIT = 6 * 2**30  # bytes of parameters that are read into memory; larger splits are read from the files by batch
+GRAPH_LIMIT = 2 * 2**30  # bytes of graphs that are made once and kept
 
 
 class BatchIndices(NamedTuple):
-    """What makes up a batch of training.
+    """The KANs of a training batch, and the seed of their augmentation.
 
     Attributes:
-        places: of the KANs in their split.
-        seed: of what is random about them.
+        indices: positions of the KANs in their split.
+        seed: seed of their augmentation.
     """
 
-    places: list[int]
+    indices: list[int]
     seed: int
 
 
 class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
-    """Graphs and targets of one split; indexed by a list of places in the split, as they are, or by a :class:`BatchIndices`, augmented.
+    """The graphs and targets of one split.
+
+    A list of positions in the split selects graphs without augmentation, :class:`BatchIndices` with augmentation.
 
     Args:
-        zoo: where the KANs come from.
+        zoo: zoo of the KANs.
         split: ``"train"``, ``"val"`` or ``"test"``.
-        task: gives the targets.
+        task: task that defines the targets.
         features: choice of features.
-        device: where parameters and batches live.
-        memory_limit: read the whole split into memory if its parameters take no more bytes than this. Graphs that are not augmented are made once, if a third of it (and no more
-            than 2 GiB) holds them.
-        limit: use only the first so many KANs of the split.
-        augment: symmetries for each :class:`BatchIndices`.
+        device: device of parameters and batches.
+        memory_limit: read the whole split into memory if its parameters take no more bytes than this. Graphs that are
+            not augmented are made once if they take at most a third of it, and at most 2 GiB.
+        limit: use only the first KANs of the split, this many.
+        augment: symmetries that are drawn for each :class:`BatchIndices`.
 
     Raises:
-        DataError: the zoo has no KANs in this split, or lacks what the task needs.
+        DataError: the zoo has no KANs in this split, or lacks columns that the task needs.
     """
 
     def __init__(
@@ -74,7 +79,7 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
             raise DataError(f"the zoo in {zoo.folder} has no {split} KANs")
         self.targets = task.targets(zoo, self.rows).to(self.device)
         self.graphs: KANGraph | None = None
-        self.population: Population | None = None  # as stored; a batch is widened when it is drawn
+        self.population: Population | None = None  # as stored; each batch is converted to single precision
         if not self.augment and self._graph_bytes() <= min(GRAPH_LIMIT, memory_limit // 3):
             self.graphs = gather(self._all_graphs(), len(self))
         elif zoo.dtype.itemsize * zoo.spec.num_parameters * len(self.rows) <= memory_limit:
@@ -84,7 +89,7 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         return len(self.rows)
 
     def __getitem__(self, draw: BatchIndices | list[int]) -> tuple[KANGraph, Tensor]:
-        index = torch.as_tensor(draw.places if isinstance(draw, BatchIndices) else draw)
+        index = torch.as_tensor(draw.indices if isinstance(draw, BatchIndices) else draw)
         target = self.targets[index.to(self.device)]
         if self.graphs is not None:
             graph = self.graphs[index.to(self.device)]
@@ -101,18 +106,18 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         return graph, target
 
     def _population(self, index: Tensor) -> Population:
-        """Single precision, on the device."""
+        """Return KANs in single precision, on the device."""
         if self.population is None:
             return self.zoo.population(self.rows[index], stored=True).to(self.device).to(torch.float32)
         return self.population[index.to(self.device)].to(torch.float32)
 
     def _all_graphs(self) -> Iterator[KANGraph]:
-        for places in torch.split(torch.arange(len(self)), self._few):
-            yield kan_graph(self._population(places), self.features)
+        for index in torch.split(torch.arange(len(self)), self._chunk_size):
+            yield kan_graph(self._population(index), self.features)
 
     @property
-    def _few(self) -> int:
-        """KANs that have no more than 2^25 numbers, nor are more than 512."""
+    def _chunk_size(self) -> int:
+        """Number of KANs that have at most 2^25 parameters; at most 512."""
         return max(1, min(512, 2**25 // self.zoo.spec.num_parameters))
 
     def _graph_bytes(self) -> int:
@@ -122,8 +127,13 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
 
     @torch.no_grad()
     def statistics(self, batch_size: int | None = None, *, model: MetaNetwork | None = None) -> FeatureStatistics:
-        """Measure the features of this split, or what a model (on the CPU) observes of them, in small batches."""
-        size = batch_size or self._few
+        """Compute mean and standard deviation of the features of this split, in small batches.
+
+        Args:
+            batch_size: graphs per batch, by default as many as fit in little memory.
+            model: a model on the CPU. If given, the statistics are those of the features that it observes.
+        """
+        size = batch_size or self._chunk_size
 
         def batches() -> Iterator[KANGraph]:
             for begin in range(0, len(self), size):
@@ -136,19 +146,24 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
 def graph_loader(
     dataset: GraphDataset, batch_size: int, *, shuffle_seed: int | None = None
 ) -> DataLoader[tuple[KANGraph, Tensor]]:
-    """BatchSampler of a split, in order, or shuffled (and augmented, if the data set is to be) anew each epoch.
+    """Make a loader that yields the batches of a split.
 
-    When shuffled, the last incomplete batch is left out: all then have one shape, as ``torch.compile`` likes.
+    Args:
+        dataset: graphs of the split.
+        batch_size: graphs per batch.
+        shuffle_seed: shuffle and augment the graphs differently in each epoch. The last batch is left out if it is
+            incomplete, so that all batches have the same shape. If not given, graphs come in order and unchanged.
     """
     sampler = BatchSampler(len(dataset), batch_size, shuffle_seed)
-    generator = torch.Generator()  # else each pass would draw from the global one
+    generator = torch.Generator()  # otherwise each pass would draw from the global generator
     return DataLoader(dataset, batch_size=None, sampler=sampler, generator=generator)
 
 
 class BatchSampler(Sampler[BatchIndices | list[int]]):
-    """Places of each batch, and when shuffled its seed: functions of (seed, epoch), so that a run that goes on sees what it would have seen.
+    """The indices of each batch, with a seed for augmentation if they are shuffled.
 
-    Each pass moves on to the next epoch; Lightning calls :meth:`set_epoch` before.
+    Both depend only on the seed and the epoch, so a resumed run gets the same batches as an uninterrupted one. Each pass
+    advances to the next epoch. Lightning calls :meth:`set_epoch` before a pass.
     """
 
     def __init__(self, size: int, batch_size: int, shuffle_seed: int | None) -> None:

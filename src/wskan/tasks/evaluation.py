@@ -1,4 +1,4 @@
-"""Scoring a trained model on a split of a zoo."""
+"""Predictions and metrics of a trained model on a split of a zoo."""
 
 from __future__ import annotations
 
@@ -17,14 +17,24 @@ from wskan.tasks.output import flatten_output
 from wskan.tasks.task import Task
 from wskan.zoo import Zoo
 
-BATCH, EDGES = 128, 2**18  # graphs, and edges of them, that a model sees at once
+MAX_GRAPHS, MAX_EDGES = 128, 2**18  # per batch
 
 
 @torch.inference_mode()
 def predict(
     model: MetaNetwork, batches: Iterable[tuple[KANGraph, Tensor]], precision: Precision = "32"
 ) -> tuple[Tensor, Tensor]:
-    """Outputs ``[n, out_dim]``, or ``[n, E * out_dim]`` with the edge read-out, and targets ``[n, ...]`` of all batches, on the CPU in single precision; ``"bf16"`` is that of the model's products."""
+    """Run a model over batches, without gradients.
+
+    Args:
+        model: the model. Its training mode is restored afterwards.
+        batches: graphs and targets, on the device of the model.
+        precision: ``"bf16"`` computes the matrix products of the model in bfloat16.
+
+    Returns:
+        Outputs and targets of all batches on the CPU. Outputs are in single precision, ``[n, out_dim]``, or
+        ``[n, E * out_dim]`` with the edge readout. Targets are ``[n, ...]``.
+    """
     was_training = model.training
     model.eval()
     outputs, targets = [], []
@@ -38,23 +48,22 @@ def predict(
 
 
 def predict_split(model: MetaNetwork, dataset: GraphDataset, batch_size: int | None = None) -> tuple[Tensor, Tensor]:
-    """:func:`predict` for a whole split, by default with as many graphs at once as fit in little memory."""
+    """Run a model over a whole split, by default in batches that need little memory; see :func:`predict`."""
     size = batch_size or graphs_per_batch(dataset.zoo.spec)
     return predict(model.to(dataset.device), graph_loader(dataset, size))
 
 
 def graphs_per_batch(spec: KANSpec) -> int:
-    """So many KAN-graphs as fit in little memory."""
-    return max(1, min(BATCH, EDGES // spec.num_edges))
+    """Choose how many KAN-graphs to process at once so that they need little memory."""
+    return max(1, min(MAX_GRAPHS, MAX_EDGES // spec.num_edges))
 
 
 def score(task: Task, output: Tensor, target: Tensor) -> dict[str, float]:
-    """Metrics and loss of what :func:`predict` returns."""
+    """Compute the metrics of a task and its loss, from outputs and targets of :func:`predict`."""
     metrics = task.metrics()
     metrics.update(task.decode(output), target)
-    return {name: float(value) for name, value in metrics.compute().items()} | {
-        "loss": float(task.loss(output, target))
-    }
+    values = {name: float(value) for name, value in metrics.compute().items()}
+    return {**values, "loss": float(task.loss(output, target))}
 
 
 def evaluate(
@@ -67,20 +76,24 @@ def evaluate(
     batch_size: int | None = None,
     device: torch.device | str = "cpu",
 ) -> dict[str, float]:
-    """Metrics of a model on a split, in single precision.
+    """Compute the metrics of a model on a split, in single precision.
 
     Args:
-        model: takes graphs of the zoo; that their features mean what it learned is not known here (:meth:`wskan.tasks.Run.check`).
-        zoo: where they come from.
-        task: what is measured; that of the model's run, for what was chosen on the validation split (:attr:`wskan.tasks.Run.task`).
+        model: a model for graphs of this zoo. Whether the features have the same meaning as in training is not checked
+            here; :meth:`wskan.tasks.Run.evaluate` does.
+        zoo: zoo of the KANs.
+        task: task to score. Use :attr:`wskan.tasks.Run.task`, which contains what was chosen on the validation split.
         features: choice of features.
         split: ``"train"``, ``"val"`` or ``"test"``.
-        batch_size: graphs at once, if not as many as fit in little memory.
-        device: where.
+        batch_size: graphs per batch, by default as many as fit in little memory.
+        device: device to compute on.
+
+    Returns:
+        The metrics by name, and ``"loss"``.
 
     Raises:
-        DataError: the zoo lacks what the task needs, or the model was made for another task.
-        ShapeError: its graphs do not fit the model.
+        DataError: the zoo lacks columns that the task needs, or the model was made for another task.
+        ShapeError: the graphs do not fit the model.
     """
     task.check_model(model.config)
     dataset = GraphDataset(zoo, split, task, features or FeatureConfig(), device=device)

@@ -1,4 +1,4 @@
-"""Whose image is it? The class of what a KAN represents."""
+"""The task of classifying the image that a KAN represents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from wskan.zoo import Zoo
 
 
 class INRClassification(Task):
-    """Tell the class of the image that a KAN represents (paper, section 5.1): cross-entropy; accuracy in percent."""
+    """Predict the class of the image that a KAN represents (paper, section 5.1).
+
+    The loss is the cross-entropy, the metric the accuracy in percent. Targets are classes, ``[n]`` int64.
+    """
 
     name, columns, out_dim = "inr-classification", ("label",), 10
     monitor, mode = "accuracy", "max"

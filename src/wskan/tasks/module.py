@@ -1,4 +1,4 @@
-"""The Lightning side of training: steps, optimiser, logs."""
+"""Lightning classes for training: steps, optimiser, logs and the progress bar."""
 
 from __future__ import annotations
 
@@ -20,28 +20,25 @@ Batch = tuple[KANGraph, Tensor]
 
 
 class TrainingModule(L.LightningModule):
-    """A model, a task and an optimiser.
+    """A model in training: its steps, its optimiser and its metrics.
 
     Args:
-        model: what is trained.
-        task: gives loss and metrics.
-        config: gives the optimiser.
-        steps: number of steps that the linear schedule is laid out for.
+        model: model to train.
+        task: task that defines loss and metrics.
+        config: configuration of the optimiser.
+        steps: number of steps after which the learning rate reaches zero.
     """
 
     def __init__(self, model: MetaNetwork, task: Task, config: TrainConfig, steps: int) -> None:
         super().__init__()
         self.model, self.task, self.config, self.steps = model, task, config, steps
         self.train_metrics, self.val_metrics = task.training_metrics().clone("train_"), task.metrics().clone("val_")
-        self.step = (
-            torch.compile(model.forward, dynamic=False) if config.compile else model.forward
-        )  # training only: its batches have one shape
+        # only training is compiled, because all of its batches have the same shape
+        self.step = torch.compile(model.forward, dynamic=False) if config.compile else model.forward
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        """Loss of a batch."""
-        if (
-            index == 0
-        ):  # dropout depends on (seed, epoch) alone, so that a run that goes on ends as if it had never stopped
+        """Compute the loss of a batch, and log it with the metrics."""
+        if index == 0:  # dropout depends on seed and epoch only: a resumed run equals an uninterrupted one
             torch.manual_seed((self.config.seed << 20) + self.current_epoch)
         graph, target = batch
         output = flatten_output(self.step(graph))
@@ -52,7 +49,7 @@ class TrainingModule(L.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Metrics of a batch."""
+        """Log loss and metrics of a batch."""
         graph, target = batch
         output = flatten_output(self.model(graph))
         self.val_metrics.update(self.task.decode(output), target)
@@ -60,7 +57,7 @@ class TrainingModule(L.LightningModule):
         self.log_dict(self.val_metrics, batch_size=len(target), prog_bar=True)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW; warm-up, then linearly to zero (paper, appendix C)."""
+        """Make AdamW and its schedule: linear warm-up, then linearly to zero (paper, appendix C)."""
         config = self.config
         optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         warmup = min(config.warmup_steps, self.steps // 2)
@@ -73,30 +70,30 @@ class TrainingModule(L.LightningModule):
 
 
 class Clock(Callback):
-    """Seconds spent training, over all continuations of a run."""
+    """The training time of a run in seconds, including the time before it was resumed."""
 
     def __init__(self) -> None:
         self.before, self.begin = 0.0, time.perf_counter()
 
     @property
     def seconds(self) -> float:
-        """So far."""
+        """Training time so far."""
         return self.before + time.perf_counter() - self.begin
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Begin to count."""
+        """Start the clock."""
         self.begin = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Put the time into the log, beside the learning curve."""
+        """Log the time next to the learning curve."""
         pl_module.log("seconds", self.seconds)
 
 
 class ProgressBar(RichProgressBar):
-    """Without the number of the log, which tells nobody anything."""
+    """A progress bar without the number of the log, which users do not need."""
 
     def get_metrics(
         self, trainer: L.Trainer, pl_module: L.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """What is shown beside the bar."""
+        """Return the metrics shown next to the bar."""
         return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}

@@ -1,4 +1,4 @@
-"""What a task reads of a model."""
+"""Outputs of a model as one tensor."""
 
 from __future__ import annotations
 
@@ -11,5 +11,12 @@ from wskan.kan.edges import flatten_edges
 
 
 def flatten_output(output: Tensor | Sequence[Tensor]) -> Tensor:
-    """A model's output in single precision: ``[B, out_dim]`` as it is; blocks of the edge read-out as ``[B, E * out_dim]``, edges in the order of :func:`wskan.kan.edges.flatten_edges`."""
+    """Convert the output of a model to one tensor in single precision.
+
+    Args:
+        output: ``[B, out_dim]``, or with the edge readout one block ``[B, n_l, n_{l+1}, out_dim]`` per layer.
+
+    Returns:
+        ``[B, out_dim]``, or ``[B, E * out_dim]`` with edges in the order of :func:`wskan.kan.edges.flatten_edges`.
+    """
     return (output if isinstance(output, Tensor) else flatten_edges(output).flatten(1)).to(torch.float32)

@@ -1,4 +1,4 @@
-"""What tasks have in common that say which edges of a classifier can go."""
+"""The base of tasks that predict which edges of a classifier can be pruned."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from wskan.reading import number
 from wskan.tasks.binary_metrics import ROCAUC, AccuracyAbove, best_threshold
 from wskan.tasks.task import ABSENT, Task
 
-LARGE = 3e38  # about all that single precision holds
+MAX_FLOAT32 = 3e38  # about the largest number in single precision
 
 
 @dataclasses.dataclass(frozen=True)
 class Pruning(Task):
-    """Base of tasks that give each edge a number, the higher, the more it speaks for keeping the edge.
+    """The base of tasks that predict a score for each edge, where edges with high scores are kept.
 
     Args:
-        threshold: an edge is kept if its number is higher; chosen to give the highest accuracy on the validation split
+        threshold: an edge is kept if its score is higher. It is chosen for the highest accuracy on the validation split
             (paper, C.3.2).
 
     Raises:
-        DataError: a threshold that is no finite number.
+        DataError: the threshold is not a finite number.
     """
 
     threshold: float = 0.0
@@ -37,27 +37,28 @@ class Pruning(Task):
     monitor, mode = "auc", "max"
 
     def __post_init__(self) -> None:
-        number(self.threshold, f"task {self.name}: threshold", -LARGE, LARGE)
+        number(self.threshold, f"task {self.name}: threshold", -MAX_FLOAT32, MAX_FLOAT32)
 
     @abc.abstractmethod
     def kept(self, target: Tensor) -> Tensor:
-        """Read off targets which edges the oracle keeps, int8 of the same shape: 1 for one to keep, 0 for one to prune,
-        ABSENT for one that is not there.
+        """Convert targets to the oracle's mask, int8 of the same shape.
+
+        It is 1 for an edge to keep, 0 for one to prune, and ABSENT for one that does not exist.
         """
 
     def keep(self, output: Tensor) -> Tensor:
-        """Predict the mask, bool, from decoded outputs of the same shape."""
+        """Predict the mask from decoded outputs, as bool of the same shape."""
         return output > self.threshold
 
     def metrics(self) -> MetricCollection:
         return MetricCollection({"auc": ROCAUC(self.kept), "accuracy": AccuracyAbove(self.threshold, self.kept)})
 
     def training_metrics(self) -> MetricCollection:
-        """Accuracy alone: a sum, where ROC-AUC would keep and sort the numbers of all training edges."""
+        """Return the accuracy only, because ROC-AUC would keep and sort the scores of all training edges."""
         return MetricCollection({"accuracy": AccuracyAbove(self.threshold, self.kept)})
 
     def calibrated(self, output: Tensor, target: Tensor) -> Self:
-        """With the threshold of the highest accuracy; unchanged if there is no edge to measure it on."""
+        """Return the task with the threshold of the highest accuracy, or unchanged if no edge exists."""
         kept = self.kept(target)
         exist = kept != ABSENT
         if not bool(exist.any()):
@@ -66,7 +67,7 @@ class Pruning(Task):
 
 
 def best_edges(score: Tensor, population: Population, share: float) -> Tensor:
-    """Choose the edges of each KAN that score highest among those that exist, a fraction ``share`` of them, ``[K, E]``."""
+    """Choose the existing edges of each KAN with the highest scores, a fraction ``share`` of them, ``[K, E]`` bool."""
     exist = flatten_edges([layer.mask != 0 for layer in population.layers]).to(score.device)
     order = score.masked_fill(~exist, -torch.inf).argsort(dim=1, descending=True, stable=True)
     rank: Tensor = order.argsort(1)

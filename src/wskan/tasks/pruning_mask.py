@@ -1,4 +1,4 @@
-"""Which edges can go? The mask of a pruning oracle, without data."""
+"""The task of predicting the mask of a pruning oracle."""
 
 from __future__ import annotations
 
@@ -16,29 +16,31 @@ from wskan.zoo import Zoo
 
 @dataclasses.dataclass(frozen=True)
 class PruningMask(Pruning):
-    """Tell which edges of a classifier the oracle keeps (paper, section 5.3): binary cross-entropy; ROC-AUC and accuracy in percent, over all edges of all KANs.
+    """Predict which edges of a classifier a pruning oracle keeps (paper, section 5.3).
+
+    The loss is the binary cross-entropy. The metrics are ROC-AUC and accuracy in percent, over all edges of all KANs.
 
     Args:
-        threshold: an edge is kept if its logit is higher; chosen to give the highest accuracy on the validation split
-            (C.3.2). Accuracies of a learning curve, before it is chosen, are those at 0, a probability of one half.
+        threshold: an edge is kept if its logit is higher. It is chosen for the highest accuracy on the validation split
+            (paper, C.3.2). Before that, in the learning curve, it is 0, a probability of one half.
 
     Raises:
-        DataError: a threshold that is no finite number.
+        DataError: the threshold is not a finite number.
     """
 
     name = "pruning-mask"
 
     def targets(self, zoo: Zoo, rows: Tensor | slice = slice(None)) -> Tensor:
-        """1 for an edge to keep, 0 for one to prune, ``[n, E]`` int8."""
+        """Return the mask, ``[n, E]`` int8: 1 for an edge to keep, 0 for one to prune."""
         return flatten_edges(zoo.masks(rows)).to(torch.int8)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        exist = target != ABSENT  # as weights: picking edges out takes five times as long
+        exist = target != ABSENT  # as weights: selecting edges takes five times as long
         total = F.binary_cross_entropy_with_logits(output, target.to(output), exist.to(output), reduction="sum")
         return total / exist.sum().clamp_min(1)
 
     def decode(self, output: Tensor) -> Tensor:
-        """Logits; the higher, the more they speak for keeping the edge."""
+        """Return the logits of keeping each edge."""
         return output
 
     def kept(self, target: Tensor) -> Tensor:
@@ -48,9 +50,9 @@ class PruningMask(Pruning):
         return zoo.has_masks
 
     def check(self, zoo: Zoo) -> None:
-        """Refuse a zoo without masks.
+        """Raise if a zoo has no masks.
 
         Raises:
-            DataError: saying what to do.
+            DataError: the zoo has no masks.
         """
         zoo.check_masks()

@@ -1,4 +1,4 @@
-"""How much is each edge worth? The scores of a pruning oracle, without data."""
+"""The task of predicting the scores of a pruning oracle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torchmetrics import MetricCollection
 from wskan.kan.edges import flatten_edges
 from wskan.kan.oracle import THRESHOLD
 from wskan.reading import number
-from wskan.tasks.pruning import LARGE, Pruning
+from wskan.tasks.pruning import MAX_FLOAT32, Pruning
 from wskan.tasks.regression import R2
 from wskan.tasks.task import ABSENT
 from wskan.zoo import Zoo
@@ -21,22 +21,23 @@ from wskan.zoo import Zoo
 
 @dataclasses.dataclass(frozen=True)
 class PruningScores(Pruning):
-    """Tell what the oracle scores each edge of a classifier, as a natural logarithm, by squared error.
+    """Predict the natural logarithm of the oracle's score of each edge of a classifier.
 
-    A mask says which edges stay at one threshold, scores in which order they go. Metrics are over all edges of all
-    KANs: ROC-AUC and accuracy of the oracle's mask in percent, and R2 of the logarithms.
+    A mask contains which edges stay at one threshold, scores in which order to prune them. The loss is the squared
+    error. The metrics are ROC-AUC and accuracy of the oracle's mask in percent, and R2 of the logarithms. They are over
+    all edges of all KANs.
 
     Args:
-        threshold: an edge is kept if its predicted logarithm is higher; chosen to give the highest accuracy on the
-            validation split. Accuracies of a learning curve, before it is chosen, are those at the oracle's own.
+        threshold: an edge is kept if its predicted logarithm is higher. It is chosen for the highest accuracy on the
+            validation split. Before that, in the learning curve, it is the oracle's.
         oracle: score above which the oracle keeps an edge.
 
     Attributes:
-        center, spread: mean and standard deviation that the logarithms are expected to have (measured on classifiers of
-            digits: -5.1 and 2.2, MNIST: -8.3 and 3.2, Fashion-MNIST: -7.9 and 2.0).
+        center, spread: expected mean and standard deviation of the logarithms. Measured on classifiers they are -5.1
+            and 2.2 (digits), -8.3 and 3.2 (MNIST), -7.9 and 2.0 (Fashion-MNIST).
 
     Raises:
-        DataError: a threshold that is no finite number, or no positive one of the oracle.
+        DataError: the threshold is not a finite number, or the oracle's is not positive.
     """
 
     threshold: float = math.log(THRESHOLD)
@@ -48,10 +49,10 @@ class PruningScores(Pruning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number(self.oracle, f"task {self.name}: oracle", 1e-38, LARGE)
+        number(self.oracle, f"task {self.name}: oracle", 1e-38, MAX_FLOAT32)
 
     def targets(self, zoo: Zoo, rows: Tensor | slice = slice(None)) -> Tensor:
-        """Logarithms of scores, ``[n, E]`` float32."""
+        """Return the logarithms of scores, ``[n, E]`` float32."""
         return flatten_edges(zoo.scores(rows))
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -60,7 +61,7 @@ class PruningScores(Pruning):
         return error.sum() / exist.sum().clamp_min(1)
 
     def decode(self, output: Tensor) -> Tensor:
-        """Logarithms of scores."""
+        """Convert outputs to logarithms of scores."""
         return output * self.spread + self.center
 
     def kept(self, target: Tensor) -> Tensor:
@@ -75,23 +76,26 @@ class PruningScores(Pruning):
         return zoo.has_scores
 
     def check(self, zoo: Zoo) -> None:
-        """Refuse a zoo without scores.
+        """Raise if a zoo has no scores.
 
         Raises:
-            DataError: saying what to do.
+            DataError: the zoo has no scores.
         """
         zoo.check_scores()
 
 
 class EdgeR2(R2):
-    """Over edges that exist; less a constant about their mean, for the sake of single precision."""
+    """R2 over the edges that exist.
+
+    The expected mean is subtracted first, because of single precision.
+    """
 
     def __init__(self, absent: float, center: float) -> None:
         super().__init__()
         self.absent, self.center = absent, center
 
     def update(self, preds: Tensor, target: Tensor) -> None:
-        """Add numbers and targets of one shape."""
+        """Add predictions and targets of the same shape."""
         exist = target != self.absent
         if bool(exist.any()):
             super().update(preds[exist] - self.center, target[exist] - self.center)
