@@ -167,7 +167,7 @@ def test_a_run_is_not_trained_through_a_link(tmp_path: Path, name: str) -> None:
     outside, folder = tmp_path / "outside", tmp_path / "run"
     outside.mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wskan.tasks.training._fit", _interrupt)
+        patch.setattr("wskan.tasks.training.fit", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             train(zoo, folder, task=task, model=config, config=training, features=features, device="cpu")
     (folder / name).symlink_to(outside)
@@ -176,7 +176,7 @@ def test_a_run_is_not_trained_through_a_link(tmp_path: Path, name: str) -> None:
     assert list(outside.iterdir()) == []
 
 
-def _interrupt(*_: object) -> None:
+def _interrupt(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 

@@ -166,7 +166,7 @@ def test_checkpoints_of_a_cluster_are_not_read(
     ours, theirs = run / "checkpoints" / "hpc_ckpt_1.ckpt", run.parent / "hpc_ckpt_1.ckpt"
     for path in (ours, theirs):
         torch.save(load(run), path)
-    with pytest.raises(DataError, match=r"hpc_ckpt_1\.ckpt: not a checkpoint of wskan's"):
+    with pytest.raises(DataError, match=r"hpc_ckpt_1\.ckpt: not a checkpoint of wskan;"):
         go_on(zoo, run)
     ours.unlink()
     assert weights(go_on(zoo, run).folder) == whole

@@ -61,8 +61,13 @@ def _check(file: BinaryIO, tensors: int, limit: int) -> None:
         raise ValueError("it is not a zip archive")
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        if len({member.filename.casefold() for member in members}) < len(members) or len(members) > tensors + OTHER_MEMBERS:
-            raise ValueError(f"it has {len(members):,} members: some have the same name, or there are more than tensors")
+        if (
+            len({member.filename.casefold() for member in members}) < len(members)
+            or len(members) > tensors + OTHER_MEMBERS
+        ):
+            raise ValueError(
+                f"it has {len(members):,} members: some have the same name, or there are more than tensors"
+            )
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ValueError("it is compressed, and a checkpoint never is")
         if (size := sum(member.file_size for member in members)) > limit:

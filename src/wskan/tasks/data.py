@@ -21,7 +21,7 @@ from wskan.tasks.augmentation import Symmetry, augment, augment_edges, input_map
 from wskan.tasks.task import Task
 from wskan.zoo import Zoo
 
-MEMORY_LIMIT = 6 * 2**30  # bytes of parameters that are read into memory; larger splits are read from the files by batch
+MEMORY_LIMIT = 6 * 2**30  # bytes of parameters to read into memory; batches of larger splits are read from files
 GRAPH_LIMIT = 2 * 2**30  # bytes of graphs that are made once and kept
 
 
@@ -162,8 +162,8 @@ def graph_loader(
 class BatchSampler(Sampler[BatchIndices | list[int]]):
     """The indices of each batch, with a seed for augmentation if they are shuffled.
 
-    Both depend only on the seed and the epoch, so a resumed run gets the same batches as an uninterrupted one. Each pass
-    advances to the next epoch. Lightning calls :meth:`set_epoch` before a pass.
+    Both depend only on the seed and the epoch. So a resumed run gets the same batches as an uninterrupted one. Each
+    pass advances to the next epoch. Lightning calls :meth:`set_epoch` before a pass.
     """
 
     def __init__(self, size: int, batch_size: int, shuffle_seed: int | None) -> None:

@@ -1,4 +1,4 @@
-"""The files of a training run: its record, and its learning curve."""
+"""The record and the learning curve of a training run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MAX_RECORD, MAX_LOG = 2**20, 64 * 2**20  # bytes
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """Read ``run.json``; None if there is none.
+    """Read ``run.json``, or return None if it does not exist.
 
     Raises:
-        DataError: it is not what :func:`write_record` writes.
+        DataError: the file is not the record of a training run.
     """
     path = folder / "run.json"
     if not path.exists():

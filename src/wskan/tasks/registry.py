@@ -1,4 +1,4 @@
-"""All tasks by name."""
+"""The registry of tasks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T", bound=Task)
 
 
 def register_task(cls: type[T]) -> type[T]:
-    """Enter a task in :data:`TASKS` under its ``name``, as a decorator of its class.
+    """Register a task in :data:`TASKS` under its ``name``, as a decorator of its class.
 
     Raises:
         DataError: another task has this name.
@@ -45,13 +45,13 @@ def get_task(name: str, zoo: Zoo | None = None) -> Task:
     """Make a task by name; ``"auto"`` takes the first whose targets the zoo contains.
 
     Raises:
-        DataError: there is no task of that name, or none that fits.
+        DataError: there is no task of that name, or no task fits the zoo.
     """
     if name == "auto" and zoo is not None:
         for task in TASKS.values():
             if task().fits(zoo):
                 return task()
-        raise DataError(f"no task fits the columns {sorted(zoo.columns)} of {zoo.folder}")
+        raise DataError(f"no task fits the columns {sorted(zoo.columns)} of {zoo.folder}; name a task")
     if name not in TASKS:
         raise DataError(
             f"no task {name!r:.100}; there are {', '.join(TASKS)} (wskan.register_task adds one of your own)"

@@ -1,4 +1,4 @@
-"""Regression of numbers about a whole KAN: accuracy of a classifier, frequencies of a wave."""
+"""Tasks of predicting numbers about a whole KAN: the accuracy of a classifier, the frequencies of a wave."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from wskan.zoo import Zoo
 
 
 class Regression(Task):
-    """Base of tasks that minimise the squared error of the numbers in ``columns``.
+    """The base of tasks that predict the numbers in ``columns``, by squared error.
+
+    Targets are ``[n, len(columns)]`` float32.
 
     Attributes:
-        center, spread: mean and standard deviation that the numbers are expected to have.
+        center, spread: expected mean and standard deviation of the numbers.
     """
 
     monitor, mode = "mse", "min"
@@ -38,14 +40,14 @@ class Regression(Task):
 
 
 class R2(R2Score):
-    """Zero for a single KAN, where it is not defined."""
+    """The coefficient of determination; zero for a single KAN, where it is not defined."""
 
     def compute(self) -> Tensor:
         return super().compute() if int(self.total) > 1 else torch.zeros((), device=self.total.device)
 
 
 class Kendall(KendallRankCorrCoef):
-    """Kendall's tau (b) of ``[B, 1]``; zero where it is not defined, because all numbers are equal."""
+    """Kendall's tau (b) of ``[B, 1]``; zero if all numbers are equal, where it is not defined."""
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         super().update(preds.squeeze(-1), target.squeeze(-1))
@@ -56,21 +58,27 @@ class Kendall(KendallRankCorrCoef):
 
 
 class AccuracyPrediction(Regression):
-    """Tell the test accuracy of a classifier (paper, section 5.2): squared error of the fraction; also R^2 and Kendall's tau."""
+    """Predict the test accuracy of a classifier, as a fraction (paper, section 5.2).
+
+    The metrics are the squared error, R^2 and Kendall's tau.
+    """
 
     name, columns, out_dim = "accuracy-prediction", ("accuracy",), 1
-    center, spread = 0.5, 12**-0.5  # of a uniform number in [0, 1]
+    center, spread = 0.5, 12**-0.5  # those of a uniform number in [0, 1]
 
     def metrics(self) -> MetricCollection:
         return MetricCollection([super().metrics(), MetricCollection({"kendall": Kendall()})])
 
     def training_metrics(self) -> MetricCollection:
-        """Without Kendall's tau, whose time grows with the square of the KANs."""
+        """Return the metrics without Kendall's tau, whose time grows with the square of the number of KANs."""
         return super().metrics()
 
 
 class FrequencyRegression(Regression):
-    """Tell the frequencies of the sine wave that a KAN represents (paper, C.1.3): squared error, in (radians a unit of length)^2."""
+    """Predict the frequencies of the sine wave that a KAN represents (paper, C.1.3).
+
+    Frequencies are in radians per unit of length. The metrics are the squared error and R^2.
+    """
 
     name, columns, out_dim = "frequency-regression", ("freq_0", "freq_1"), 2
-    center, spread = 5.25, 9.5 / 12**0.5  # of a uniform number in [0.5, 10]
+    center, spread = 5.25, 9.5 / 12**0.5  # those of a uniform number in [0.5, 10]

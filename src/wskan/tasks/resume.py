@@ -1,4 +1,4 @@
-"""Going on with a run: keeping its best and its last epoch, and beginning after the last."""
+"""Resuming a run: checkpoints of its best and its last epoch, and a start after the last."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from wskan.tasks.module import Clock, TrainingModule
 
 
 class Checkpoints(Checkpoint):
-    """Writes ``best.ckpt`` and ``last.ckpt`` after each epoch, and goes on from the last there is.
+    """A callback that writes ``best.ckpt`` and ``last.ckpt`` after each epoch, and resumes from ``last.ckpt``.
 
-    Lightning's own callback is not used: it takes from a checkpoint the paths of files that it will remove. A file of this one's says
-    how many epochs are finished; what Lightning's loops, the schedule and the other callbacks have to know then is worked out from that.
+    Lightning's own callback reads from a checkpoint the paths of files that it will remove. It is not used for this
+    reason. A checkpoint of this callback contains the number of finished epochs. The states of Lightning's loops, of the
+    schedule and of the other callbacks follow from that.
 
     Args:
-        folder: of the checkpoints.
-        module: what is trained.
-        batches: steps an epoch.
+        folder: folder of the checkpoints.
+        module: module to train.
+        batches: steps per epoch.
 
     Raises:
-        DataError: the folder holds a checkpoint that is not of this run.
+        DataError: the folder contains a checkpoint that is not of this run.
     """
 
     def __init__(self, folder: Path, module: TrainingModule, batches: int) -> None:
@@ -42,15 +43,15 @@ class Checkpoints(Checkpoint):
         self.start = None
         if self.last_path.exists():
             self.start = read_last(self.last_path, module, epochs=config.epochs, batches=batches)
-            read_weights(self.best_path, module)  # told now, not after the last epoch
+            read_weights(self.best_path, module)  # raises now, not after the last epoch
 
     @property
     def callbacks(self) -> list[Callback]:
-        """This one and those whose state it keeps."""
+        """This callback and those whose state it keeps."""
         return [self.clock, *([self.stopping] if self.stopping else []), self]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Put everything where it was after the last epoch."""
+        """Restore the state after the last epoch."""
         if self.start is None:
             return
         start, steps = self.start, self.start.epochs * self.batches
@@ -69,7 +70,7 @@ class Checkpoints(Checkpoint):
         self.start = None
 
     def _set_optimizer(self, trainer: L.Trainer, steps: int) -> None:
-        """Moments from the file, rates from the schedule."""
+        """Take the moments from the file and the learning rates from the schedule."""
         assert self.start is not None
         optimizer = trainer.optimizers[0]
         schedule: Any = trainer.lr_scheduler_configs[0].scheduler
@@ -81,17 +82,18 @@ class Checkpoints(Checkpoint):
         schedule.last_epoch, schedule._step_count, schedule._last_lr = steps, steps + 1, rates
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Keep the epoch.
+        """Write the checkpoints of the epoch.
 
         Raises:
-            DivergedError: its loss is not finite.
+            DivergedError: the loss of the epoch is not finite.
             DataError: the disk is full.
         """
         assert isinstance(pl_module, TrainingModule)
         scores = {name: float(trainer.callback_metrics[name]) for name in ("train_loss", "val_loss", self.monitor)}
         if not math.isfinite(scores["train_loss"]) or math.isnan(scores["val_loss"]):
             raise DivergedError(
-                f"training in {self.best_path.parent.parent} diverged: the loss of epoch {trainer.current_epoch + 1} is not finite; "
+                f"training in {self.best_path.parent.parent} diverged: "
+                f"the loss of epoch {trainer.current_epoch + 1} is not finite; "
                 f"delete the folder and lower the learning rate ({pl_module.config.lr:g})"
             )
         score = scores[self.monitor]
@@ -99,13 +101,17 @@ class Checkpoints(Checkpoint):
             self.best = score
             write_weights(self.best_path, pl_module)
         waited = self.stopping.wait_count if self.stopping else 0
-        facts = {"best_model_score": self.best, "wait_count": waited, "seconds": self.clock.seconds}
-        write_last(self.last_path, pl_module, trainer.optimizers[0], trainer.current_epoch, facts)
+        progress = {"best_model_score": self.best, "wait_count": waited, "seconds": self.clock.seconds}
+        write_last(self.last_path, pl_module, trainer.optimizers[0], trainer.current_epoch, progress)
 
 
 class NoCheckpoints(TorchCheckpointIO):
-    """Lightning reads and writes no checkpoint by itself, as it would on a cluster with SLURM."""
+    """A plugin that keeps Lightning from reading checkpoints by itself, as it would on a cluster with SLURM."""
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse it."""
-        raise DataError(f"{path}: not a checkpoint of wskan's; move it elsewhere and run the same command again")
+        """Raise.
+
+        Raises:
+            DataError: always.
+        """
+        raise DataError(f"{path}: not a checkpoint of wskan; move it elsewhere and run the same command again")

@@ -1,4 +1,4 @@
-"""A training run in a folder: what was asked for, and the result."""
+"""A finished training run: its model, predictions and pruning."""
 
 from __future__ import annotations
 
@@ -29,20 +29,22 @@ from wskan.zoo import Recipe, Zoo, open_zoo
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """A finished training run, as its folder keeps it in ``run.json``, ``model/`` and ``logs/``.
+    """A finished training run; :func:`open_run` opens one.
+
+    Its folder contains ``run.json``, ``model/`` and ``logs/``.
 
     Attributes:
-        folder: where it lies.
-        model: the model of the best epoch on the validation split, in evaluation mode.
-        task: what the model was trained for, with the values that were chosen on the validation split.
-        features: what the model reads.
-        record: everything in ``run.json``: the arguments of the training, ``calibration`` of the task, ``val`` and
-            ``test`` metrics, seconds, epochs, counts.
+        folder: folder of the run.
+        model: model of the best epoch on the validation split, in evaluation mode.
+        task: task of the training, with the values that were chosen on the validation split.
+        features: features that the model reads.
+        record: the content of ``run.json``: the arguments of the training (``asked``), ``calibration`` of the task,
+            ``val`` and ``test`` metrics, seconds, epochs, counts.
 
     Example:
         >>> import wskan
         >>> run = wskan.open_run("runs/masks")  # doctest: +SKIP
-        >>> pruned = run.prune(wskan.from_pykan(model), share=0.3)  # doctest: +SKIP
+        >>> pruned = run.prune(model, share=0.3)  # a model of pykan, or a population  # doctest: +SKIP
     """
 
     folder: Path
@@ -52,17 +54,17 @@ class Run:
     record: dict[str, Any]
 
     def check(self, spec: KANSpec) -> None:
-        """Raise if features of such KANs have another meaning than those of the KANs of the training.
+        """Raise if the features of such KANs have another meaning than in training.
 
         Raises:
             DataError: see :meth:`wskan.graph.FeatureConfig.compatibility_key`.
         """
-        own = self.record["asked"].get("spec")
+        trained = self.record["asked"].get("spec")
         key = self.features.compatibility_key
-        if own is not None and key(KANSpec.from_dict(own)) != key(spec):
+        if trained is not None and key(KANSpec.from_dict(trained)) != key(spec):
             raise DataError(
-                f"{self.folder} was trained on KANs with {own}, these have {spec.to_dict()}: their features mean "
-                "different things (train with form function for any)"
+                f"{self.folder} was trained on KANs with {trained}, these have {spec.to_dict()}: their features mean "
+                "different things (a model trained with form function accepts both)"
             )
 
     def check_unseen(self, zoo: Zoo, split: str) -> None:
@@ -74,32 +76,34 @@ class Run:
             DataError: some KANs of the split are among the training or validation KANs of this run.
         """
         recipe = self.record.get("recipe")
-        own = None if recipe is None else Recipe.from_dict(recipe)
-        if own is None or own.classifier is None or zoo.recipe.classifier is None:
+        trained = None if recipe is None else Recipe.from_dict(recipe)
+        if trained is None or trained.classifier is None or zoo.recipe.classifier is None:
             return
-        if zoo.digest in (own.digest, self.record["asked"].get("zoo")):  # the same zoo, as it is or aligned
+        if zoo.digest in (trained.digest, self.record["asked"].get("zoo")):  # the same zoo, aligned or not
             return
         index = zoo.columns["index"][zoo.split(split)]
-        seen = int((index < own.train + own.val).sum())
-        if seen and (own.seed, own.dataset, own.spec) == (zoo.recipe.seed, zoo.recipe.dataset, zoo.recipe.spec):
+        seen = int((index < trained.train + trained.val).sum())
+        same_kans = all(getattr(trained, name) == getattr(zoo.recipe, name) for name in ("seed", "dataset", "spec"))
+        if seen and same_kans:
             raise DataError(
                 f"{seen:,} of the {len(index):,} {split} KANs of {zoo.folder} were used to train or choose "
-                f"{self.folder}: classifiers of one seed are the same in every zoo; build it with another --seed"
+                f"{self.folder}: classifiers of one seed are the same in every zoo; build the zoo with another --seed"
             )
 
     def evaluate(self, zoo: Zoo | Path | str, *, split: str = "test") -> dict[str, float]:
         """Score the model on a split of a zoo, its own or another.
 
         Args:
-            zoo: the zoo, or its folder. For a run on aligned KANs, the same zoo, aligned (:func:`wskan.align.align_zoo`).
+            zoo: the zoo, or its folder. A run on aligned KANs needs the same zoo, aligned with
+                :func:`wskan.align.align_zoo`.
             split: ``"train"``, ``"val"`` or ``"test"``.
 
         Returns:
             The metrics of the task, and its loss.
 
         Raises:
-            DataError: the features of the zoo's KANs mean something else, the model was trained on aligned KANs of
-                another zoo, or some KANs of the split were used in training.
+            DataError: the features of the zoo's KANs have another meaning than in training, the model was trained on
+                aligned KANs of another zoo, or some KANs of the split were used in training.
             ShapeError: the graphs of the zoo do not fit the model.
         """
         zoo = open_zoo(zoo) if isinstance(zoo, Path | str) else zoo
@@ -113,22 +117,36 @@ class Run:
         return evaluate(self.model, zoo, self.task, self.features, split=split)
 
     def predict(self, kans: Population | Any, *, precision: Precision = "32") -> Tensor:
-        """Predict what the task of the run is about, from the weights of KANs of your own. No data is needed.
+        """Predict the targets of the task for KANs of your own, from their weights alone.
 
         Args:
             kans: K KANs like those of the training, or one model of pykan (see :func:`wskan.kan.from_pykan`).
-            precision: ``"bf16"`` takes half of the time or less where the processor has instructions for it. Its answers
-                have about three digits.
+            precision: ``"bf16"`` takes at most half of the time if the processor has instructions for it. Its results
+                have about three significant digits.
 
         Returns:
-            Depending on the task: accuracies as fractions, ``[K, 1]``, which are not clipped to [0, 1]; logits of edges
-            to keep, or the logarithms of their scores, ``[K, E]``, with edges in the order of
-            :func:`wskan.kan.edges.flatten_edges`; frequencies, ``[K, 2]``; logits of classes, ``[K, 10]``.
+            Predictions on the device of the model, in the units of the targets. They depend on the task:
+
+            - ``inr-classification``: logits of the classes, ``[K, 10]``.
+            - ``frequency-regression``: frequencies, ``[K, 2]``, in radians per unit of length.
+            - ``accuracy-prediction``: accuracies as fractions, ``[K, 1]``, not clipped to [0, 1].
+            - ``pruning-mask``: logits of keeping each edge, ``[K, E]``.
+            - ``pruning-scores``: natural logarithms of the score of each edge, ``[K, E]``.
+
+            Edges are in the order of :func:`wskan.kan.edges.flatten_edges`.
 
         Raises:
-            DataError: an unknown precision, KANs that are not finite, features that mean something else than in
-                training, or a run on aligned KANs.
+            DataError: unknown precision, KANs that are not finite, features that have another meaning than in training,
+                or a run on aligned KANs.
             ShapeError: there are no KANs, or their shape does not fit the model.
+
+        Example:
+            >>> import tempfile, wskan
+            >>> from wskan.testing import FakeZoo, random_population
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     run = wskan.train(FakeZoo((2, 4, 1)), folder, hidden=8, num_layers=1, epochs=1, device="cpu")
+            >>> run.predict(random_population((2, 4, 1), size=3, seed=0)).shape
+            torch.Size([3, 10])
         """
         population = as_population(kans)
         check_precision(precision)
@@ -139,7 +157,7 @@ class Run:
                 "(`wskan evaluate --align` reads a zoo of aligned KANs)"
             )
         if len(population) == 0:
-            raise ShapeError("there are no KANs to predict anything of")
+            raise ShapeError("there are no KANs; pass at least one")
         population.check_finite()
         device, step = next(self.model.parameters()).device, graphs_per_batch(population.spec)
         parts = (population[begin : begin + step] for begin in range(0, len(population), step))
@@ -148,26 +166,26 @@ class Run:
         if broken := (~outputs.isfinite().flatten(1).all(1)).nonzero().squeeze(1).tolist():
             raise DataError(
                 f"the outputs of {self.folder} are not finite for KANs {broken[:5]}: "
-                "their parameters are far larger than in training"
+                "their parameters are much larger than in training"
             )
         return self.task.decode(outputs)
 
     def prune(self, kans: Population | Any, *, share: float | None = None, precision: Precision = "32") -> Population:
         """Prune KANs without data, by one forward pass of the model (paper, section 5.3).
 
-        Warns of outputs that no path of edges joins to an input any more: they become constant.
+        Warns if an output becomes constant because no path of edges connects it to an input any more.
 
         Args:
             kans: K KANs like those of the training, or one model of pykan.
-            share: fraction of the existing edges that each KAN keeps, in [0, 1]: those that the model scores highest.
-                If not given, edges are kept whose score is above the threshold that was chosen on the validation KANs.
+            share: fraction of its edges that each KAN keeps, in [0, 1]. The edges with the highest scores are kept. If
+                not given, edges are kept whose score is above the threshold that was chosen on the validation split.
             precision: see :meth:`predict`.
 
         Returns:
             Copies of the KANs with smaller masks.
 
         Raises:
-            DataError: the run is of another task than pruning, the share is not in [0, 1], or see :meth:`predict`.
+            DataError: the task of the run is not pruning, the share is not in [0, 1], or see :meth:`predict`.
             ShapeError: see :meth:`predict`.
         """
         if not isinstance(self.task, Pruning):
@@ -182,21 +200,21 @@ class Run:
         keep = self.task.keep(score) if share is None else best_edges(score, population, share)
         pruned = population.prune(unflatten_edges(keep, population.spec.widths))
         cut = population.connected_outputs() & ~pruned.connected_outputs()  # [K, out]
-        if lost := cut.any(1).nonzero().squeeze(1).tolist():
+        if affected := cut.any(1).nonzero().squeeze(1).tolist():
             warnings.warn(
-                f"{len(lost)} of {len(pruned)} KANs have outputs that are constant now, "
-                f"{int(cut.sum()) / len(lost):.1f} of {cut.shape[1]} on average: "
-                f"KANs {lost[:5]}{' ...' if len(lost) > 5 else ''}; keep more of their edges, with share",
+                f"{len(affected)} of {len(pruned)} KANs have outputs that are constant now, "
+                f"{int(cut.sum()) / len(affected):.1f} of {cut.shape[1]} on average: "
+                f"KANs {affected[:5]}{' ...' if len(affected) > 5 else ''}; keep more of their edges, with share",
                 stacklevel=2,
             )
         return pruned
 
 
 def as_population(kans: Population | Any) -> Population:
-    """Take a population as it is, and convert a model of pykan.
+    """Return a population unchanged, and convert a model of pykan.
 
     Raises:
-        DataError: it is neither.
+        DataError: the argument is neither.
     """
     return kans if isinstance(kans, Population) else from_pykan(kans)
 
@@ -205,14 +223,14 @@ def open_run(folder: Path | str) -> Run:
     """Open a finished run.
 
     Raises:
-        DataError: it is missing, unfinished or damaged.
+        DataError: the run is missing, unfinished or damaged.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; name that of a training run")
+        raise DataError(f"{folder} is not a folder; name the folder of a training run")
     record = read_record(folder)
     if record is None or not record.get("finished"):
-        raise DataError(f"{folder} holds no finished training run; start or continue one with `wskan train`")
+        raise DataError(f"{folder} contains no finished training run; start or resume one with `wskan train`")
     task = _task(folder, record)
     _check_figures(folder, record, task)
     return Run(
@@ -235,33 +253,34 @@ def _task(folder: Path, record: dict[str, Any]) -> Task:
 
 
 def _check_figures(folder: Path, record: dict[str, Any], task: Task) -> None:
-    """Check the figures that tables and pictures take from the record."""
+    """Check the numbers of the record that tables and figures use."""
     path = folder / "run.json"
-    figures = {
-        name: record.get(name, 0 if name == "epochs" else None) for name in ("parameters", "train_seconds", "epochs")
-    }
     for split in ("val", "test"):
         check(record.get(split), {task.monitor: float, str: float}, f"{path}: {split}")
-    for name, figure in figures.items():
-        number(figure, f"{path}: {name}", 0, 1e12)
+    for name, default in (("parameters", None), ("train_seconds", None), ("epochs", 0)):
+        number(record.get(name, default), f"{path}: {name}", 0, 1e12)
 
 
 def finished_run(folder: Path, asked: dict[str, Any]) -> Run | None:
-    """Open the run that was asked for, if it is finished already.
+    """Open the run in a folder if it is finished, and return None if it is unfinished or not started.
+
+    Args:
+        folder: folder of the run.
+        asked: arguments of the training, as JSON types.
 
     Raises:
-        DataError: the folder holds another run, or no run at all.
+        DataError: the folder contains a run with other arguments, or other files.
     """
     if "::" in str(folder.absolute()) or "://" in str(folder.absolute()):
-        raise DataError(f"{folder}: Lightning takes a path with :: or :// for an address; choose another folder")
+        raise DataError(f"{folder}: Lightning treats a path with :: or :// as a URL; choose another folder")
     record, asked = read_record(folder), json.loads(json.dumps(asked))
     if record is None:
         if not is_empty_folder(folder):
-            raise DataError(f"{folder} is not empty and holds no training run; choose another folder")
+            raise DataError(f"{folder} is not empty and contains no training run; choose another folder")
         return None
     recorded = dict(record["asked"])
-    if isinstance(recorded.get("train"), dict):  # options that earlier versions did not have are off
+    if isinstance(recorded.get("train"), dict):  # options that earlier versions did not have are at their defaults
         recorded["train"] = TrainConfig().to_dict() | recorded["train"]
     if different := sorted(key for key in {*asked, *recorded} if recorded.get(key) != asked.get(key)):
-        raise DataError(f"{folder} holds a run with another {' and '.join(different)}; choose another folder")
+        raise DataError(f"{folder} contains a run with another {' and '.join(different)}; choose another folder")
     return open_run(folder) if record.get("finished") else None

@@ -1,4 +1,4 @@
-"""A task: what of a zoo is the target, what is minimised, what is reported."""
+"""The base class of tasks, which define targets, loss and metrics."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from wskan.errors import DataError
 from wskan.models import ModelConfig
 from wskan.zoo import Zoo
 
-ABSENT = (
-    -1
-)  # target of an edge that the KAN does not have, unless its task says another; neither loss nor metrics count it
+ABSENT = -1
+"""Default target of an edge that does not exist. Loss and metrics ignore it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Task(abc.ABC):
-    """Base of all tasks. Fields of one, if it has any, are chosen on the validation split, and kept with the run.
+    """The base of all tasks.
+
+    The fields of a task, if any, are chosen on the validation split. The run contains them.
 
     Attributes:
-        name: in :data:`TASKS`.
-        columns: columns of the zoo that it needs.
-        readout: what it predicts for, ``"graph"`` or ``"edge"``.
-        out_dim: numbers that a model predicts, for each graph or each edge.
+        name: name in :data:`TASKS`.
+        columns: columns of the zoo that the task needs.
+        readout: ``"graph"`` for predictions per KAN, ``"edge"`` for predictions per edge.
+        out_dim: numbers that a model predicts per graph or per edge.
         monitor: metric that chooses the best epoch on the validation split.
-        mode: whether more of it is better (``"max"``) or less (``"min"``).
-        absent: with the edge read-out, the target of an edge that the KAN does not have, which no other edge can have.
+        mode: whether high (``"max"``) or low (``"min"``) values of that metric are better.
+        absent: with the edge readout, the target of an edge that does not exist. No other edge can have it.
     """
 
     name: ClassVar[str]
@@ -42,37 +43,47 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def targets(self, zoo: Zoo, rows: Tensor | slice = slice(None)) -> Tensor:
-        """Targets of some KANs of a zoo, ``[n, ...]``; with the edge read-out ``[n, E]``, edges in the order of :func:`wskan.kan.edges.flatten_edges`."""
+        """Return the targets of some KANs of a zoo, ``[n, ...]``.
+
+        With the edge readout they are ``[n, E]``, edges in the order of :func:`wskan.kan.edges.flatten_edges`.
+        """
 
     @abc.abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """What is minimised, a scalar, from a model's output ``[B, out_dim]``, or ``[B, E * out_dim]`` with the edge read-out."""
+        """Compute the loss, a scalar, of outputs ``[B, out_dim]``, or ``[B, E * out_dim]`` with the edge readout."""
 
     @abc.abstractmethod
     def decode(self, output: Tensor) -> Tensor:
-        """A model's output in the units of the target, as the metrics take it."""
+        """Convert outputs of a model to the units of the target, as the metrics expect them."""
 
     @abc.abstractmethod
     def metrics(self) -> MetricCollection:
-        """Fresh metrics, fed with (decoded output, target)."""
+        """Make new metrics, which are updated with decoded outputs and targets."""
 
     def training_metrics(self) -> MetricCollection:
-        """Those of them that are worth their time on the training split, each epoch."""
+        """Make the metrics that are fast enough to compute on the training split in each epoch."""
         return self.metrics()
 
     def calibrated(self, output: Tensor, target: Tensor) -> Self:
-        """The task with its fields chosen on decoded outputs for the validation split; a task without fields is what it was."""
+        """Return the task with its fields chosen for the best scores on the validation split.
+
+        A task without fields is returned unchanged.
+
+        Args:
+            output: decoded outputs.
+            target: targets.
+        """
         return self
 
     def fits(self, zoo: Zoo) -> bool:
-        """Whether a zoo has what it needs."""
+        """Return whether a zoo has the targets of this task."""
         return set(self.columns) <= set(zoo.columns)
 
     def check(self, zoo: Zoo) -> None:
-        """Refuse a zoo without the columns of this task.
+        """Raise if a zoo lacks the targets of this task.
 
         Raises:
-            DataError: naming what it has.
+            DataError: a column is missing. The message names those that exist.
         """
         if missing := set(self.columns) - set(zoo.columns):
             raise DataError(
@@ -80,12 +91,13 @@ class Task(abc.ABC):
             )
 
     def check_model(self, config: ModelConfig) -> None:
-        """Refuse a model that answers in another shape.
+        """Raise if the outputs of a model do not fit this task.
 
         Raises:
-            DataError: such a model.
+            DataError: another readout, or another number of outputs.
         """
         if (config.readout, config.out_dim) != (self.readout, self.out_dim):
             raise DataError(
-                f"the model predicts {config.out_dim} numbers for each {config.readout}, task {self.name} needs {self.out_dim} for each {self.readout}"
+                f"the model predicts {config.out_dim} numbers for each {config.readout}, "
+                f"task {self.name} needs {self.out_dim} for each {self.readout}"
             )

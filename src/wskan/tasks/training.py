@@ -1,38 +1,28 @@
-"""Training a model on a zoo, with Lightning."""
+"""Training a model on a zoo."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import gc
-import importlib.util
-import logging
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import lightning as L
 import torch
-from lightning.pytorch.loggers import CSVLogger, Logger
 
 from wskan.errors import DataError, DivergedError
-from wskan.files import disk_error
 from wskan.graph import FeatureConfig
 from wskan.locks import hold
-from wskan.models import MetaNetwork, ModelConfig, build_model, save_model
+from wskan.models import ModelConfig, build_model, save_model
 from wskan.provenance import provenance
-from wskan.runtime import random_state, retain_freed_memory
+from wskan.runtime import random_state
 from wskan.tasks.augmentation import check_symmetries
-from wskan.tasks.checkpoint import read_weights
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.configure import default_features, model_config, split_options
-from wskan.tasks.data import GraphDataset, graph_loader
+from wskan.tasks.data import GraphDataset
 from wskan.tasks.evaluation import evaluate, predict, predict_split, score
-from wskan.tasks.module import ProgressBar, TrainingModule
+from wskan.tasks.fitting import fit
 from wskan.tasks.record import read_record, write_record
 from wskan.tasks.registry import get_task
-from wskan.tasks.resume import Checkpoints, NoCheckpoints
 from wskan.tasks.run import Run, finished_run
 from wskan.tasks.task import Task
 from wskan.zoo import SPLITS, Zoo, open_zoo
@@ -54,47 +44,53 @@ def train(
     tensorboard: bool = False,
     **options: Any,
 ) -> Run:
-    """Train a model on a zoo, or resume a run that was interrupted, and score its best epoch once on the test split.
+    """Train a model on a zoo, or resume an interrupted run, and score its best epoch once on the test split.
 
-    What the task leaves open, such as a threshold, is chosen on the model's validation outputs before. The caller's
-    random state stays as it is.
+    Fields of the task, such as a threshold, are chosen on the validation split before that. The random state of the
+    caller is not changed.
 
     Args:
         zoo: training, validation and test KANs, or the folder of a zoo.
-        folder: where the run is kept. A run of the same arguments is resumed, or returned if it is finished.
-        task: what to predict, or its name; ``"auto"`` takes the first task whose targets the zoo contains.
+        folder: folder of the run. A run with the same arguments is resumed, or returned if it is finished.
+        task: task to train for, or its name; ``"auto"`` chooses the first task whose targets the zoo contains.
         model: name in :data:`wskan.models.MODELS`, or a configuration.
-        features: what describes a KAN; None chooses with :func:`wskan.tasks.default_features`.
-        config: how to train; None for ``TrainConfig()``.
+        features: features that describe a KAN; None chooses with :func:`wskan.tasks.default_features`.
+        config: configuration of the training; None for ``TrainConfig()``.
         train_limit: use only the first training KANs, this many.
-        device: ``"auto"`` takes a GPU if there is one.
+        device: ``"auto"`` uses a GPU if there is one.
         progress: show a progress bar.
         tensorboard: write TensorBoard logs as well (needs the extra ``track``).
         options: fields of :class:`TrainConfig` (``epochs``, ``lr``, ``batch_size``, ...), which replace those of
-            ``config``, and of the model's configuration if ``model`` is a name (``hidden``, ``num_layers``, ...).
+            ``config``. If ``model`` is a name, also fields of its configuration (``hidden``, ``num_layers``, ...).
+
+    Returns:
+        The finished run, with the model on the CPU.
 
     Raises:
-        DataError: the folder holds another run, another process trains in it, the zoo does not fit the task, the
-            features or the augmentation, the model was made for another task, or the disk is full.
+        DataError: the folder contains another run, another process trains in it, or the disk is full. Also if the zoo
+            does not fit the task, the features or the augmentation, or the model was made for another task.
         DivergedError: the loss, or an output of the best epoch, is not finite.
         ShapeError: the graphs of the zoo do not fit the model.
 
     Example:
-        >>> import wskan
-        >>> zoo = wskan.build_zoo("digits-inr", "zoos/digits")  # doctest: +SKIP
-        >>> run = wskan.train(zoo, "runs/digits", hidden=64, epochs=40, batch_size=32, lr=2e-3)  # doctest: +SKIP
-        >>> run.record["test"]["accuracy"]  # doctest: +SKIP
-        97.7
+        >>> import tempfile, wskan
+        >>> from wskan.testing import FakeZoo
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run = wskan.train(FakeZoo((2, 4, 1)), folder, hidden=8, num_layers=1, epochs=2, device="cpu")
+        >>> run.task.name, run.record["epochs"], sorted(run.record["test"])
+        ('inr-classification', 2, ['accuracy', 'loss'])
     """
     zoo = open_zoo(zoo) if isinstance(zoo, Path | str) else zoo
     task = get_task(task, zoo) if isinstance(task, str) else task
-    training, own = split_options(options)
-    features = features or default_features(model, zoo.spec, own)
+    train_options, model_options = split_options(options)
+    features = features or default_features(model, zoo.spec, model_options)
     if isinstance(model, str):
-        model = model_config(model, zoo.spec, task, features, **own)
-    elif own:
-        raise DataError(f"{', '.join(own)}: options of a model that is given by name; change its configuration instead")
-    config = dataclasses.replace(config or TrainConfig(), **training)
+        model = model_config(model, zoo.spec, task, features, **model_options)
+    elif model_options:
+        raise DataError(
+            f"{', '.join(model_options)}: options of a model that is given by name; change its configuration instead"
+        )
+    config = dataclasses.replace(config or TrainConfig(), **train_options)
     job = _Job(zoo, Path(folder), task, model, features, config, train_limit, device, progress, tensorboard)
     job.check()
     if finished := finished_run(job.folder, job.asked):
@@ -105,7 +101,7 @@ def train(
 
 @dataclasses.dataclass(frozen=True)
 class _Job:
-    """The arguments of :func:`train`, complete."""
+    """The arguments of :func:`train`, with defaults resolved."""
 
     zoo: Zoo
     folder: Path
@@ -134,7 +130,7 @@ class _Job:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """What the record of the run says was asked for, as JSON types."""
+        """Arguments as the record of the run contains them, in JSON types."""
         return {
             "task": self.task.name,
             "model": self.model.to_dict(),
@@ -147,11 +143,11 @@ class _Job:
 
     @property
     def torch_device(self) -> str:
-        """The device, chosen."""
+        """Device to train on, with ``"auto"`` resolved."""
         return ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
 
     def dataset(self, split: str) -> GraphDataset:
-        """Make the graphs of a split; those of training are limited and augmented."""
+        """Make the graphs of a split. Only the training split is limited and augmented."""
         extra: dict[str, Any] = {}
         if split == "train":
             extra = {"limit": self.train_limit, "augment": self.config.augment}
@@ -164,12 +160,12 @@ def _train(job: _Job) -> Run:
         data, model = job.dataset("train"), build_model(job.model)
         model.standardize.set(data.statistics(model=model))
         val = job.dataset("val")
-        predict(model.to(job.torch_device), [data[[0]]])  # what does not fit is raised before the folder is taken
+        predict(model.to(job.torch_device), [data[[0]]])  # a misfit raises before the folder is used
         if read_record(folder) is None:
             write_record(folder, {"finished": False, "asked": job.asked})
         try:
-            outcome = _fit(model, job, data, val)
-            gc.collect()  # Lightning's cycles hold the data sets, gigabytes that Python does not see
+            outcome = fit(model, data, val, job.config, folder, progress=job.progress, tensorboard=job.tensorboard)
+            gc.collect()  # reference cycles of Lightning keep the data sets, which may be gigabytes
             output, target = predict_split(model, val)
             if not bool(output.isfinite().all()):
                 raise DivergedError(
@@ -197,70 +193,3 @@ def _train(job: _Job) -> Run:
     }
     write_record(folder, record)
     return Run(folder=folder, model=model.to("cpu").eval(), task=task, features=job.features, record=record)
-
-
-def _fit(model: MetaNetwork, job: _Job, data: GraphDataset, val: GraphDataset) -> dict[str, Any]:
-    """Train ``model`` in place, to the weights of its best epoch."""
-    config, folder, device = job.config, job.folder, job.torch_device
-    batches, place = graph_loader(data, config.batch_size, shuffle_seed=config.seed), folder / "checkpoints"
-    module = TrainingModule(model, job.task, config, steps=config.epochs * len(batches))
-    checkpoints = Checkpoints(place, module, len(batches))
-    with _quiet_lightning():
-        trainer = L.Trainer(
-            accelerator="gpu" if device == "cuda" else device,
-            devices=1,
-            max_epochs=config.epochs,
-            precision="bf16-mixed" if config.precision == "bf16" else "32-true",
-            gradient_clip_val=config.gradient_clip,
-            callbacks=[*checkpoints.callbacks, *([ProgressBar(leave=False)] if job.progress else [])],
-            logger=_loggers(folder, job.tensorboard),
-            plugins=[NoCheckpoints()],
-            default_root_dir=place,
-            enable_progress_bar=job.progress,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,
-        )
-        try:
-            with retain_freed_memory():
-                trainer.fit(module, batches, graph_loader(val, config.batch_size))
-        except SystemExit:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt from None
-        except OSError as error:
-            raise disk_error(folder, error) from error
-    module.load_state_dict(read_weights(checkpoints.best_path, module))
-    return {"epochs": trainer.current_epoch, "train_seconds": round(checkpoints.clock.seconds, 1)}
-
-
-def _loggers(folder: Path, tensorboard: bool) -> list[Logger]:
-    loggers: list[Logger] = [CSVLogger(folder, name="logs")]  # each continuation writes a log of its own
-    if tensorboard:
-        if importlib.util.find_spec("tensorboard") is None:
-            raise DataError("TensorBoard logs need: pip install 'wskan[track]'")
-        from lightning.pytorch.loggers import TensorBoardLogger
-
-        loggers.append(TensorBoardLogger(folder, name="", version="tensorboard"))
-    return loggers
-
-
-@contextlib.contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Without Lightning's advice on worker processes and checkpoints, which does not apply here."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        for message in (
-            ".*does not have many workers.*",
-            ".*exists and is not empty.*",
-            ".*mid-epoch.*",
-            ".*LeafSpec.*",
-            ".*Experiment logs directory.*",
-        ):
-            warnings.filterwarnings("ignore", message)
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
