@@ -16,7 +16,7 @@ from wskan.graph import FeatureConfig
 from wskan.kan import FitConfig, KANSpec
 from wskan.models import MODELS, build_model, load_model
 from wskan.tasks import TrainConfig, get_task, learning_curve, open_run, read_record, train
-from wskan.tasks.run import finished_run
+from wskan.tasks.opening import finished_run
 from wskan.testing import FakeZoo
 from wskan.zoo import ClassifierConfig, Recipe, Zoo, build_zoo, open_zoo
 

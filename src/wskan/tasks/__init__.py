@@ -6,13 +6,14 @@ from wskan.tasks.configure import default_features, model_config, model_options
 from wskan.tasks.data import GraphDataset, graph_loader
 from wskan.tasks.evaluation import evaluate, predict, predict_split
 from wskan.tasks.inr_classification import INRClassification
+from wskan.tasks.opening import open_run
 from wskan.tasks.pruning import Pruning
 from wskan.tasks.pruning_mask import PruningMask
 from wskan.tasks.pruning_scores import PruningScores
 from wskan.tasks.record import learning_curve, read_record
 from wskan.tasks.registry import TASKS, get_task, register_task
 from wskan.tasks.regression import AccuracyPrediction, FrequencyRegression, Regression
-from wskan.tasks.run import Run, open_run
+from wskan.tasks.run import Run
 from wskan.tasks.task import Task
 from wskan.tasks.training import Device, train
 

@@ -19,9 +19,9 @@ from wskan.tasks.module import Clock, TrainingModule
 class Checkpoints(Checkpoint):
     """A callback that writes ``best.ckpt`` and ``last.ckpt`` after each epoch, and resumes from ``last.ckpt``.
 
-    Lightning's own callback reads from a checkpoint the paths of files that it will remove. It is not used for this
-    reason. A checkpoint of this callback contains the number of finished epochs. The states of Lightning's loops, of the
-    schedule and of the other callbacks follow from that.
+    Lightning's own callback is not used, because it reads from a checkpoint the paths of files that it will remove. A
+    checkpoint of this callback contains the number of finished epochs. The states of Lightning's loops, of the schedule
+    and of the other callbacks follow from that.
 
     Args:
         folder: folder of the checkpoints.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,25 +10,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wskan.errors import DataError, ShapeError, reason
-from wskan.files import is_empty_folder
+from wskan.errors import DataError, ShapeError
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import KANSpec, Population, from_pykan
 from wskan.kan.edges import unflatten_edges
-from wskan.models import MetaNetwork, load_model
-from wskan.reading import check, number, shown
-from wskan.tasks.config import Precision, TrainConfig, check_precision
+from wskan.models import MetaNetwork
+from wskan.tasks.config import Precision, check_precision
 from wskan.tasks.evaluation import evaluate, graphs_per_batch, predict
 from wskan.tasks.pruning import Pruning, best_edges
-from wskan.tasks.record import read_record
-from wskan.tasks.registry import get_task
 from wskan.tasks.task import Task
 from wskan.zoo import Recipe, Zoo, open_zoo
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """A finished training run; :func:`open_run` opens one.
+    """A finished training run; :func:`wskan.open_run` opens one.
 
     Its folder contains ``run.json``, ``model/`` and ``logs/``.
 
@@ -102,8 +97,8 @@ class Run:
             The metrics of the task, and its loss.
 
         Raises:
-            DataError: the features of the zoo's KANs have another meaning than in training, the model was trained on
-                aligned KANs of another zoo, or some KANs of the split were used in training.
+            DataError: the features of the zoo's KANs have another meaning than in training, or some KANs of the split
+                were used in training. Also if the model was trained on aligned KANs of another zoo.
             ShapeError: the graphs of the zoo do not fit the model.
         """
         zoo = open_zoo(zoo) if isinstance(zoo, Path | str) else zoo
@@ -217,70 +212,3 @@ def as_population(kans: Population | Any) -> Population:
         DataError: the argument is neither.
     """
     return kans if isinstance(kans, Population) else from_pykan(kans)
-
-
-def open_run(folder: Path | str) -> Run:
-    """Open a finished run.
-
-    Raises:
-        DataError: the run is missing, unfinished or damaged.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; name the folder of a training run")
-    record = read_record(folder)
-    if record is None or not record.get("finished"):
-        raise DataError(f"{folder} contains no finished training run; start or resume one with `wskan train`")
-    task = _task(folder, record)
-    _check_figures(folder, record, task)
-    return Run(
-        folder=folder,
-        model=load_model(folder / "model"),
-        task=task,
-        features=FeatureConfig.from_dict(record["asked"].get("features", {})),
-        record=record,
-    )
-
-
-def _task(folder: Path, record: dict[str, Any]) -> Task:
-    task, calibration = get_task(str(record["asked"].get("task"))), record.get("calibration", {})
-    try:
-        return dataclasses.replace(task, **calibration)
-    except (TypeError, DataError) as error:
-        raise DataError(
-            f"{folder}: malformed calibration {shown(calibration)} of {task.name} ({reason(error)})"
-        ) from error
-
-
-def _check_figures(folder: Path, record: dict[str, Any], task: Task) -> None:
-    """Check the numbers of the record that tables and figures use."""
-    path = folder / "run.json"
-    for split in ("val", "test"):
-        check(record.get(split), {task.monitor: float, str: float}, f"{path}: {split}")
-    for name, default in (("parameters", None), ("train_seconds", None), ("epochs", 0)):
-        number(record.get(name, default), f"{path}: {name}", 0, 1e12)
-
-
-def finished_run(folder: Path, asked: dict[str, Any]) -> Run | None:
-    """Open the run in a folder if it is finished, and return None if it is unfinished or not started.
-
-    Args:
-        folder: folder of the run.
-        asked: arguments of the training, as JSON types.
-
-    Raises:
-        DataError: the folder contains a run with other arguments, or other files.
-    """
-    if "::" in str(folder.absolute()) or "://" in str(folder.absolute()):
-        raise DataError(f"{folder}: Lightning treats a path with :: or :// as a URL; choose another folder")
-    record, asked = read_record(folder), json.loads(json.dumps(asked))
-    if record is None:
-        if not is_empty_folder(folder):
-            raise DataError(f"{folder} is not empty and contains no training run; choose another folder")
-        return None
-    recorded = dict(record["asked"])
-    if isinstance(recorded.get("train"), dict):  # options that earlier versions did not have are at their defaults
-        recorded["train"] = TrainConfig().to_dict() | recorded["train"]
-    if different := sorted(key for key in {*asked, *recorded} if recorded.get(key) != asked.get(key)):
-        raise DataError(f"{folder} contains a run with another {' and '.join(different)}; choose another folder")
-    return open_run(folder) if record.get("finished") else None

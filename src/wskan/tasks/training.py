@@ -21,9 +21,10 @@ from wskan.tasks.configure import default_features, model_config, split_options
 from wskan.tasks.data import GraphDataset
 from wskan.tasks.evaluation import evaluate, predict, predict_split, score
 from wskan.tasks.fitting import fit
+from wskan.tasks.opening import finished_run
 from wskan.tasks.record import read_record, write_record
 from wskan.tasks.registry import get_task
-from wskan.tasks.run import Run, finished_run
+from wskan.tasks.run import Run
 from wskan.tasks.task import Task
 from wskan.zoo import SPLITS, Zoo, open_zoo
 
