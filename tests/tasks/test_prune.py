@@ -43,7 +43,7 @@ def test_edges_left_are_those_above_the_threshold(zoo: Zoo, run: Run, monkeypatc
     pruned = run.prune(kans)
     assert torch.equal(flatten_edges([layer.mask for layer in pruned.layers]) != 0, logits > run.task.threshold)
     assert all(torch.equal(a.coef, b.coef) for a, b in zip(kans.layers, pruned.layers, strict=True))
-    monkeypatch.setattr(sys.modules["wskan.tasks.evaluation"], "EDGES", 1)  # one KAN at a time
+    monkeypatch.setattr(sys.modules["wskan.tasks.evaluation"], "MAX_EDGES", 1)  # one KAN at a time
     again = run.prune(kans)
     assert all(torch.equal(a.mask, b.mask) for a, b in zip(again.layers, pruned.layers, strict=True))
 

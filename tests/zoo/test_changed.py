@@ -83,7 +83,7 @@ def test_a_shard_that_is_changed_while_it_is_read_is_told(
 
 def test_rows_are_read_without_the_map(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a shard's tensors are indexed, its pages are touched, which a cut file ends the process for."""
-    mapped = {tensor.data_ptr() for file in zoo._files for tensor in file.tensors.values()}
+    mapped = {tensor.data_ptr() for file in zoo._shards.files for tensor in file.tensors.values()}
     original = torch.Tensor.__getitem__
 
     def watched(tensor: torch.Tensor, index: object) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Zoos: recipes (what to train), the builder (recipe -> shards) and the store (shards -> Zoo)."""
+"""Zoos: files of trained KANs, recipes for them, building, and reading."""
 
 from wskan.zoo.builder import build_zoo
 from wskan.zoo.recipe import ClassifierConfig, Recipe

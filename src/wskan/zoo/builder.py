@@ -1,4 +1,7 @@
-"""From a recipe to a zoo on disk, shard by shard; killed anywhere, it resumes and ends with the same bytes."""
+"""Building a zoo on disk from a recipe, shard by shard.
+
+A build may be killed at any time. It then resumes, and ends with the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from wskan.locks import hold
 from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path
 from wskan.zoo.recipe import Recipe
 from wskan.zoo.recipes import get_recipe
-from wskan.zoo.shard import FACTS
+from wskan.zoo.shard import COLUMNS
 from wskan.zoo.store import Zoo, open_zoo
 from wskan.zoo.targets import Targets, load_targets
 
@@ -40,29 +43,51 @@ def build_zoo(
 ) -> Zoo:
     """Build a zoo, or finish one that was interrupted.
 
-    A shard is a pure function of (recipe, number): KAN i is fitted from a seed derived from (recipe seed, i) and, on the kernel, has the same bits in any
-    company and on any number of cores.
+    Each shard depends only on the recipe and its number. KAN i is fitted from a seed that is derived from the recipe's
+    seed and i. The kernel gives the same bits on any number of cores, and whichever KANs are fitted together.
 
     Args:
-        recipe: what to train.
-        folder: where; created if absent. Finished shards of the same recipe in it are kept if their checksums hold, and built again if not.
+        recipe: what to train, or the name of a recipe.
+        folder: folder of the zoo, created if absent. Finished shards of the same recipe are kept if their checksums
+            match, and rebuilt if not.
         engine, device: see :func:`wskan.kan.fit_population`.
         data_root, fetch: see :func:`wskan.signals.load_images`.
         progress: show a progress bar.
-        within: a folder above, below which nothing is built through links.
+        within: a parent of ``folder``. Links below it are not followed.
+
+    Returns:
+        The finished zoo.
 
     Raises:
-        DataError: data that is missing, a folder that holds something else, another process that builds in it, a full disk. What is finished is kept.
-        DivergedError: KANs that diverge with every seed.
+        DataError: data is missing, the folder contains something else, another process builds in it, or the disk is
+            full. Finished shards are kept.
+        DivergedError: KANs diverge with every seed.
+
+    Example:
+        >>> import tempfile, wskan
+        >>> recipe = wskan.Recipe(
+        ...     name="tiny",
+        ...     dataset="digits",
+        ...     spec=wskan.KANSpec(widths=(2, 4, 1), grid=3),
+        ...     fit=wskan.FitConfig(steps=20, batch_size=32),
+        ...     train=6,
+        ...     val=2,
+        ...     test=2,
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     zoo = wskan.build_zoo(recipe, folder)
+        ...     kans = zoo.population("test")
+        >>> len(zoo), kans
+        (10, Population(2 KANs [2, 4, 1], bspline, G=3, k=3))
     """
     folder, recipe = Path(folder), get_recipe(recipe) if isinstance(recipe, str) else recipe
-    if not _missing(folder, _start(recipe, folder)):  # what is finished is only read, and swept
+    if not _missing(folder, _start(recipe, folder)):  # a finished zoo is not locked
         remove_litter(folder, "shards")
     else:
         if within is not None:
             check_inside(within, folder)
         with hold(folder, "a zoo is built", inside=("shards",)):
-            manifest = _start(recipe, folder)  # as the process before left it
+            manifest = _start(recipe, folder)  # again, because another process may have built in it
             if missing := _missing(folder, manifest):
                 targets = load_targets(recipe, data_root, fetch=fetch)
                 manifest = _same_data(manifest, targets, folder)
@@ -80,8 +105,8 @@ def _build(
     device: torch.device | str | None,
     advance: Callable[[int], None],
 ) -> None:
-    """Build what is missing, and enter each shard into the manifest."""
-    manifest.write(folder)  # before any shard: a folder with shards and no manifest would be nobody's zoo
+    """Build the missing shards, and add each to the manifest."""
+    manifest.write(folder)  # before any shard, so that a folder with shards always has a manifest
     recipe = manifest.recipe
     done = len(recipe) - _count(recipe, missing)
     for shard in missing:
@@ -99,7 +124,7 @@ def _build(
 
 
 def _missing(folder: Path, manifest: Manifest) -> list[int]:
-    return [shard for shard in range(manifest.recipe.num_shards) if not _holds(folder, manifest, shard)]
+    return [shard for shard in range(manifest.recipe.num_shards) if not _is_intact(folder, manifest, shard)]
 
 
 def _count(recipe: Recipe, shards: list[int]) -> int:
@@ -107,22 +132,22 @@ def _count(recipe: Recipe, shards: list[int]) -> int:
 
 
 def _start(recipe: Recipe, folder: Path) -> Manifest:
-    """The manifest to go on from."""
+    """Read the manifest of an unfinished zoo, or make a new one."""
     if not (folder / "manifest.json").exists():
         if not is_empty_folder(folder):
-            raise DataError(f"{folder} is not empty and holds no zoo; choose another folder")
+            raise DataError(f"{folder} is not empty and contains no zoo; choose another folder")
         return Manifest(recipe, built_with={"torch": torch.__version__, "machine": platform.machine()})
     manifest = Manifest.read(folder)
     if manifest.recipe != recipe:
         raise DataError(
-            f"{folder} holds a zoo of another recipe ({manifest.recipe.name} {manifest.recipe.digest}, "
+            f"{folder} contains a zoo of another recipe ({manifest.recipe.name} {manifest.recipe.digest}, "
             f"not {recipe.name} {recipe.digest}); choose another folder"
         )
     return manifest
 
 
-def _holds(folder: Path, manifest: Manifest, index: int) -> bool:
-    """Whether a shard is there with the bytes that the manifest says."""
+def _is_intact(folder: Path, manifest: Manifest, index: int) -> bool:
+    """Return whether a shard exists and matches the manifest."""
     if index >= len(manifest.shards):
         return False
     path, shard = shard_path(folder, index), manifest.shards[index]
@@ -130,12 +155,15 @@ def _holds(folder: Path, manifest: Manifest, index: int) -> bool:
 
 
 def _same_data(manifest: Manifest, targets: Targets, folder: Path) -> Manifest:
-    """The manifest with the checksum of the data and a note of what is unusual about it; it must not change half-way."""
+    """Add the checksum of the data, and a note if it is unusual. Raise if the zoo was begun with other data."""
     note, checksum = manifest.built_with.get("data", ""), manifest.built_with.get("data_sha256")
-    now = targets.files.get("data_sha256")
-    if manifest.shards and (note != targets.note or checksum not in (None, now)):  # none: of an earlier version
+    new_checksum = targets.files.get("data_sha256")
+    # zoos of earlier versions have no checksum
+    if manifest.shards and (note != targets.note or checksum not in (None, new_checksum)):
+        before, now = note or checksum or "the usual ones", targets.note or new_checksum or "the usual ones"
         raise DataError(
-            f"{folder} was begun with other files of {manifest.recipe.dataset} ({note or checksum or 'the usual ones'}, now {targets.note or now or 'the usual ones'}); choose another folder"
+            f"{folder} was begun with other files of {manifest.recipe.dataset} ({before}, now {now}); "
+            "choose another folder"
         )
     data = {"data": targets.note} if targets.note else {}
     return dataclasses.replace(manifest, built_with={**manifest.built_with, **data, **targets.files})
@@ -162,7 +190,7 @@ def _build_shard(
     )
     index = torch.tensor(rows)
     result = dataclasses.replace(result, population=targets.stored(result.population))
-    facts = {
+    columns = {
         "index": index,
         "split": targets.split[index],
         "seed": result.seeds,
@@ -170,7 +198,7 @@ def _build_shard(
         "loss": result.loss,
         **targets.columns(index, result),
     }
-    tensors = {**result.population.tensors(), **{f"{FACTS}{name}": column for name, column in facts.items()}}
+    tensors = {**result.population.tensors(), **{f"{COLUMNS}{name}": column for name, column in columns.items()}}
     tensors |= targets.oracle(result.population)
     return {name: tensor.contiguous() for name, tensor in sorted(tensors.items())}
 

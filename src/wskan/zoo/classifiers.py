@@ -1,4 +1,4 @@
-"""Labels that KANs learn to predict, and how such KANs are measured."""
+"""Targets of classifiers: images with partly permuted labels."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from wskan.zoo.storage import ORACLE, SCORE, files_of, to_half_precision
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """Images with permuted labels for all KANs of a recipe, in the order of the zoo: training, validation, test.
+    """Images and labels for all KANs of a recipe, in the order of the zoo: training, validation, test.
 
     Attributes:
-        inputs: ``[N, pixels]`` training images in [0, 1], the same for all.
-        split: ``[n]`` int64, index into ``SPLITS``.
-        noise: ``[n]`` share of the labels that are permuted.
-        note, files: see :class:`Signals`.
-        test_inputs, test_labels: ``[M, pixels]`` and ``[M]``, what accuracies are measured on.
-        scored: ``[S, pixels]`` training images that the oracle sees.
+        inputs: training images, ``[N, pixels]`` in [0, 1], the same for all KANs.
+        split: split of each KAN, ``[n]`` int64, index into ``SPLITS``.
+        noise: share of permuted labels of each KAN, ``[n]``.
+        note, files: see :class:`wskan.zoo.inr.Signals`.
+        test_inputs, test_labels: images to measure accuracy on, ``[M, pixels]``, and their labels, ``[M]``.
+        scored: training images to compute the oracle's scores on, ``[S, pixels]``.
     """
 
     inputs: Tensor
@@ -39,11 +39,14 @@ class Labels:
     test_labels: Tensor
     scored: Tensor
     _labels: Tensor  # [N]
-    _seeds: Tensor  # [n], of the permutations
+    _seeds: Tensor  # [n], seeds of the permutations
     _config: ClassifierConfig
 
     def values(self, rows: range | Tensor) -> Tensor:
-        """Labels ``[len(rows), N]`` that some KANs learn from: a random share permuted among themselves (paper, C.2.1)."""
+        """Return the training labels of some KANs, ``[len(rows), N]``.
+
+        A random share of them is permuted (paper, C.2.1).
+        """
         values = self._labels.repeat(len(rows), 1)
         for labels, row in zip(values, torch.as_tensor(rows).tolist(), strict=True):
             generator = torch.Generator().manual_seed(int(self._seeds[row]))
@@ -53,18 +56,25 @@ class Labels:
         return values
 
     def stored(self, population: Population) -> Population:
-        """As it goes to disk: knots stay in single precision, where neighbours are close."""
+        """Convert KANs to the precision of the recipe. Knots stay in single precision, because neighbours are close."""
         if self._config.storage == "float32":
             return population
         return Population(population.spec, [to_half_precision(layer) for layer in population.layers])
 
     def columns(self, rows: Tensor, result: FitResult) -> dict[str, Tensor]:
-        """Columns for some fitted KANs: share of permuted labels, and accuracy on the test images, in [0, 1]."""
+        """Measure fitted KANs.
+
+        Returns:
+            ``noise``, the share of permuted labels, and ``accuracy`` on the test images, ``[len(rows)]`` each, in [0, 1].
+        """
         return {"noise": self.noise[rows], "accuracy": accuracy(result.population, self.test_inputs, self.test_labels)}
 
     def oracle(self, population: Population) -> dict[str, Tensor]:
-        """Masks of the oracle, ``[n, n_l, n_{l+1}]`` uint8 of each layer, and if the recipe keeps them the natural
-        logarithms of its scores, float16 of that shape: of a score of at least :data:`wskan.kan.attribution.LEAST_SCORE`.
+        """Compute the masks of the pruning oracle, and its scores if the recipe keeps them.
+
+        Returns:
+            For each layer a mask, ``[n, n_l, n_{l+1}]`` uint8. Scores are natural logarithms, float16 of that shape. Scores
+            below :data:`wskan.kan.attribution.LEAST_SCORE` are raised to it.
         """
         scores = edge_scores(population, self.scored, self._config.score)
         masks = masks_above(population, scores, self._config.threshold)
@@ -77,7 +87,11 @@ class Labels:
 
 
 def read_labels(recipe: Recipe, config: ClassifierConfig, root: Path | str | None, fetch: bool) -> Labels:
-    """Load what the classifiers of a recipe learn; errors as :func:`wskan.zoo.targets.load_targets`."""
+    """Load the images and labels for the classifiers of a recipe.
+
+    Raises:
+        DataError: see :func:`wskan.zoo.targets.load_targets`.
+    """
     train = load_images(recipe.dataset, "train", root=root, fetch=fetch)
     test = load_images(recipe.dataset, "test", root=root, fetch=fetch)
     inputs, unseen = (images.pixels() for images in (train, test))

@@ -1,4 +1,4 @@
-"""Signals that KANs learn to represent."""
+"""Targets of implicit neural representations: images or waves."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Signals:
     """Signals for all KANs of a recipe, in the order of the zoo: training, validation, test.
 
     Attributes:
-        inputs: ``[P, in]`` coordinates, the same for all.
-        split: ``[n]`` int64, index into ``SPLITS``.
-        source: ``[n]`` int64, index of the image in its split of the data set, or of the wave.
-        labels: columns of the zoo that say what the KAN represents.
+        inputs: coordinates, ``[P, in]``, the same for all KANs.
+        split: split of each KAN, ``[n]`` int64, index into ``SPLITS``.
+        source: index of the image in its split of the data set, or of the wave, ``[n]`` int64.
+        labels: columns of the zoo with the label or the frequencies of each signal.
         peak: range of the signal, for the PSNR.
-        shape: ``(H, W, C)`` of a signal.
+        shape: shape of a signal, ``(H, W, C)``.
         note: what is unusual about the data; empty if nothing is.
-        files: what the manifest keeps of the files that it was read from, see :func:`files_of`.
+        files: checksums of the data files for the manifest; see :func:`wskan.zoo.storage.files_of`.
     """
 
     inputs: Tensor
@@ -39,10 +39,10 @@ class Signals:
     shape: tuple[int, int, int]
     note: str
     files: dict[str, str]
-    _signals: tuple[Images | Waves, Images | Waves]  # for training and validation, for test
+    _signals: tuple[Images | Waves, Images | Waves]  # for training and validation, and for test
 
     def values(self, rows: range | Tensor) -> Tensor:
-        """Values ``[len(rows), P, out]`` of some signals."""
+        """Return the values of some signals, ``[len(rows), P, out]``."""
         rows = torch.as_tensor(rows)
         train, test = self._signals
         values = torch.empty(len(rows), len(self.inputs), self.shape[2], dtype=torch.float32)
@@ -52,21 +52,25 @@ class Signals:
         return values
 
     def stored(self, population: Population) -> Population:
-        """As it goes to disk."""
+        """Return the KANs unchanged. They are stored in single precision."""
         return population
 
     def columns(self, rows: Tensor, result: FitResult) -> dict[str, Tensor]:
-        """Columns for some fitted KANs, and their PSNR (dB)."""
+        """Return the source, the labels and the PSNR (dB) of fitted KANs, ``[len(rows)]`` each."""
         columns = {"source": self.source[rows], "psnr": psnr(result.loss, self.peak).float()}
         return columns | {name: column[rows] for name, column in self.labels.items()}
 
     def oracle(self, population: Population) -> dict[str, Tensor]:
-        """None: nobody prunes these."""
+        """Return no tensors, because these KANs are not pruned."""
         return {}
 
 
 def read_signals(recipe: Recipe, root: Path | str | None, fetch: bool) -> Signals:
-    """Load what the KANs of a recipe represent; errors as :func:`wskan.zoo.targets.load_targets`."""
+    """Load the signals for the KANs of a recipe.
+
+    Raises:
+        DataError: see :func:`wskan.zoo.targets.load_targets`.
+    """
     split = recipe.splits()
     if recipe.dataset == "sine":
         waves, source = sine_waves(len(recipe), recipe.seed), torch.arange(len(recipe))
@@ -74,13 +78,10 @@ def read_signals(recipe: Recipe, root: Path | str | None, fetch: bool) -> Signal
         return Signals(coordinates(SIDE, SIDE), split, source, labels, 2.0, (SIDE, SIDE, 1), "", {}, (waves, waves))
     train = load_images(recipe.dataset, "train", root=root, fetch=fetch)
     test = load_images(recipe.dataset, "test", root=root, fetch=fetch)
-    first, last = (
-        pick_images(len(train), recipe.val + recipe.train, recipe),
-        pick_images(len(test), recipe.test, recipe),
-    )
-    first = torch.cat(
-        [first[recipe.val :], first[: recipe.val]]
-    )  # validation picks first: more training KANs leave it alone
+    picked = pick_images(len(train), recipe.val + recipe.train, recipe)
+    # validation takes the first ones, so that it does not change with the number of training KANs
+    first = torch.cat([picked[recipe.val :], picked[: recipe.val]])
+    last = pick_images(len(test), recipe.test, recipe)
     labels = {"label": torch.cat([train.labels[first], test.labels[last]])}
     height, width, channels = train.images.shape[1:]
     if recipe.spec.widths[0] != 2 or recipe.spec.widths[-1] != channels:

@@ -1,4 +1,4 @@
-"""The manifest of a zoo: recipe, format version, and checksum, size and count of each shard."""
+"""The manifest of a zoo: its recipe, its format version, and the checksum, size and count of each shard."""
 
 from __future__ import annotations
 
@@ -15,30 +15,43 @@ from wskan.reading import mapping, number, read_json, shown, text, whole
 from wskan.zoo.recipe import Recipe
 
 FORMAT, VERSION = "wskan-zoo", 1
-MAX_MANIFEST = 64 * 2**20
-MAX_TEXT = 1000  # of what it was built with
+MAX_MANIFEST = 64 * 2**20  # bytes
+MAX_TEXT = 1000  # characters of a value in built_with
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """What the manifest says of a shard."""
+    """The entry of a shard in the manifest.
+
+    Attributes:
+        sha256: checksum of the file, in hexadecimal digits.
+        size: size of the file in bytes.
+        count: number of KANs.
+        seconds: time that it took to build.
+    """
 
     sha256: str
-    size: int  # bytes
-    count: int  # KANs
-    seconds: float  # it took to build
+    size: int
+    count: int
+    seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """A recipe, the shards finished so far, and what they were built with."""
+    """The recipe of a zoo, its finished shards, and the software and data it was built with.
+
+    Attributes:
+        recipe: recipe of the zoo.
+        shards: entries of the finished shards, in order.
+        built_with: version of torch, machine, and checksums of the data files.
+    """
 
     recipe: Recipe
     shards: tuple[Shard, ...] = ()
     built_with: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Write ``manifest.json``, at once or not at all."""
+        """Write ``manifest.json``, all or nothing."""
         data = {
             "format": FORMAT,
             "format_version": VERSION,
@@ -54,17 +67,17 @@ class Manifest:
         """Read and check ``manifest.json``.
 
         Raises:
-            DataError: it is missing, malformed or of a format that this version does not know.
+            DataError: it is missing, malformed or of an unknown format version.
         """
         path = folder / "manifest.json"
         if not path.exists():
             raise DataError(f"{folder} is not a zoo: it has no manifest.json; build one with `wskan zoo build`")
         data = read_json(path, MAX_MANIFEST, "the zoo must be built again")
         if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise DataError(f"{path}: not the manifest of a zoo")
+            raise DataError(f"{path}: is not the manifest of a zoo; name the folder of a zoo")
         if data.get("format_version") != VERSION:
             raise DataError(
-                f"{path}: format version {shown(data.get('format_version'))}, this wskan reads {VERSION}; update it"
+                f"{path}: format version {shown(data.get('format_version'))}, this wskan reads {VERSION}; update wskan"
             )
         try:
             recipe = Recipe.from_dict(data.get("recipe", {}))
@@ -93,11 +106,11 @@ def _shard(path: Path, recipe: Recipe, index: int, data: Any) -> Shard:
 
 
 def shard_path(folder: Path, index: int) -> Path:
-    """Names are computed, never read from a file."""
+    """Return the path of a shard. Names are computed, never read from a file."""
     return folder / "shards" / f"{index:05d}.safetensors"
 
 
 def sha256(path: Path) -> str:
-    """Checksum of a file."""
+    """Compute the SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

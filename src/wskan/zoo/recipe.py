@@ -1,4 +1,4 @@
-"""What a zoo consists of, completely: the same recipe gives the same zoo."""
+"""Recipes, which determine a zoo completely."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from wskan.kan.oracle import THRESHOLD
 from wskan.reading import boolean, mapping, number, shown, text, whole
 from wskan.signals import IMAGE_SETS
 
-MAX_KANS = 10_000_000
-
+MAX_KANS = 10_000_000  # of a split
 
 Storage = Literal["float32", "float16"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassifierConfig:
-    """What makes a zoo one of classifiers of images (paper, C.2.1 and C.3.1).
+    """The part of a recipe that is specific to classifiers of images (paper, C.2.1 and C.3.1).
 
     Args:
-        noise: each KAN has the labels of a share of its training images permuted, the share drawn uniformly from 0 to this.
-        scored: training images that the oracle's scores are measured on.
-        score: of an edge; see :func:`wskan.kan.edge_scores`.
-        threshold: the oracle keeps edges that score more.
-        storage: of weights and coefficients on disk, and what accuracy and masks are measured with; knots stay in single precision.
-        scores: whether the zoo keeps the oracle's scores beside its masks, two bytes an edge: for the task
-            ``"pruning-scores"``.
+        noise: largest share of permuted labels. The share of each KAN is drawn uniformly from 0 to this.
+        scored: number of training images to compute the oracle's scores on.
+        score: kind of score of an edge; see :func:`wskan.kan.edge_scores`.
+        threshold: the oracle keeps edges with a higher score.
+        storage: precision of weights and coefficients on disk. Accuracy and masks are measured in this precision. Knots
+            stay in single precision.
+        scores: store the oracle's scores next to its masks, two bytes per edge. The task ``"pruning-scores"`` needs
+            them.
 
     Raises:
         DataError: a value is out of range.
@@ -57,28 +57,35 @@ class ClassifierConfig:
         boolean(self.scores, "recipe: scores")
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain JSON types; ``scores`` only where they are kept: the digests of older recipes stay."""
+        """Convert to plain JSON types.
+
+        ``scores`` is left out if it is false, so that the digests of older recipes do not change.
+        """
         data = dataclasses.asdict(self)
         return data if self.scores else {name: value for name, value in data.items() if name != "scores"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A population of implicit neural representations (paper, C.1.1), or of classifiers (C.2.1).
+    """The recipe of a zoo of implicit neural representations (paper, C.1.1) or of classifiers (paper, C.2.1).
 
-    Training and validation KANs represent images of the data set's training split, test KANs images of its test split, picked by a fixed
-    permutation: a zoo with larger counts represents the images of a smaller one and more. Classifiers all learn from all images of the training split,
-    and those of one seed are the same, index by index, in zoos of whatever counts: what is training KANs here may be test KANs there. For fresh ones take another seed.
+    The same recipe gives the same zoo. Training and validation KANs represent images of the data set's training split,
+    test KANs images of its test split. The images are chosen by a fixed permutation, so a larger zoo contains the images
+    of a smaller one.
+
+    Classifiers all learn from all images of the training split. Zoos of one seed contain the same classifiers, index by
+    index, whatever their counts. A training KAN of one zoo may therefore be a test KAN of another. Choose another seed
+    for new classifiers.
 
     Args:
-        name: of the recipe.
+        name: name of the recipe.
         dataset: one of ``wskan.signals.IMAGE_SETS``, or ``"sine"``.
         spec: architecture of each KAN.
-        fit: how each is trained.
+        fit: how each KAN is trained.
         train, val, test: number of KANs of each split.
-        seed: every random number derives from it.
-        shard_size: KANs a file.
-        classifier: for classifiers; None for implicit neural representations.
+        seed: seed that all random numbers derive from.
+        shard_size: KANs per file.
+        classifier: configuration of classifiers; None for implicit neural representations.
 
     Raises:
         DataError: a value is out of range.
@@ -108,7 +115,7 @@ class Recipe:
         if self.dataset not in (*IMAGE_SETS, "sine"):
             raise DataError(f"recipe: unknown data set {shown(self.dataset)}; choose from {(*IMAGE_SETS, 'sine')}")
         if (self.fit.loss == "cross_entropy") != (self.classifier is not None):
-            raise DataError("recipe: classifiers, and only they, are fitted with cross-entropy")
+            raise DataError("recipe: fit with cross-entropy if classifier is given, and only then")
         if self.fit.adapt_grid:
             check_adapts(self.spec.basis_functions)
         if len(self) == 0:
@@ -119,31 +126,39 @@ class Recipe:
 
     @property
     def num_shards(self) -> int:
-        """Number of files."""
+        """Number of shards, one file each."""
         return -(-len(self) // self.shard_size)
 
     def shard_rows(self, shard: int) -> range:
-        """Indices of the KANs in a shard."""
+        """Return the indices of the KANs in a shard."""
         return range(shard * self.shard_size, min((shard + 1) * self.shard_size, len(self)))
 
     def splits(self) -> Tensor:
-        """Split of each KAN, index into ``SPLITS``, ``[n]`` int64: training, validation, test."""
+        """Return the split of each KAN, ``[n]`` int64, index into ``SPLITS``, in the order training, validation, test."""
         return torch.arange(3).repeat_interleave(torch.tensor((self.train, self.val, self.test)))
 
     def kan_seeds(self, rows: range, stream: int = 0) -> Tensor:
-        """A seed for each KAN, a hash of (seed of the recipe, index), ``[len(rows)]`` int64: in stream 0 those they are fitted from; another stream is unrelated."""
+        """Derive a seed for each KAN from the seed of the recipe and the index of the KAN.
+
+        Args:
+            rows: indices of the KANs.
+            stream: 0 for the seeds of the fits. Other streams are unrelated.
+
+        Returns:
+            ``[len(rows)]`` int64.
+        """
         zoo_seed = derive_seed(torch.tensor([self.seed]), 2 * stream)
         return derive_seed((zoo_seed + torch.arange(rows.start, rows.stop)) & (2**63 - 1), 2 * stream + 1)
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits that name this recipe."""
+        """Twelve hexadecimal digits that identify this recipe."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, the inverse of :meth:`from_dict`."""
+        """Convert to plain JSON types, the inverse of :meth:`from_dict`."""
         data = {**vars(self), "spec": self.spec.to_dict(), "fit": self.fit.to_dict()}
-        classifier = data.pop("classifier")  # absent where there is none: the digests of older recipes stay
+        classifier = data.pop("classifier")  # left out if None, so that digests of older recipes do not change
         return data if classifier is None else {**data, "classifier": classifier.to_dict()}
 
     @classmethod
@@ -155,7 +170,7 @@ class Recipe:
         """
         names = {field.name for field in dataclasses.fields(cls)} - {"classifier"}
         if not isinstance(data, Mapping) or set(data) - {"classifier"} != names:
-            raise DataError(f"a recipe is an object with exactly {sorted(names)}, got {shown(data)}")
+            raise DataError(f"a recipe must be an object with exactly {sorted(names)}, got {shown(data)}")
         parts = {"spec": KANSpec.from_dict(data["spec"]), "fit": FitConfig.from_dict(data["fit"])}
         if "classifier" not in data:
             return cls(**{**data, **parts})

@@ -1,4 +1,4 @@
-"""Reading rows out of a shard's file, which others may cut or change meanwhile."""
+"""Reading rows of a shard's file, which other processes may change at any time."""
 
 from __future__ import annotations
 
@@ -14,54 +14,58 @@ from torch import Tensor
 
 from wskan.errors import DataError, reason
 
-AGAIN = "`wskan zoo build` makes it again"
+REBUILD_HINT = "`wskan zoo build` makes it again"
 
 
 class ShardFile:
-    """A shard whose tensors are mapped into memory, for their shapes, and whose rows are read by calls to the system.
+    """A shard whose tensors are memory-mapped for their shapes, and whose rows are read with ``read``.
 
-    To touch pages of a mapped file that was cut would end the process.
+    Reading mapped pages of a file that was truncated would kill the process.
 
     Attributes:
-        path: where it lies.
-        tensors: all that is in it, by name.
+        path: path of the file.
+        tensors: all tensors by name.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the file cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             self._stamp = _stamp(path)
-            with safe_open(path, framework="pt") as file:  # which checks the header, too
+            with safe_open(path, framework="pt") as file:  # also checks the header
                 self.tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({reason(error)}); {AGAIN}") from error
-        except SafetensorError as error:
-            raise DataError(f"{path}: cannot be read ({reason(error)}); {AGAIN}") from error
-        self._begin: dict[int, int] | None = None
+        except (OSError, SafetensorError) as error:
+            raise DataError(f"{path}: cannot be read ({reason(error)}); {REBUILD_HINT}") from error
+        self._offsets: dict[int, int] | None = None
 
     @contextlib.contextmanager
     def rows(self, rows: Tensor) -> Iterator[RowReader]:
-        """Let some of the rows be read, and make sure that what was read is what was there when it was opened.
+        """Read some of the rows, and check that the file has not changed since it was opened.
+
+        Args:
+            rows: rows to read, ``[m]`` int64.
+
+        Yields:
+            A reader of these rows, for one tensor after another.
 
         Raises:
-            DataError: the file was changed, cut or removed.
+            DataError: the file was changed, truncated or removed.
         """
         try:
             with FileIO(self.path) as file:
                 self._check()
-                if self._begin is None:
-                    self._begin = self._places(file)
-                yield RowReader(file, self._begin, rows)
+                if self._offsets is None:
+                    self._offsets = self._read_offsets(file)
+                yield RowReader(file, self._offsets, rows)
                 self._check()
         except (OSError, EOFError) as error:
             why = reason(error) if isinstance(error, OSError) else "cut short"
-            raise DataError(f"{self.path}: cannot be read any more ({why}); {AGAIN}") from error
+            raise DataError(f"{self.path}: cannot be read any more ({why}); {REBUILD_HINT}") from error
 
-    def _places(self, file: FileIO) -> dict[int, int]:
-        """Where each tensor begins in the file, by where it begins in memory."""
+    def _read_offsets(self, file: FileIO) -> dict[int, int]:
+        """Read the offset of each tensor in the file, by its address in memory."""
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
         return {
@@ -71,30 +75,30 @@ class ShardFile:
     def _check(self) -> None:
         if _stamp(self.path) != self._stamp:
             raise DataError(
-                f"{self.path}: has changed since it was opened; `wskan zoo verify` says whether it is whole, "
-                f"and {AGAIN} if not; then run the same command again"
+                f"{self.path}: has changed since it was opened; `wskan zoo verify` checks it, "
+                f"and {REBUILD_HINT} if it is damaged; then run the same command again"
             )
 
 
 class RowReader:
-    """Reads the same rows of one tensor after another; rows that follow each other at once."""
+    """A reader of the same rows of several tensors. Consecutive rows are read at once."""
 
-    def __init__(self, file: FileIO, begin: dict[int, int], rows: Tensor) -> None:
-        self.file, self.begin, self.index = file, begin, rows
+    def __init__(self, file: FileIO, offsets: dict[int, int], rows: Tensor) -> None:
+        self.file, self.offsets, self.index = file, offsets, rows
         gaps = (rows.diff() != 1).nonzero().squeeze(1) + 1
         edges = [0, *gaps.tolist(), len(rows)]
         self.runs = list(zip(edges, edges[1:], rows[edges[:-1]].tolist(), strict=False))
 
     def __call__(self, tensor: Tensor) -> Tensor:
-        """The rows of a tensor ``[n, ...]`` of the file, or of one that takes no memory."""
-        place = self.begin.get(tensor.data_ptr())
-        if place is None:
+        """Return the rows of a tensor ``[n, ...]``, which is in the file or an expanded one that takes no memory."""
+        offset = self.offsets.get(tensor.data_ptr())
+        if offset is None:
             return tensor[self.index]
         piece = torch.empty(len(self.index), *tensor.shape[1:], dtype=tensor.dtype)
         size = piece.element_size() * piece[0].numel()
         target = piece.numpy().data.cast("B")
         for begin, end, first in self.runs:
-            self.file.seek(place + first * size)
+            self.file.seek(offset + first * size)
             part = target[begin * size : end * size]
             while part:
                 if not (count := self.file.readinto(part)):
@@ -104,6 +108,6 @@ class RowReader:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """What differs once a file was written to."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
+    """Return size and modification time, which differ after a write."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

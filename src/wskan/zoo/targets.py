@@ -1,4 +1,4 @@
-"""What the KANs of a recipe learn: signals to represent, or labels of images."""
+"""Targets of the KANs of a recipe: signals to represent, or labels of images."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from wskan.zoo.recipe import Recipe
 
 
 class Targets(Protocol):
-    """Targets of all KANs of a recipe, in the order of the zoo: training, validation, test.
+    """The targets of all KANs of a recipe, in the order of the zoo: training, validation, test.
 
-    ``inputs`` are ``[P, in]``, the same for all KANs; ``split`` is ``[n]``, an index into ``SPLITS``; ``note`` says what
-    is unusual about the data; ``files`` is what the manifest keeps of the data files (:func:`wskan.zoo.storage.files_of`).
+    Attributes:
+        inputs: inputs, ``[P, in]``, the same for all KANs.
+        split: split of each KAN, ``[n]`` int64, index into ``SPLITS``.
+        note: what is unusual about the data; empty if nothing is.
+        files: checksums of the data files for the manifest; see :func:`wskan.zoo.storage.files_of`.
     """
 
     @property
@@ -40,17 +43,17 @@ class Targets(Protocol):
         """Convert fitted KANs to the precision that goes to disk."""
 
     def columns(self, rows: Tensor, result: FitResult) -> dict[str, Tensor]:
-        """Measure fitted KANs: columns of the zoo, ``[len(rows)]`` each."""
+        """Measure fitted KANs. Return columns of the zoo by name, ``[len(rows)]`` each."""
 
     def oracle(self, population: Population) -> dict[str, Tensor]:
-        """Compute the pruning oracle's tensors; empty for KANs that are not classifiers."""
+        """Compute the tensors of the pruning oracle by name. Return none for KANs that are not classifiers."""
 
 
 def load_targets(recipe: Recipe, root: Path | str | None = None, *, fetch: bool = False) -> Targets:
     """Load the data that a recipe needs.
 
     Raises:
-        DataError: data that is missing, damaged, of another shape, or too little for the recipe.
+        DataError: the data is missing, damaged, of another shape, or too little for the recipe.
     """
     if recipe.classifier is None:
         return read_signals(recipe, root, fetch)
@@ -58,26 +61,26 @@ def load_targets(recipe: Recipe, root: Path | str | None = None, *, fetch: bool 
 
 
 def load_labels(recipe: Recipe, root: Path | str | None = None) -> Labels:
-    """As :func:`load_targets`, for classifiers.
+    """Load the images and labels that a recipe of classifiers needs.
 
     Raises:
-        DataError: the KANs are no classifiers, or see there.
+        DataError: the KANs are not classifiers, or see :func:`load_targets`.
     """
     if recipe.classifier is None:
-        raise DataError(f"the KANs of {recipe.name} are no classifiers")
+        raise DataError(f"the KANs of {recipe.name} are not classifiers; choose a recipe of classifiers")
     labels = load_targets(recipe, root)
     assert isinstance(labels, Labels)
     return labels
 
 
 def load_signals(recipe: Recipe, root: Path | str | None = None) -> Signals:
-    """As :func:`load_targets`, for KANs that represent something.
+    """Load the signals that a recipe of implicit neural representations needs.
 
     Raises:
-        DataError: the KANs are classifiers, or see there.
+        DataError: the KANs are classifiers, or see :func:`load_targets`.
     """
     if recipe.classifier is not None:
-        raise DataError(f"the KANs of {recipe.name} are classifiers: they represent no signal")
+        raise DataError(f"the KANs of {recipe.name} are classifiers and represent no signals")
     signals = load_targets(recipe, root)
     assert isinstance(signals, Signals)
     return signals
