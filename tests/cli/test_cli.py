@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 import typing
@@ -15,7 +16,7 @@ from wskan.kan import FitConfig, KANSpec, Score
 from wskan.models import MODELS
 from wskan.tasks.augmentation import Symmetry
 from wskan.testing import FakeZoo
-from wskan.zoo import ClassifierConfig, Recipe, recipes
+from wskan.zoo import ClassifierConfig, Recipe, build_zoo, recipes
 from wskan.zoo.recipe import Storage
 
 TINY = Recipe(
@@ -36,7 +37,7 @@ def test_zoo_train_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     main(["zoo", "info", zoo])
     assert "PSNR" in capsys.readouterr().out
     main(["zoo", "verify", zoo])
-    assert "every checksum holds" in capsys.readouterr().out
+    assert "all checksums match" in capsys.readouterr().out
     main(["train", zoo, run, "--hidden", "8", "--layers", "1", "--epochs", "2", "--batch-size", "16", "--knots"])
     assert "accuracy" in capsys.readouterr().out
     main(["evaluate", run, zoo, "--split", "val"])
@@ -103,11 +104,11 @@ def test_what_the_oracle_of_a_zoo_asks(monkeypatch: pytest.MonkeyPatch, capsys: 
     )
     main(["zoo", "build", "digits-classifier", "zoo", "--score", "activation", "--threshold", "0.05"])
     assert built[0].classifier == ClassifierConfig(score="activation", threshold=0.05)
-    main(["zoo", "build", "digits-classifier", "zoo", "--scores"])
-    assert built[1].classifier == ClassifierConfig(scores=True)
+    main(["zoo", "build", "digits-classifier", "zoo", "--scores", "--threshold", "0"])
+    assert built[1].classifier == ClassifierConfig(scores=True, threshold=0)
     with pytest.raises(SystemExit):
         main(["zoo", "build", "tiny", "zoo", "--score", "activation", "--storage", "float16"])
-    assert "for zoos of classifiers only, which tiny is not: --storage, --score" in capsys.readouterr().err
+    assert "tiny is not a recipe of classifiers; leave out --storage, --score" in capsys.readouterr().err
     hints = typing.get_type_hints(Build)
     assert hints["score"] == Score | None
     assert hints["storage"] == Storage | None
@@ -167,6 +168,23 @@ def test_errors_are_one_clear_line(
     with pytest.raises(SystemExit) as stop:
         main(["quickstart"])
     assert stop.value.code == 130
+
+
+@pytest.mark.parametrize("command", ["recipes", "verify"])  # printed by rich, and by Python
+def test_a_closed_pipe_ends_the_command_silently(tmp_path: Path, command: str) -> None:
+    folder = [str(build_zoo(TINY, tmp_path / "zoo").folder)] if command == "verify" else []
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        result = subprocess.run(
+            [sys.executable, "-c", "from wskan.cli import main\nmain()", "zoo", command, *folder],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        os.close(write)
+    assert (result.returncode, result.stderr) == (141, "")
 
 
 def test_help_needs_no_torch() -> None:

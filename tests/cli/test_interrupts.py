@@ -19,7 +19,7 @@ from wskan.zoo import build_zoo, open_zoo
 from wskan.zoo.manifest import Manifest
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-LINE = "wskan: interrupted; what is finished is kept, and the same command goes on from there"
+LINE = "wskan: interrupted; finished work is kept, run the same command again to resume"
 START = """
 import sys
 from wskan.cli import main

@@ -1,4 +1,4 @@
-"""The command line."""
+"""Command line: ``wskan`` and its subcommands."""
 
 from wskan.cli.main import main
 

@@ -1,4 +1,4 @@
-"""``wskan align``."""
+"""The command ``wskan align``."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ if TYPE_CHECKING:
     from wskan.zoo.inr import Signals
     from wskan.zoo.targets import Targets
 
-POINTS, SHOWN = 41, 5  # on the line between the KANs, and pictures of them
+LOSS_POINTS, IMAGE_POINTS = 41, 5  # on the line between the KANs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Align:
-    """Permute the hidden neurons of a KAN so that its parameters come close to those of another (paper, appendix D). A whole zoo: `wskan zoo align`."""
+    """Permute the hidden neurons of a KAN so that its parameters come close to those of another (paper, appendix D).
+    `wskan zoo align` aligns a whole zoo."""
 
     a: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="A")]
-    """A KAN, as folder of its zoo and row: zoos/mnist:12."""
+    """The reference KAN, given by the folder of its zoo and its row: zoos/mnist:12."""
     b: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="B")] = None
-    """The KAN to be aligned to it. Left out, a second KAN is trained on what A was trained on."""
+    """The KAN to align to A. By default a new KAN is trained on the same data as A."""
     reseed: int = 1
-    """Which second KAN: another number, other initial weights and mini-batches."""
+    """Random seed of the new KAN, for its initial weights and mini-batches."""
     plot: Path | None = None
-    """Draw what lies between the KANs, before and after, as a picture (needs the extra 'plot')."""
+    """Save a figure of the KANs on the straight line between A and B to this file (needs the extra 'plot')."""
     data: Path | None = None
     """Folder with the data sets (default: the environment variable WSKAN_DATA, else ~/.cache/wskan)."""
 
@@ -45,8 +46,8 @@ class Align:
 
         if self.plot:
             require_matplotlib()
-        zoo, row = _kan(self.a)
-        other, other_row = _kan(self.b) if self.b else (zoo, row)
+        zoo, row = _open_kan(self.a)
+        other, other_row = _open_kan(self.b) if self.b else (zoo, row)
         a, signals = zoo.population(row), load_signals(zoo.recipe, self.data) if self.plot else None
         if self.b:
             b = other.population(other_row)
@@ -58,8 +59,8 @@ class Align:
         moved = [f"{sum(new != old for new, old in enumerate(order))} of {len(order)}" for order in orders]
         rows = {
             "A": self.a,
-            "B": self.b or f"trained on what A was trained on, reseed {self.reseed}",
-            "neurons moved": ", ".join(moved) + " (each hidden layer)",
+            "B": self.b or f"trained on the same data as A, reseed {self.reseed}",
+            "neurons moved": ", ".join(moved) + " (per hidden layer)",
             "squared distance": f"{before:.4g} before, {after:.4g} after ({after / before - 1:+.0%})"
             if before
             else "0",
@@ -67,15 +68,15 @@ class Align:
         }
         if self.plot and signals is not None:
             values = {"first": signals.values(row), "last": load_signals(other.recipe, self.data).values(other_row)}
-            rows |= _draw(a, {"as they are": b, "aligned": matching.aligned}, signals, values, self.plot)
+            rows |= _draw(a, {"not aligned": b, "aligned": matching.aligned}, signals, values, self.plot)
         table = Table(show_header=False, box=None)
         for name, value in rows.items():
             table.add_row(f"[bold]{name}", markup(value))
         Console().print(table)
 
 
-def _kan(text: str) -> tuple[Zoo, Tensor]:
-    """``FOLDER:ROW`` as zoo and row ``[1]``."""
+def _open_kan(text: str) -> tuple[Zoo, Tensor]:
+    """Parse ``FOLDER:ROW`` to the zoo and the row, ``[1]``."""
     import torch
 
     from wskan.errors import DataError
@@ -83,24 +84,27 @@ def _kan(text: str) -> tuple[Zoo, Tensor]:
 
     folder, _, number = text.rpartition(":")
     if not folder or not number.isdecimal():
-        raise DataError(f"{text!r} is not a KAN: name the folder of its zoo and its row, as in zoos/mnist:12")
+        raise DataError(f"{text!r} is not a KAN; name the folder of its zoo and its row, as in zoos/mnist:12")
     zoo = open_zoo(folder)
     if int(number) >= len(zoo):
-        raise DataError(f"{folder} has no KAN {number}, its {len(zoo):,} are numbered from 0")
+        raise DataError(f"{folder} has no KAN {number}; its {len(zoo):,} KANs are numbered from 0")
     return zoo, torch.tensor([int(number)])
 
 
 def _train_again(zoo: Zoo, row: Tensor, targets: Targets, reseed: int) -> Population:
     from wskan.kan import derive_seed, fit_population
 
-    seeds = derive_seed(zoo.columns["seed"][row], 1000 + reseed)  # far from the streams of KANs that diverged
+    seeds = derive_seed(zoo.columns["seed"][row], 1000 + reseed)  # distinct from the seeds of retries
     return fit_population(zoo.spec, targets.inputs, targets.values(row), seeds, zoo.recipe.fit).population
 
 
 def _draw(
     a: Population, lines: dict[str, Population], signals: Signals, values: dict[str, Tensor], path: Path
 ) -> dict[str, str]:
-    """The picture; returns what there is to say of each line. Between KANs of two signals the target goes over from one to the other as the parameters do."""
+    """Draw the line from each KAN to A, and return table rows about it.
+
+    Targets are interpolated between the two signals like the parameters.
+    """
     import torch
 
     from wskan.align import interpolate, interpolation_loss
@@ -110,19 +114,22 @@ def _draw(
 
     first, last = values["first"], values["last"]
     if first.shape != last.shape:
-        raise DataError(f"the signals of A and B have shapes {list(first.shape)} and {list(last.shape)}: nothing lies between them")  # fmt: skip
-    t, shown = torch.linspace(0, 1, POINTS), torch.linspace(0, 1, SHOWN)
+        raise DataError(
+            f"the signals of A and B have shapes {list(first.shape)} and {list(last.shape)}; "
+            "choose KANs of signals of one shape"
+        )
+    t, shown = torch.linspace(0, 1, LOSS_POINTS), torch.linspace(0, 1, IMAGE_POINTS)
     between = torch.lerp(first, last, t.view(-1, 1, 1))  # [T, pixels, channels]
     loss = {name: interpolation_loss(a, b, signals.inputs, between, t) for name, b in lines.items()}
     quality = {name: psnr(error, signals.peak) for name, error in loss.items()}
     low = 1 - signals.peak  # 0 for images, -1 for waves
     images = {
-        name: (interpolate(a, b, shown)(signals.inputs).view(SHOWN, *signals.shape) - low) / signals.peak
+        name: (interpolate(a, b, shown)(signals.inputs).view(IMAGE_POINTS, *signals.shape) - low) / signals.peak
         for name, b in lines.items()
     }
     interpolation(t, quality, images, shown, "On the straight line between the parameters of two KANs", path)
-    worst = {
-        f"worst between, {name}": f"{float(quality[name].min()):.1f} dB (squared error {float(loss[name].max()):.3g})"
-        for name in lines
-    }
-    return {**worst, "picture": str(path)}
+    rows = {}
+    for name in lines:
+        worst, error = float(quality[name].min()), float(loss[name].max())
+        rows[f"worst on the line, {name}"] = f"{worst:.1f} dB (squared error {error:.3g})"
+    return {**rows, "figure": str(path)}

@@ -1,4 +1,4 @@
-"""The commands of the command line."""
+"""The parser of the command line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ Command = (
 
 
 def parse(args: Sequence[str] | None, description: str | None) -> Command:
-    """Read the command line; that of the process if no arguments are given."""
+    """Parse arguments, by default those of the process.
+
+    Raises:
+        SystemExit: the arguments are wrong (code 2), or ask for help.
+    """
     return tyro.cli(
         Command,
         prog="wskan",

@@ -1,4 +1,4 @@
-"""``wskan evaluate``."""
+"""The command ``wskan evaluate``."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import tyro
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Score a trained model on a split of a zoo, its own or another."""
+    """Score a trained model on a split of its own zoo or of another one."""
 
     run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """The run, as `wskan train` made it."""
+    """Folder of the run, written by `wskan train`."""
     zoo: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ZOO")]
-    """The zoo."""
+    """Folder of the zoo."""
     split: Literal["train", "val", "test"] = "test"
-    """Which KANs."""
+    """Split to score."""
     align: Path | None = None
-    """Align the zoo first, as `wskan train --align` did."""
+    """Folder of the alignment. Needed for a run of `wskan train --align`."""
 
     def run(self) -> None:
         from rich.console import Console
@@ -36,6 +36,7 @@ class Evaluate:
         scores = run.evaluate(zoo, split=self.split)
         text = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
         Console().print(
-            f"{run.task.name} on {len(zoo.split(self.split)):,} {self.split} KANs of {markup(self.zoo)}: [bold]{markup(text)}",
+            f"{run.task.name} on {len(zoo.split(self.split)):,} {self.split} KANs of {markup(self.zoo)}: "
+            f"[bold]{markup(text)}",
             soft_wrap=True,
         )

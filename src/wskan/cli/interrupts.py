@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP as one exception in the main thread, and none of them lost."""
+"""Ctrl-C, SIGTERM and SIGHUP as KeyboardInterrupt in the main thread, without losing any."""
 
 from __future__ import annotations
 
@@ -12,41 +12,48 @@ from collections.abc import Iterator
 from types import FrameType
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-PAUSE = 0.05  # seconds until an interrupt comes again
-ECHO = 1.0  # seconds in which the same wish may come twice, to the process and to its group
+RETRY_SECONDS = 0.05  # until an interrupt that was held back comes again
+ECHO_SECONDS = 1.0  # a second signal within this time is the same one, sent to the process and to its group
 
 
 class Interrupts:
-    """What came in.
+    """The signals that arrived.
 
     Attributes:
-        number: of the signal, None if there was none.
+        number: number of the last signal; None if there was none.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
-        self._last = -ECHO
+        self._last = -ECHO_SECONDS
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Raise KeyboardInterrupt: once for what comes twice, for what is being cleaned up is not to be interrupted, and after an import, for libraries that are half loaded may abort."""
+        """Raise KeyboardInterrupt.
+
+        A signal that arrives twice raises once, so that cleaning up is not interrupted. During an import the signal is
+        held back, because libraries that are half loaded may abort.
+
+        Raises:
+            KeyboardInterrupt: unless the signal is an echo or is held back.
+        """
         self.number = number
         if _importing(frame):
             self.later(number)
             return
-        if time.monotonic() - self._last < ECHO:
+        if time.monotonic() - self._last < ECHO_SECONDS:
             return
         self._last = time.monotonic()
         raise KeyboardInterrupt
 
     def later(self, number: int) -> None:
-        """Let the signal come again in a moment."""
-        timer = threading.Timer(PAUSE, self._again, [number])
+        """Send the signal again after a short time."""
+        timer = threading.Timer(RETRY_SECONDS, self._again, [number])
         timer.daemon = True
         timer.start()
 
     def _again(self, number: int) -> None:
-        if signal.getsignal(number) == self.handle:  # not over yet
-            self._last = -ECHO
+        if signal.getsignal(number) == self.handle:  # signals are still handled here
+            self._last = -ECHO_SECONDS
             os.kill(os.getpid(), number)
 
 
@@ -58,32 +65,38 @@ def _importing(frame: FrameType | None) -> bool:
 
 @contextlib.contextmanager
 def interrupts(*, last: bool = False) -> Iterator[Interrupts]:
-    """Handle signals of the main thread; those that are ignored (``nohup``) stay so. An interrupt that hits a destructor, which swallows it, comes again a moment later.
+    """Handle signals of the main thread.
+
+    Signals that are ignored (``nohup``) stay ignored. An interrupt during a destructor, which swallows exceptions, is
+    sent again.
 
     Args:
-        last: the process ends afterwards: what comes in while Python ends, with everything done and said, is ignored.
+        last: ignore signals afterwards, while Python ends.
+
+    Yields:
+        The signals that arrived.
     """
-    found = Interrupts()
-    if threading.current_thread() is not threading.main_thread():  # which alone gets any
-        yield found
+    arrived = Interrupts()
+    if threading.current_thread() is not threading.main_thread():  # other threads get no signals
+        yield arrived
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
     hook = sys.unraisablehook
 
     def unraisable(args: sys.UnraisableHookArgs) -> None:
         if isinstance(args.exc_value, KeyboardInterrupt):
-            found.later(found.number or signal.SIGINT)
+            arrived.later(arrived.number or signal.SIGINT)
         else:
             hook(args)
 
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
-            signal.signal(number, found.handle)
+            signal.signal(number, arrived.handle)
     sys.unraisablehook = unraisable
     try:
-        yield found
+        yield arrived
     finally:
         sys.unraisablehook = hook
         for number, handler in before.items():
-            if handler is not None:  # not Python's: left as it is
+            if handler is not None:  # None: not installed by Python, left unchanged
                 signal.signal(number, signal.SIG_IGN if last else handler)

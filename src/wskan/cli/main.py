@@ -1,4 +1,4 @@
-"""``wskan``: parse, run, and turn every error that was raised on purpose, and every interruption, into one clear line."""
+"""The command ``wskan``, which turns errors and interrupts into one clear line."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from wskan.cli.interrupts import interrupts
 from wskan.errors import WSKANError
 from wskan.printing import message, plain
 
+BROKEN_PIPE_STATUS = 128 + 13  # as a shell reports SIGPIPE
+
 
 def main(args: Sequence[str] | None = None) -> None:
     """Learn from the weights of Kolmogorov-Arnold networks. `wskan --version` prints the version."""
     if list(sys.argv[1:] if args is None else args) == ["--version"]:
         print(f"wskan {__version__}")
         return
-    with interrupts(last=args is None) as found:  # from the first moment: imports take most of a second
+    with interrupts(last=args is None) as arrived:  # before the imports, which take most of a second
         try:
             from wskan.cli.commands import parse
 
@@ -29,29 +31,37 @@ def main(args: Sequence[str] | None = None) -> None:
             with warnings.catch_warnings():
                 warnings.showwarning = _note  # type: ignore[assignment]
                 command.run()
+                sys.stdout.flush()
         except BaseException as error:
-            if found.number is not None or isinstance(error, KeyboardInterrupt):  # which may have turned into another
-                _end(found.number or signal.SIGINT)
+            if arrived.number is not None or isinstance(error, KeyboardInterrupt):  # libraries may raise another error
+                _exit_interrupted(arrived.number or signal.SIGINT)
+            if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
+                _exit_silently()
             if isinstance(error, WSKANError | OSError | MemoryError):
                 _fail(error)
             raise
 
 
 def _fail(error: BaseException) -> NoReturn:
-    if isinstance(error, BrokenPipeError):  # nobody reads any more: let the end of Python not complain of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, MemoryError):
-        _say("not enough memory; ask for less at once")
+        _say("not enough memory; use smaller batches or fewer KANs")
     else:
-        from wskan.files import plainly  # what it imports takes the time in which an interrupt would find no handler
+        from wskan.files import plainly  # imported late, so that interrupts are handled as early as possible
 
         _say(plain(plainly(error)) if isinstance(error, OSError) else message(error))
     sys.exit(2)
 
 
-def _end(number: int) -> NoReturn:
-    _say("interrupted; what is finished is kept, and the same command goes on from there")
+def _exit_interrupted(number: int) -> NoReturn:
+    _say("interrupted; finished work is kept, run the same command again to resume")
     sys.exit(128 + number)
+
+
+def _exit_silently() -> NoReturn:
+    """End as if by SIGPIPE, because the reader of the output is gone (``wskan ... | head``)."""
+    with contextlib.suppress(OSError, ValueError):  # otherwise Python reports that it cannot flush at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(BROKEN_PIPE_STATUS)
 
 
 def _note(warning: Warning | str, *_: Any, **__: Any) -> None:
@@ -59,5 +69,5 @@ def _note(warning: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # a terminal that is gone
+    with contextlib.suppress(OSError, ValueError):  # the terminal is gone
         print(f"wskan: {text}", file=sys.stderr)

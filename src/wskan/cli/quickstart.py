@@ -1,4 +1,4 @@
-"""``wskan quickstart``: the main job from end to end, on data that needs no download."""
+"""The command ``wskan quickstart``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Quickstart:
-    """Train a zoo of 1,797 KANs, one for each of scikit-learn's digits, and a WS-KAN that tells which digit a KAN represents."""
+    """Train a zoo of 1,797 KANs, one for each image of scikit-learn's digits, and a WS-KAN that predicts the digit of
+    each KAN. Needs no download."""
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")] = Path("quickstart")
-    """Where zoo, models, table and pictures are kept. Run again, it goes on from what is there."""
+    """Folder of the zoo, the models and the figures. An interrupted quickstart is resumed."""
     epochs: int = 40
     """Passes over the training KANs."""
     seed: int = 0
-    """Of the models."""
+    """Random seed of the models."""
 
     def run(self) -> None:
         from rich.console import Console
@@ -39,23 +40,26 @@ class Quickstart:
         require_matplotlib()
         console, begin = Console(), time.perf_counter()
         console.print(
-            "[bold]1. A zoo:[/] one KAN \\[2, 8, 8, 1] for each of 1,797 images of digits, trained to map a pixel's coordinates to its value"
+            "[bold]1. Zoo:[/] one KAN \\[2, 8, 8, 1] for each of 1,797 images of digits, "
+            "trained to map the coordinates of a pixel to its value"
         )
         zoo = build_zoo(get_recipe("digits-inr"), self.folder / "zoo", progress=True, within=self.folder)
         info = zoo.info()
         console.print(
-            f"   {len(zoo):,} KANs, mean PSNR {info['psnr_mean']:.1f} dB, {info['seconds_per_kan'] * 1e3:.1f} ms a KAN"
+            f"   {len(zoo):,} KANs, mean PSNR {info['psnr_mean']:.1f} dB, "
+            f"{info['seconds_per_kan'] * 1e3:.1f} ms per KAN"
         )
         rows = zoo.split("test")[:12]
         reconstructions(*reconstruct(zoo, rows), zoo.columns["psnr"][rows], self.folder / "reconstructions.png")
 
         console.print(
-            "[bold]2. Models[/] that tell the digit: an MLP on the flattened weights, and WS-KAN on the KAN-graph with the activations of its neurons at 64 inputs"
+            "[bold]2. Models[/] that predict the digit: an MLP on the flattened weights, "
+            "and WS-KAN on the KAN-graph with the activations of its neurons at 64 inputs"
         )
         runs = {name: self._train(zoo, name) for name in ("mlp", "ws_kan")}
         matrix = self._confusion(zoo, runs["ws_kan"])
         records = {name: run.record for name, run in runs.items()}
-        print_scores(records, "Digits recognised from KANs, percent (300 test KANs; guessing: 10)")
+        print_scores(records, "Accuracy in percent on 300 test KANs (chance: 10)")
         summary = {
             "seconds": round(time.perf_counter() - begin, 1),
             "zoo": {key: info[key] for key in ("digest", "counts", "psnr_mean", "seconds")},
@@ -64,7 +68,8 @@ class Quickstart:
         }
         write_atomically(self.folder / "summary.json", lambda path: path.write_text(json.dumps(summary, indent=1)))
         console.print(
-            f"Finished in {summary['seconds']:,.0f} s. Pictures: {markup(self.folder)}/reconstructions.png, {markup(self.folder)}/confusion.png"
+            f"Finished in {summary['seconds']:,.0f} s. "
+            f"Figures: {markup(self.folder)}/reconstructions.png, {markup(self.folder)}/confusion.png"
         )
 
     def _train(self, zoo: Zoo, name: str) -> Run:

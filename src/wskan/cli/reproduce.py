@@ -1,4 +1,4 @@
-"""``wskan reproduce``."""
+"""The command ``wskan reproduce``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import tyro
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reproduce:
-    """Reproduce a table or figure of the paper, or go beyond it: build the zoos it lacks, train what is missing, and put the paper's figures beside ours. Run again, it goes on."""
+    """Reproduce a table or figure of the paper, or run an experiment beyond the paper. Builds missing zoos, trains
+    missing models, and compares our numbers with the paper's. An interrupted experiment is resumed."""
 
     name: Annotated[
         Literal[
@@ -38,27 +39,31 @@ class Reproduce:
         ],
         tyro.conf.Positional,
     ]
-    """Which. Tables 8 and 10 come with 7 and 9, figures 12 and 13 with 5. Beyond the paper: forms of features (forms, forms-long, forms-accuracy, forms-pruning), accuracy against the number of
-    training KANs (data-efficiency), KANs of another basis than those trained on (parametrisations), Proposition 4.2 as a model (expressivity), and what probes, observed edges and scores give by themselves (ideas, ideas-pruning)."""
+    """Table, figure or experiment. Tables 8 and 10 are part of 7 and 9, figures 12 and 13 of 5. The others go
+    beyond the paper. forms, forms-long, forms-accuracy, forms-pruning: forms of features. data-efficiency: accuracy
+    against the number of training KANs. parametrisations: KANs of another basis than in training. expressivity:
+    Proposition 4.2 as a model. ideas, ideas-pruning: the separate effects of probes, observed edges and scores."""
     scale: Literal["smoke", "cpu", "full", "paper"] = "cpu"
-    """smoke: a minute, on digits. cpu: hours on two cores. full: as many KANs as in the paper and the best models that two cores can train, in days. paper: the paper's protocol, for a GPU."""
+    """smoke: a minute, on digits. cpu: hours on two cores. full: as many KANs as in the paper and the best models that
+    two cores can train, in days. paper: the paper's protocol, for a GPU."""
     datasets: tuple[str, ...] | None = None
-    """Images, if not all of the scale: mnist, fashion-mnist, cifar10, kmnist, digits."""
+    """Data sets: mnist, fashion-mnist, cifar10, kmnist, digits. By default all data sets of the scale."""
     seeds: tuple[int, ...] | None = None
-    """Seeds, if not those of the scale."""
+    """Seeds. By default the seeds of the scale."""
     methods: tuple[str, ...] | None = None
-    """Methods, if not all: mlp, mlp_aug, mlp_align, dmc, deepsets, set_transformer, ws_kan; of the ablations no_pe, no_bidir, ws_kan; of the forms of
-    features ws_kan, folded, gauge, function, each also with _knots, _symmetries or _knots_symmetries."""
+    """Methods. By default all of the experiment. Tables: mlp, mlp_aug, mlp_align, dmc, deepsets, set_transformer,
+    ws_kan. Ablations: no_pe, no_bidir, ws_kan. Forms of features: ws_kan, folded, gauge, function, each also with
+    _knots, _symmetries or _knots_symmetries."""
     work: Path = Path("reproduce")
-    """Where zoos and runs are kept, for all experiments."""
+    """Folder of zoos and runs, shared by all experiments."""
     out: Path = Path("results")
-    """Where NAME/SCALE.json, .md and .png are written."""
+    """Folder in which NAME/SCALE.json, .md and .png are written."""
     jobs: int | None = None
-    """Runs at a time (default: one a core, or one on a GPU)."""
+    """Number of runs at the same time. By default one per core, or one on a GPU."""
     dry_run: bool = False
-    """Only say what it would cost."""
+    """Only print the estimated cost."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes a GPU if there is one."""
+    """auto uses a GPU if there is one."""
     data: Path | None = None
     """Folder with the data sets (default: the environment variable WSKAN_DATA, else ~/.cache/wskan)."""
     fetch: bool = False

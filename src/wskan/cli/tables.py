@@ -7,7 +7,7 @@ from typing import Any
 
 
 def print_scores(records: Mapping[str, Mapping[str, Any]], title: str | None = None) -> None:
-    """Validation and test metrics, parameters and training time, one column a model: narrow enough for any terminal."""
+    """Print validation and test metrics, parameters, epochs and training time, one column per model."""
     from rich.console import Console
     from rich.table import Table
 

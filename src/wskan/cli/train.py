@@ -1,4 +1,4 @@
-"""``wskan train``."""
+"""The command ``wskan train``."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from wskan.kan import KANSpec
 
 
-MODEL_OPTIONS = ("checkpoint_activations", "heads", "inducing", "learned_probes", "side")  # of some models only
+MODEL_OPTIONS = ("checkpoint_activations", "heads", "inducing", "learned_probes", "side")  # only some models have them
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train a model on a zoo, or resume a run that was interrupted. Scores the best epoch on the test split."""
+    """Train a model on a zoo, or resume an interrupted run. Scores the best epoch on the test split."""
 
     zoo: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ZOO")]
-    """The zoo, as `wskan zoo build` made it."""
+    """Folder of the zoo, written by `wskan zoo build`."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Where the run is kept."""
+    """Folder of the run."""
     model: Literal["ws_kan", "mlp", "dmc", "deep_sets", "set_transformer", "probe_gen", "image_cnn"] = "ws_kan"
-    """Which model."""
+    """Model to train."""
     task: str = "auto"
-    """inr-classification, frequency-regression, accuracy-prediction, pruning-mask or pruning-scores; auto takes the
+    """inr-classification, frequency-regression, accuracy-prediction, pruning-mask or pruning-scores; auto chooses the
     first whose targets the zoo contains."""
     hidden: int = 128
     """Hidden dimension."""
@@ -36,16 +36,16 @@ class Train:
     dropout: float = 0.2
     """Dropout probability."""
     form: Literal["raw", "folded", "gauge", "function", "observed"] | None = None
-    """How an edge is described: raw (its parameters, eq. 5 of the paper), folded (spline weight in the coefficients),
-    gauge (folded, shifts in biases of neurons, signs fixed), function (values and slopes), or observed (values at the
-    first 24 probes). By default observed with 196 probes for KANs of at most 8 inputs, function for others."""
+    """Description of an edge. raw: its parameters (eq. 5 of the paper). folded: spline weight in the coefficients.
+    gauge: folded, with shifts in biases of neurons and fixed signs. function: values and slopes. observed: values at
+    the first 24 probes. By default observed with 196 probes for KANs of at most 8 inputs, function for others."""
     probes: int | None = None
-    """Number of inputs at which each KAN is evaluated; its neurons are described by their activations there. 0 reads
+    """Number of inputs at which each KAN is evaluated. Its neurons are described by their activations there. 0 uses
     weights only. ProbeGen: number of learned inputs (128)."""
     attribution: bool = False
-    """Describe each edge also by its attribution score, which follows from the KAN's own grids. Useful for pruning."""
+    """Also describe each edge by its attribution score, which follows from the KAN's own grids. Useful for pruning."""
     knots: bool = False
-    """Describe each neuron also by the knots of its grid."""
+    """Also describe each neuron by the knots of its grid."""
     epochs: int = 300
     """Passes over the training split."""
     batch_size: int = 128
@@ -53,34 +53,35 @@ class Train:
     lr: float = 1e-3
     """Highest learning rate."""
     patience: int = 50
-    """Stop after this many epochs without a better validation score; 0 for never."""
+    """Stop after this many epochs without a better validation score; 0 means never."""
     precision: Literal["32", "bf16"] = "32"
-    """bf16 is faster where the processor has instructions for it."""
+    """Precision of training. bf16 is faster if the processor has instructions for it."""
     compile: bool = False
     """Run the model through torch.compile."""
     augment: tuple[Literal["permutation", "scale", "sign", "noise", "affine", "mirror"], ...] = ()
-    """Change each training KAN at random each time it is seen. permutation reorders hidden neurons; scale and sign are
-    symmetries of splines; noise adds 1 % to each parameter. affine shifts, rotates and scales the image that the KAN
-    represents, mirror flips it; both need probes or form function."""
+    """Change each training KAN at random each time it is used. permutation reorders hidden neurons. scale and sign are
+    symmetries of splines. noise changes each parameter by about 1 %. affine shifts, rotates and scales the image that
+    the KAN represents, mirror flips it. Both need probes or form function."""
     checkpoint_activations: bool = False
-    """WS-KAN: less memory, more time."""
+    """WS-KAN: recompute activations in the backward pass. Needs less memory and more time."""
     heads: int | None = None
     """SetTransformer: attention heads (4)."""
     inducing: int | None = None
-    """SetTransformer: inducing points, which make it fast; 0 for attention between all edges, as in the paper (0)."""
+    """SetTransformer: inducing points, which make it faster. 0 means attention between all edges, as in the paper
+    (0)."""
     learned_probes: int | None = None
     """WS-KAN: evaluate the KANs at this many learned inputs (0)."""
     side: int | None = None
     """ImageCNN: pixels per side (28)."""
     align: Path | None = None
-    """Align the KANs first (MergeMany, for the baseline "MLP + Align."). The alignment is kept in this folder, and
-    reused if it is there."""
+    """Align the KANs first (MergeMany, for the baseline "MLP + Align."). The alignment is stored in this folder. An
+    existing one is used again."""
     train_limit: int | None = None
     """Use only the first training KANs, this many."""
     seed: int = 0
-    """Random seed of initial weights, dropout, augmentation and the order of batches."""
+    """Random seed of the initial weights, dropout, augmentation and the order of batches."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes a GPU if there is one."""
+    """auto uses a GPU if there is one."""
     tensorboard: bool = False
     """Write TensorBoard logs as well (needs the extra 'track')."""
 
@@ -121,7 +122,7 @@ class Train:
         print_scores({self.model: run.record})
 
     def _features(self, spec: KANSpec) -> FeatureConfig:
-        """Complete the choice of features: what is not asked for is what the model recommends."""
+        """Choose the features. Options that are not given are those recommended for the model."""
         from wskan.graph import EVALUABLE, FeatureConfig
         from wskan.tasks import default_features
 

@@ -65,7 +65,8 @@ class Labels:
         """Measure fitted KANs.
 
         Returns:
-            ``noise``, the share of permuted labels, and ``accuracy`` on the test images, ``[len(rows)]`` each, in [0, 1].
+            ``noise``, the share of permuted labels, and ``accuracy`` on the test images, ``[len(rows)]`` each. Both are
+            in [0, 1].
         """
         return {"noise": self.noise[rows], "accuracy": accuracy(result.population, self.test_inputs, self.test_labels)}
 
@@ -73,8 +74,8 @@ class Labels:
         """Compute the masks of the pruning oracle, and its scores if the recipe keeps them.
 
         Returns:
-            For each layer a mask, ``[n, n_l, n_{l+1}]`` uint8. Scores are natural logarithms, float16 of that shape. Scores
-            below :data:`wskan.kan.attribution.LEAST_SCORE` are raised to it.
+            For each layer a mask, ``[n, n_l, n_{l+1}]`` uint8. Scores are natural logarithms, float16 of that shape.
+            Scores below :data:`wskan.kan.attribution.LEAST_SCORE` are raised to it.
         """
         scores = edge_scores(population, self.scored, self._config.score)
         masks = masks_above(population, scores, self._config.threshold)

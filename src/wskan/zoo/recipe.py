@@ -70,8 +70,8 @@ class Recipe:
     """The recipe of a zoo of implicit neural representations (paper, C.1.1) or of classifiers (paper, C.2.1).
 
     The same recipe gives the same zoo. Training and validation KANs represent images of the data set's training split,
-    test KANs images of its test split. The images are chosen by a fixed permutation, so a larger zoo contains the images
-    of a smaller one.
+    test KANs images of its test split. The images are chosen by a fixed permutation, so a larger zoo contains the
+    images of a smaller one.
 
     Classifiers all learn from all images of the training split. Zoos of one seed contain the same classifiers, index by
     index, whatever their counts. A training KAN of one zoo may therefore be a test KAN of another. Choose another seed
@@ -134,7 +134,7 @@ class Recipe:
         return range(shard * self.shard_size, min((shard + 1) * self.shard_size, len(self)))
 
     def splits(self) -> Tensor:
-        """Return the split of each KAN, ``[n]`` int64, index into ``SPLITS``, in the order training, validation, test."""
+        """Return the split of each KAN, ``[n]`` int64, index into ``SPLITS``: training, validation, test."""
         return torch.arange(3).repeat_interleave(torch.tensor((self.train, self.val, self.test)))
 
     def kan_seeds(self, rows: range, stream: int = 0) -> Tensor:

@@ -13,6 +13,7 @@ from wskan.errors import DataError
 from wskan.kan import KANSpec, Layer, Population
 from wskan.kan.check_layers import check_knots
 from wskan.zoo.manifest import Manifest, sha256, shard_path
+from wskan.zoo.quality import quality
 from wskan.zoo.recipe import Recipe
 from wskan.zoo.shard_file import REBUILD_HINT
 from wskan.zoo.shards import Shards
@@ -88,12 +89,12 @@ class Zoo:
 
     @property
     def has_masks(self) -> bool:
-        """Whether the zoo contains the masks of a pruning oracle."""
+        """True if the zoo contains the masks of a pruning oracle."""
         return self._shards.has_masks
 
     @property
     def has_scores(self) -> bool:
-        """Whether the zoo contains the scores of a pruning oracle."""
+        """True if the zoo contains the scores of a pruning oracle."""
         return self._shards.has_scores
 
     def __len__(self) -> int:
@@ -210,27 +211,12 @@ class Zoo:
             "digest": self.digest,
             "counts": {name: len(self.split(name)) for name in SPLITS},
             "bytes": sum(shard.size for shard in self.manifest.shards),
-            **self._quality(),
+            **quality(self),
             "retried": int((self.columns["attempts"] > 0).sum()),
             "seconds": seconds,
             "seconds_per_kan": seconds / len(self),
             "built_with": self.manifest.built_with,
         }
-
-    def _quality(self) -> dict[str, Any]:
-        """Summarise PSNR, accuracy, noise and masks, if the zoo has them."""
-        summary: dict[str, Any] = {}
-        for name in ("psnr", "accuracy", "noise"):
-            if name in self.columns:
-                column = self.columns[name].float()  # whole numbers have no quantiles
-                quantiles = {str(q): float(column.quantile(q)) for q in (0.0, 0.01, 0.1, 0.5, 0.9, 1.0)}
-                summary |= {f"{name}_mean": float(column.mean()), f"{name}_quantiles": quantiles}
-        if "psnr" in self.columns:
-            summary["psnr_above_40"] = float((self.columns["psnr"] > 40).float().mean())
-        if self.has_masks:
-            kept = sum(int(mask.sum()) for mask in self.masks(slice(None)))
-            summary["kept_mean"] = kept / (len(self) * self.spec.num_edges)
-        return summary
 
 
 def open_zoo(folder: Path | str) -> Zoo:
