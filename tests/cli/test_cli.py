@@ -170,7 +170,7 @@ def test_errors_are_one_clear_line(
     assert stop.value.code == 130
 
 
-@pytest.mark.parametrize("command", ["recipes", "verify"])  # printed by rich, and by Python
+@pytest.mark.parametrize("command", ["recipes", "verify", "--help"])  # printed by Rich, by Python and by tyro
 def test_a_closed_pipe_ends_the_command_silently(tmp_path: Path, command: str) -> None:
     folder = [str(build_zoo(TINY, tmp_path / "zoo").folder)] if command == "verify" else []
     read, write = os.pipe()

@@ -31,11 +31,11 @@ def main(args: Sequence[str] | None = None) -> None:
             with warnings.catch_warnings():
                 warnings.showwarning = _note  # type: ignore[assignment]
                 command.run()
-                sys.stdout.flush()
+                _flush()
         except BaseException as error:
             if arrived.number is not None or isinstance(error, KeyboardInterrupt):  # libraries may raise another error
                 _exit_interrupted(arrived.number or signal.SIGINT)
-            if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
+            if _is_broken_pipe(error):
                 _exit_silently()
             if isinstance(error, WSKANError | OSError | MemoryError):
                 _fail(error)
@@ -55,6 +55,20 @@ def _fail(error: BaseException) -> NoReturn:
 def _exit_interrupted(number: int) -> NoReturn:
     _say("interrupted; finished work is kept, run the same command again to resume")
     sys.exit(128 + number)
+
+
+def _flush() -> None:
+    if sys.stdout:  # None if it was closed before Python started
+        sys.stdout.flush()
+
+
+def _is_broken_pipe(error: BaseException) -> bool:
+    """Return whether the error, or writing the rest of the output, is a broken pipe. Rich turns one into SystemExit."""
+    try:
+        _flush()
+    except OSError as flush_error:
+        return isinstance(flush_error, BrokenPipeError)
+    return isinstance(error.__context__ if isinstance(error, SystemExit) else error, BrokenPipeError)
 
 
 def _exit_silently() -> NoReturn:
