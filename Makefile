@@ -20,7 +20,7 @@ lint: $(TEST)/.installed
 prose:  ## sentence lengths and wording of Markdown files and docstrings against the limits in tools/prose.py
 	$(PYTHON) tools/prose.py
 
-fuzz: $(TEST)/.installed  ## N mutants of every kind of file that wskan reads: a table, and benchmarks/results/fuzz.json
+fuzz: $(TEST)/.installed  ## N mutants of every kind of file that wskan reads: a table, and results/safety/fuzz.json
 	OMP_NUM_THREADS=1 $(TEST)/bin/python -m fuzz --count $(or $(N),10000)
 
 # N scales the repetitions; QUICK=1 tries what CI does; ONLY="disks links" chooses.
