@@ -11,6 +11,8 @@ import torch
 
 import wskan
 from wskan.kan import FitConfig, KANSpec
+from wskan.models import MODELS
+from wskan.tasks import TASKS
 from wskan.zoo import Recipe, build_zoo, recipes
 
 ROOT = Path(__file__).parents[1]
@@ -22,8 +24,8 @@ PAGES = sorted(
 )
 
 
-def block(number: int) -> str:
-    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[number]  # type: ignore[no-any-return]
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
 
 
 def links(page: Path) -> list[str]:
@@ -50,7 +52,7 @@ def test_the_block_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.setitem(recipes.RECIPES, "digits-inr", tiny)
     monkeypatch.chdir(tmp_path)
-    code = block(0)
+    code = blocks(README)[0]
     shorter = code.replace("epochs=40", "epochs=1").replace("hidden=64", "hidden=8")
     assert "epochs=1," in shorter
     assert "hidden=8," in shorter
@@ -68,7 +70,7 @@ def test_the_block_of_a_kan_of_your_own(tmp_path: Path, monkeypatch: pytest.Monk
     for folder, task in (("runs/accuracy", "accuracy-prediction"), ("runs/masks", "pruning-mask")):
         wskan.train(zoo, folder, task=task, hidden=8, num_layers=1, epochs=1, batch_size=8, device="cpu")
     seen: dict[str, Any] = {}
-    exec(block(1), seen)
+    exec(blocks(README)[1], seen)
     kept = [
         torch.equal(act.mask, layer.mask[0])
         for act, layer in zip(seen["model"].act_fun, seen["pruned"].layers, strict=True)
@@ -76,6 +78,21 @@ def test_the_block_of_a_kan_of_your_own(tmp_path: Path, monkeypatch: pytest.Monk
     assert kept == [True, True, True]
     other = dataclasses.replace(few, spec=KANSpec(widths=(64, 32, 10), grid=5, degree=3))
     assert len(build_zoo(other, "mine")) == 32
+
+
+def test_the_blocks_of_a_model_and_a_task_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen: dict[str, Any] = {"__name__": "mine"}
+    try:
+        for code in blocks(ROOT / "docs" / "extending.md"):
+            exec(code, seen)
+        tests = seen["TestMeanOfEdges"]()
+        for name in dir(tests):
+            if name.startswith("test_"):
+                getattr(tests, name)()
+    finally:
+        MODELS.pop("mean_of_edges", None)
+        TASKS.pop("noise-prediction", None)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
