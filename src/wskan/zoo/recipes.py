@@ -41,7 +41,7 @@ _DECAYING = [
         name="sine-inr",
         dataset="sine",
         spec=KANSpec(widths=(2, 32, 32, 1), grid=30, degree=3),
-        # 128 samples are too few to adapt 30 intervals: a tenth of the KANs diverged (docs/decisions.md)
+        # 128 samples are too few to adapt 30 intervals: a tenth of the KANs diverged (docs/decisions)
         fit=FitConfig(steps=1000, batch_size=128, lr=0.01, adapt_grid=False),
         train=800,
         val=100,
@@ -61,7 +61,7 @@ def _classifiers(name: str, pixels: int, counts: tuple[int, int, int]) -> Recipe
         name=f"{name}-classifier",
         dataset=name,
         spec=KANSpec(widths=(pixels, 32, 32, 10), grid=5, degree=3),
-        # without a cut-off, pixels that are nearly always zero get coefficients of up to a hundred thousand (docs/decisions.md)
+        # without a cut-off, pixels that are nearly always zero get coefficients of up to a hundred thousand (docs/decisions)
         fit=FitConfig(steps=100, batch_size=128, lr=0.01, schedule="constant", loss="cross_entropy", rcond=1e-4),
         **dict(zip(("train", "val", "test"), counts, strict=True)),
         shard_size=64,
