@@ -2,6 +2,8 @@
 PYTHON ?= python3
 DEMO := .venv-demo
 TEST := .venv-test
+TORCH := torch==2.13.0
+PIP := install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint prose fuzz faults clean
 
@@ -20,7 +22,7 @@ lint: $(TEST)/.installed
 prose:  ## sentence lengths and wording of Markdown files and docstrings against the limits in tools/prose.py
 	$(PYTHON) tools/prose.py
 
-fuzz: $(TEST)/.installed  ## N mutants of every kind of file that wskan reads: a table, and benchmarks/results/fuzz.json
+fuzz: $(TEST)/.installed  ## N mutants of every kind of file that wskan reads: a table, and results/safety/fuzz.json
 	OMP_NUM_THREADS=1 $(TEST)/bin/python -m fuzz --count $(or $(N),10000)
 
 # N scales the repetitions; QUICK=1 tries what CI does; ONLY="disks links" chooses.
@@ -30,16 +32,16 @@ faults: $(TEST)/.installed  ## kills, full disks, read-only folders, races, sign
 # torch first and alone, by its exact version: what is installed after it cannot then choose another build.
 $(DEMO)/.installed: requirements/runtime.lock pyproject.toml
 	$(PYTHON) -m venv $(DEMO)
-	$(DEMO)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(DEMO)/bin/pip install --quiet --disable-pip-version-check -r requirements/runtime.lock
-	$(DEMO)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(DEMO)/bin/pip $(PIP) $(TORCH)
+	$(DEMO)/bin/pip $(PIP) -r requirements/runtime.lock
+	$(DEMO)/bin/pip $(PIP) --no-deps -e .
 	touch $@
 
 $(TEST)/.installed: requirements/runtime.lock requirements/dev.lock pyproject.toml
 	$(PYTHON) -m venv $(TEST)
-	$(TEST)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(TEST)/bin/pip install --quiet --disable-pip-version-check -r requirements/runtime.lock -r requirements/dev.lock
-	$(TEST)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(TEST)/bin/pip $(PIP) $(TORCH)
+	$(TEST)/bin/pip $(PIP) -r requirements/runtime.lock -r requirements/dev.lock
+	$(TEST)/bin/pip $(PIP) --no-deps -e .
 	touch $@
 
 clean:

@@ -1,8 +1,9 @@
-"""Weight matching of 10,000 KANs [2, 32, 32, 1] (G = 10) to one reference, all at once, beside a plain Python loop over KANs; and what MergeMany does for trained KANs.
+"""Weight matching of 10,000 KANs to one reference, compared with a plain loop; MergeMany on trained KANs.
 
-    python benchmarks/align.py [--kans 10000] [--plain 300] [--trained 300] [--data DIR]
+    python -m benchmarks.align [--kans 10000] [--plain 300] [--trained 300] [--data DIR]
 
-The loop is NumPy and SciPy, one KAN after the other; it must find the same objective. Trained KANs represent MNIST images (0 leaves them out).
+KANs are [2, 32, 32, 1] with G = 10. The loop takes one KAN at a time with NumPy and SciPy, and must find the same
+objective. Trained KANs represent MNIST images; ``--trained 0`` leaves them out.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from common import write
+from benchmarks.common import write
 from wskan.align import interpolation_loss, merge_many, weight_matching
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import Population, derive_seed, fit_population
@@ -27,11 +28,11 @@ from wskan.zoo.targets import load_targets
 
 WIDTHS, GRID = (2, 32, 32, 1), 10
 CHANNELS = GRID + 3 + 2
-Matrices = list[np.ndarray]  # [n_l, n_{l+1}, F] a layer
+Matrices = list[np.ndarray]  # [n_l, n_{l+1}, F] per layer
 
 
 def plain(b: Matrices, a: Matrices, tolerance: float = 1e-6) -> float:
-    """The objective that one KAN reaches, written as the formula is."""
+    """Return the objective that one KAN reaches, as the formula is written."""
     order = [np.arange(layer.shape[1]) for layer in b[:-1]]
     norms = np.sqrt(sum((x * x).sum() for x in a) * sum((x * x).sum() for x in b))
     total, gain = sum(float((x * y).sum(dtype=np.float64)) for x, y in zip(a, b, strict=True)), np.inf
@@ -82,10 +83,11 @@ def speed(count: int, loop: int) -> dict[str, object]:
 
 
 def roofline(count: int, sweeps: float) -> dict[str, object]:
-    """What the values of the assignments cost at least, and the assignments themselves, which are SciPy's."""
+    """Return the least cost of the values of the assignments, and that of SciPy's assignments."""
     hidden = range(1, len(WIDTHS) - 1)
     work = sum(2 * WIDTHS[h] ** 2 * (WIDTHS[h - 1] + WIDTHS[h + 1]) * CHANNELS for h in hidden) * sweeps * count
-    # each pass over a hidden layer reads its edges once; those shared with another hidden layer are gathered: read, written and read
+    # Each pass over a hidden layer reads its edges once. Edges shared with another hidden layer are read, written
+    # and read again.
     edges = [n * m for n, m in itertools.pairwise(WIDTHS)]
     moved = 4 * CHANNELS * 2 * (edges[0] / 2 + edges[-1] / 2 + 3 * sum(edges[1:-1])) * sweeps * count
     a, big = torch.randn(2048, 2048), torch.randn(2**26)
@@ -116,7 +118,7 @@ def timed(run: object) -> float:
 
 
 def quality(count: int, pairs: int, data: Path | None) -> dict[str, object]:
-    """Trained KANs: MergeMany, weight matching to its mean, and straight lines between two KANs of one image."""
+    """Measure MergeMany, weight matching to its mean, and lines between two trained KANs of one image."""
     recipe = dataclasses.replace(get_recipe("mnist-inr"), train=count, val=0, test=0)
     with tempfile.TemporaryDirectory() as folder:
         zoo = build_zoo(recipe, Path(folder) / "zoo", data_root=data)
@@ -156,7 +158,7 @@ def quality(count: int, pairs: int, data: Path | None) -> dict[str, object]:
 
 
 def psnr_between(a: Population, b: Population, inputs: torch.Tensor, values: torch.Tensor) -> dict[str, float]:
-    """Mean over the pairs, in dB, at some points of the line."""
+    """Return the mean PSNR over the pairs, in dB, at some points of the line."""
     t = torch.tensor([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0])
     loss = torch.stack([interpolation_loss(a[i], b[i], inputs, values[i], t) for i in range(len(b))])
     return {f"{at:.2g}": round(float(value), 2) for at, value in zip(t, psnr(loss).mean(0), strict=True)}
@@ -173,7 +175,7 @@ def main() -> None:
     result = speed(arguments.kans, arguments.plain)
     if arguments.trained:
         result["quality"] = quality(arguments.trained, arguments.pairs, arguments.data)
-    write("align", result)
+    write("benchmarks/align", result)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Seconds a KAN: wskan's engines against pykan's own `fit`, on the INR recipe ([2, 32, 32, 1], G = 10, k = 3, 1000 steps of 128, grids adapted).
+"""Seconds per KAN: wskan's engines compared with pykan's own `fit`.
 
-    python benchmarks/builder.py [--kans 64] [--pykan 2]
+The recipe is that of MNIST INRs: [2, 32, 32, 1], G = 10, k = 3, 1000 steps of 128, adapted grids.
 
-The images are scikit-learn's digits, enlarged to 28 x 28: time does not depend on what is fitted. pykan is taken twice: one fit alone with all threads, and one
-single-threaded fit a core at once, which is its best throughput.
+    python -m benchmarks.builder [--kans 64] [--pykan 2]
+
+The images are scikit-learn's digits, enlarged to 28 x 28, because time does not depend on what is fitted. pykan is
+measured twice: one fit alone with all threads, and one single-threaded fit per core, which is its best throughput.
 """
 
 import argparse
@@ -14,13 +16,14 @@ import warnings
 
 import torch
 
-from common import pykan_fit, write
+from benchmarks.common import pykan_fit, write
 from wskan.kan import fit_population
 from wskan.signals import coordinates, load_images
 from wskan.zoo import get_recipe
 
 RECIPE = get_recipe("mnist-inr")
-# Multiplications and additions of a step: for each sample and edge, (k + 1) basis functions and the base function, forward, into the weights and into the input.
+# Multiplications and additions: for each step, sample and edge, (k + 1) basis functions and the base function,
+# forward, into the weights and into the input.
 OPERATIONS = 2 * 3 * (RECIPE.spec.degree + 2) * RECIPE.spec.num_edges * RECIPE.fit.batch_size * RECIPE.fit.steps
 
 
@@ -49,7 +52,7 @@ def pykan(index: int, threads: int) -> float:
 
 
 def peak() -> float:
-    """Multiply-add rate of this machine, operations a second, from a product of matrices."""
+    """Return the multiply-add rate of this machine in operations per second, measured on a product of matrices."""
     a = torch.randn(2048, 2048)
     times = []
     for _ in range(6):
@@ -77,7 +80,7 @@ def main() -> None:
     seconds["kernel"] = engine("kernel", arguments.kans)
     rate = peak()
     write(
-        "builder",
+        "benchmarks/builder",
         {
             "recipe": RECIPE.to_dict(),
             "kans": arguments.kans,

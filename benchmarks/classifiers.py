@@ -1,10 +1,14 @@
-"""Seconds a classifier KAN ([784, 32, 32, 10], G = 5, k = 3): fitting, testing, the oracle's mask and WS-KAN's, against pykan's own.
+"""Seconds per classifier KAN of fitting, testing and pruning, compared with pykan.
 
-    python benchmarks/classifiers.py --data DIR [--kans 64] [--run RUN]
+KANs are [784, 32, 32, 10] with G = 5, k = 3. Masks come from the oracle and from WS-KAN.
 
-pykan fits one KAN alone with all threads, and one single-threaded KAN a core at once, which is its best throughput; its oracle is a forward pass on 2,000 images, `attribute()` and
-`prune_edge(0.01)`, as pykan comes and without its symbolic layers (its fit is taken without them). Labels are clean, so that accuracies and shares of edges kept can be compared, too.
-``--run`` names a small WS-KAN trained for masks (`wskan train ZOO RUN --task pruning-mask --hidden 16 --layers 2 --form raw ...`); without one, its time is that of an untrained one.
+    python -m benchmarks.classifiers --data DIR [--kans 64] [--run RUN]
+
+pykan fits one KAN alone with all threads, and one single-threaded KAN per core, which is its best throughput. Its
+oracle is a forward pass on 2,000 images, `attribute()` and `prune_edge(0.01)`, by default and without its symbolic
+layers. Its fit is measured without them. Labels are clean, so accuracies and shares of edges kept can be compared, too.
+``--run`` names a small WS-KAN trained for masks: `wskan train ZOO RUN --task pruning-mask --hidden 16 --num-layers 2
+--form raw ...`. Otherwise an untrained model is timed.
 """
 
 import argparse
@@ -19,7 +23,7 @@ from typing import Any
 
 import torch
 
-from common import pykan_fit, write
+from benchmarks.common import pykan_fit, write
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import Population, accuracy, fit_population, from_pykan, oracle_masks
 from wskan.models import WSKANConfig, build_model
@@ -30,9 +34,11 @@ from wskan.zoo.classifiers import Labels
 from wskan.zoo.targets import load_labels
 
 RECIPE = get_recipe("mnist-classifier")
+RECORDED = ("asked", "val", "test", "train_seconds", "command", "commit", "machine", "versions")
 GRAPHS = 16  # that WS-KAN reads at once
 SIZES = ((16, 2), (32, 4), (128, 4))  # hidden dimension and layers of a WS-KAN for masks
-# As written: for each sample and edge of a step, (k + 1) basis functions and the base function, forward and into the weights, and beyond the first layer into the input.
+# As the formula is written: for each step, sample and edge, (k + 1) basis functions and the base function, forward,
+# into the weights, and beyond the first layer into the input.
 PRODUCTS = 2 * RECIPE.fit.batch_size * (RECIPE.spec.degree + 2)
 FIRST, REST = 784 * 32, 32 * 32 + 32 * 10
 STEP_OPERATIONS = PRODUCTS * (2 * FIRST + 3 * REST)
@@ -92,7 +98,7 @@ def timed(function: Any) -> tuple[float, Any]:
 
 
 def best(function: Any, rounds: int) -> float:
-    """Least seconds of several rounds."""
+    """Return the least seconds of several rounds."""
     return min(timed(function)[0] for _ in range(rounds))
 
 
@@ -122,11 +128,18 @@ def ours(folder: Path | None, count: int) -> tuple[dict[str, float], dict[str, f
 
 
 def ws_kan(kans: Population) -> dict[str, float]:
-    """From KANs to logits of all edges, untrained: time does not depend on weights."""
+    """Time untrained models from KANs to logits of all edges. Time does not depend on weights."""
     seconds = {}
     few = kans[:GRAPHS]
     for hidden, layers in SIZES:
-        config = WSKANConfig(widths=RECIPE.spec.widths, edge_dim=FeatureConfig(form="raw").edge_dim(RECIPE.spec), out_dim=1, readout="edge", hidden=hidden, num_layers=layers)  # fmt: skip
+        config = WSKANConfig(
+            widths=RECIPE.spec.widths,
+            edge_dim=FeatureConfig(form="raw").edge_dim(RECIPE.spec),
+            out_dim=1,
+            readout="edge",
+            hidden=hidden,
+            num_layers=layers,
+        )
         model = build_model(config).eval()
         for precision in ("fp32", "bf16"):
 
@@ -140,33 +153,35 @@ def ws_kan(kans: Population) -> dict[str, float]:
 
 
 def size_name(hidden: int, layers: int) -> str:
-    """Name of a WS-KAN of this size."""
+    """Return the name of a WS-KAN of this size."""
     return f"ws_kan, hidden {hidden}, {layers} layers"
 
 
 def mask_ratios(
     seconds: dict[str, float], size: tuple[int, int], alone: dict[str, float], together: list[dict[str, float]]
 ) -> dict[str, int]:
-    """How many times longer pykan's oracle takes than the masks of a WS-KAN of this size, in its faster precision."""
+    """Return how many times longer pykan's oracle takes than masks of a WS-KAN, in its faster precision."""
     name = size_name(*size)
     ours = min(value for key, value in seconds.items() if key.startswith(name))
     oracles = {
         "": alone["oracle"],
         ", against one a core": max(run["oracle"] for run in together) / len(together),
-        " on all 60,000 images, an estimate from thirty such forward passes": 29 * alone["oracle_forward"] + alone["oracle"],
-    }  # fmt: skip
+        " on all 60,000 images, an estimate from thirty such forward passes": (
+            29 * alone["oracle_forward"] + alone["oracle"]
+        ),
+    }
     return {f"{name}, for the oracle{against}": round(oracle / ours) for against, oracle in oracles.items()}
 
 
 def trained(folder: Path) -> dict[str, Any]:
-    """How good the masks of a run are, on test KANs with every share of permuted labels."""
+    """Return the scores of the masks of a run on test KANs with every share of permuted labels."""
     run = open_run(folder)
     config = run.model.config
     return {
         "name": size_name(config.hidden, config.num_layers),
         "parameters": run.model.num_parameters,
-        **{name: run.record[name] for name in ("asked", "val", "test", "train_seconds", "command", "commit", "machine", "versions")},
-    }  # fmt: skip
+        **{name: run.record[name] for name in RECORDED},
+    }
 
 
 def main() -> None:
@@ -186,7 +201,7 @@ def main() -> None:
     seconds, facts = ours(data, arguments.kans)
     throughput = max(run["fit"] for run in together) / cores
     write(
-        "classifiers",
+        "benchmarks/classifiers",
         {
             "recipe": RECIPE.to_dict(),
             "kans": arguments.kans,
@@ -210,7 +225,8 @@ def main() -> None:
             "roofline": {
                 "operations_per_kan_as_written": STEP_OPERATIONS * RECIPE.fit.steps,
                 "bytes_per_kan": STEP_BYTES * RECIPE.fit.steps,
-                "note": "four fifths of MNIST's pixels are zero, and what they add is computed once for all of them; then moving weights and moments counts most",
+                "note": "four fifths of MNIST's pixels are zero, and what they add is computed once for all of them; "
+                "then moving weights and moments counts most",
             },
         },
     )

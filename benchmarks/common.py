@@ -1,4 +1,4 @@
-"""What the benchmarks share: taking times side by side, and keeping the results."""
+"""Time runs in turns, fit with pykan, and write results: shared by ``benchmarks`` and ``studies``."""
 
 import json
 import statistics
@@ -12,11 +12,14 @@ from torch import Tensor
 from wskan.provenance import provenance
 from wskan.zoo import Recipe
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 def side_by_side(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each, taken in turns so that a busy machine hits all alike; one round beforehand does not count."""
+    """Return the median seconds of each run.
+
+    Runs take turns, so that a busy machine slows all of them alike. A first round does not count.
+    """
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds + 1):
         for name, run in runs.items():
@@ -27,16 +30,18 @@ def side_by_side(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str
 
 
 def resident(field: str) -> float:
-    """Bytes of memory in use (VmRSS) or at most in use (VmHWM)."""
+    """Return the bytes of memory in use (VmRSS) or the peak (VmHWM) of this process."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
     return 1024 * float(line.split()[1])
 
 
 def pykan_fit(recipe: Recipe, x: Tensor, y: Tensor, seed: int) -> tuple[Any, float]:
-    """A KAN fitted to one target (values ``[N, out]``, or labels ``[N]``) by pykan's own ``fit``, as a recipe says, and the seconds that the fit took."""
-    import torch
+    """Fit a KAN to one target with pykan's own ``fit`` and the settings of a recipe.
 
+    The target is values ``[N, out]`` or labels ``[N]``. Returns the model and the seconds of the fit.
+    """
     import kan
+    import torch
 
     spec, fit = recipe.spec, recipe.fit
     model = kan.KAN(
@@ -50,9 +55,9 @@ def pykan_fit(recipe: Recipe, x: Tensor, y: Tensor, seed: int) -> tuple[Any, flo
 
 
 def write(name: str, data: dict[str, Any]) -> None:
-    """Keep a result with its provenance."""
-    RESULTS.mkdir(exist_ok=True)
+    """Write ``results/NAME.json``: the data with their provenance."""
     path = RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**provenance(), **data}, indent=1) + "\n")
     print(json.dumps(data, indent=1))
     print(f"written to {path}")

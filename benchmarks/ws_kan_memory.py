@@ -1,9 +1,11 @@
-"""Peak memory and time of a training step of WS-KAN, and of DeepSets, on KAN-graphs of classifiers, 26,432 edges each, and of WS-KAN on small ones.
+"""Peak memory and processor time of a training step of WS-KAN and DeepSets.
 
-    python benchmarks/ws_kan_memory.py [--rounds 5] [--before FOLDER]
+    python -m benchmarks.ws_kan_memory [--rounds 5] [--before FOLDER]
 
-4 layers, one thread, 32 graphs of KANs [784, 32, 32, 10] or 64 of [2, 32, 32, 1]. Each case is a fresh process; its peak is all that it ever held, libraries included. ``--before`` names
-the ``src`` folder of another commit, measured in turns with this one. Times are of the processor, not of a clock, so that a busy machine can be used; small graphs go three times as many rounds.
+Models have 4 layers and one thread. They read 32 graphs of KANs [784, 32, 32, 10], 26,432 edges each, or 64 of
+[2, 32, 32, 1]. Each case is a fresh process, and its peak includes libraries. ``--before`` names the ``src`` folder of
+another commit, measured in turns with this one. Times are processor times, so that a busy machine can be used.
+Small graphs take three times as many rounds.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 
-from common import resident, write
+from benchmarks.common import resident, write
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import KANSpec, Population
 from wskan.models import MODELS, build_model
@@ -29,11 +31,12 @@ from wskan.models.ops import edge_messages_cpp as message_kernel
 
 CLASSIFIER, INR = KANSpec(widths=(784, 32, 32, 10), grid=5), KANSpec(widths=(2, 32, 32, 1), grid=10)
 LAYERS = 4
-HERE = Path(__file__).parents[1] / "src"
+ROOT = Path(__file__).parents[1]
+HERE = ROOT / "src"
 
 
 class Case(NamedTuple):
-    """What a process measures."""
+    """A case that one process measures."""
 
     graphs: str = "classifier"
     readout: str = "graph"
@@ -45,7 +48,8 @@ class Case(NamedTuple):
 
     def __str__(self) -> str:
         model = "" if self.model == "ws_kan" else f"{self.model}, "
-        return f"{model}{self.graphs}, {self.readout} read-out, hidden {self.hidden}, {self.precision}{'' if self.kernel else ', without kernel'}"
+        kernel = "" if self.kernel else ", without kernel"
+        return f"{model}{self.graphs}, {self.readout} read-out, hidden {self.hidden}, {self.precision}{kernel}"
 
     @property
     def spec(self) -> KANSpec:
@@ -92,7 +96,7 @@ def step(case: Case) -> Callable[[], None]:
 
 
 def work(case: Case) -> None:
-    """Take a step for each line of input and tell its processor time, the peak so far, and what was held before the first."""
+    """Take a step for each line of input; print its processor time, the peak and the memory before the first."""
     run, before = step(case), resident("VmRSS")
     with kept():
         for _ in sys.stdin:
@@ -102,7 +106,7 @@ def work(case: Case) -> None:
 
 
 def kept() -> contextlib.AbstractContextManager[None]:
-    """As in training."""
+    """Keep freed memory, as training does."""
     try:
         from wskan.runtime import retain_freed_memory
     except ImportError:  # an older commit
@@ -111,7 +115,7 @@ def kept() -> contextlib.AbstractContextManager[None]:
 
 
 def in_turns(workers: dict[str, tuple[Case, Path]], rounds: int) -> dict[str, dict[str, float]]:
-    """Median processor seconds of a step, and bytes, of each; one round beforehand does not count."""
+    """Return the median processor seconds of a step and the bytes of each worker. A first round does not count."""
     told: dict[str, list[list[float]]] = {name: [] for name in workers}
     processes = {name: start(*worker) for name, worker in workers.items()}
     for _ in range(rounds + 1):
@@ -131,12 +135,14 @@ def in_turns(workers: dict[str, tuple[Case, Path]], rounds: int) -> dict[str, di
 
 def start(case: Case, source: Path) -> "subprocess.Popen[str]":
     environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, __file__, "--case", json.dumps(case)]
-    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "benchmarks.ws_kan_memory", "--case", json.dumps(case)]
+    return subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
 
 
 def least_bytes(case: Case) -> int:
-    """Each state of edges that the backward pass reads, a gradient of one, and the features."""
+    """Return the bytes of all edge states that the backward pass reads, one gradient and the features."""
     states = LAYERS - 1 + (case.readout == "edge")  # the first follow from the features
     number = 4 if case.precision == "fp32" else 2
     edges = case.spec.num_edges * case.batch
@@ -190,7 +196,7 @@ def main() -> None:
     if arguments.before is not None:
         command = ["git", "-C", str(arguments.before), "rev-parse", "--short=12", "HEAD"]
         before = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-    write("ws_kan_memory", {"layers": LAYERS, "before": before, "cases": data})
+    write("benchmarks/ws_kan_memory", {"layers": LAYERS, "before": before, "cases": data})
     return None
 
 

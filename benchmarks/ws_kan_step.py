@@ -1,8 +1,9 @@
-"""One training step of WS-KAN: the dense model against the PyTorch Geometric reference, in time and peak memory, and its cost against the number of edges.
+"""Time and peak memory of a training step of the dense WS-KAN, compared with the PyTorch Geometric reference.
 
-    python benchmarks/ws_kan_step.py [--hidden 128] [--batch 32] [--rounds 5]
+    python -m benchmarks.ws_kan_step [--hidden 128] [--batch 32] [--rounds 5]
 
-Graphs of KANs [2, 32, 32, 1], 4 layers. Peak memory is that of a fresh process for each, less what it had before the first step.
+Graphs of KANs [2, 32, 32, 1], 4 layers. Peak memory is that of a fresh process minus its memory before the first
+step. The time per edge is measured on wider KANs, too.
 """
 
 import argparse
@@ -14,11 +15,12 @@ from pathlib import Path
 
 import torch
 
-from common import resident, side_by_side, write
+from benchmarks.common import resident, side_by_side, write
 from wskan.graph import FeatureConfig, kan_graph, to_pyg
 from wskan.kan import KANSpec, Population
 from wskan.models import WSKAN, WSKANConfig
 
+ROOT = Path(__file__).parents[1]
 KINDS = ("pyg fp32", "dense fp32", "dense bf16", "dense bf16 checkpointed")
 
 
@@ -54,9 +56,19 @@ def step(kind: str, hidden: int, batch: int, width: int = 32) -> Callable[[], No
 
 
 def peak_memory(kind: str, hidden: int, batch: int) -> float:
-    """Bytes, measured in a process of its own."""
-    code = [sys.executable, __file__, "--memory", kind, "--hidden", str(hidden), "--batch", str(batch)]
-    return float(subprocess.run(code, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    """Return bytes, measured in a process of its own."""
+    code = [
+        sys.executable,
+        "-m",
+        "benchmarks.ws_kan_step",
+        "--memory",
+        kind,
+        "--hidden",
+        str(hidden),
+        "--batch",
+        str(batch),
+    ]
+    return float(subprocess.run(code, check=True, capture_output=True, text=True, cwd=ROOT).stdout.splitlines()[-1])
 
 
 def print_memory(kind: str, hidden: int, batch: int) -> None:
@@ -69,7 +81,10 @@ def print_memory(kind: str, hidden: int, batch: int) -> None:
 
 
 def operations(edges: int, hidden: int, layers: int, features: int) -> int:
-    """Of a step: products of edge states with h x h matrices (4 a layer; in the first, 1 and 3 with features; in the last 2), forward and twice backward."""
+    """Return the operations of a step: products of edge states with h x h matrices, forward and twice backward.
+
+    There are 4 products per layer, in the last layer 2, in the first 1 and 3 with features.
+    """
     return 2 * 3 * ((4 * (layers - 2) + 3) * hidden**2 + 3 * features * hidden) * edges
 
 
@@ -94,7 +109,7 @@ def main() -> None:
     peak = {name: 2 * 4096**3 / value for name, value in products.items()}
     work = operations(edges[32] * batch, hidden, 4, 15)
     write(
-        f"ws_kan_step_h{hidden}",
+        f"benchmarks/ws_kan_step_h{hidden}",
         {
             "hidden": hidden,
             "batch": batch,
@@ -111,7 +126,7 @@ def main() -> None:
                 "operations": work,
                 "peak_operations_per_second": {name: round(value) for name, value in peak.items()},
                 "least_seconds": {name: round(work / value, 4) for name, value in peak.items()},
-                # an edge, a layer: read it, write the new one; read it again and the gradient, write the gradient of it
+                # per edge and layer: read it, write the new one; read it and the gradient, write its gradient
                 "bytes_bf16": 2 * 5 * 4 * hidden * edges[32] * batch,
             },
             "scaling": {

@@ -19,7 +19,7 @@ from faults.lab import Lab
 from faults.scenario import SCENARIOS, Scenario, Verdict
 
 GROUPS = ("kills", "disks", "read_only", "races", "signals", "damage", "links")  # files of scenarios
-RESULT = Path(__file__).parent.parent / "benchmarks" / "results" / "faults.json"
+RESULT = Path(__file__).parents[1] / "results" / "safety" / "faults.json"
 
 
 def parse() -> argparse.Namespace:

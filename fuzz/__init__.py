@@ -3,7 +3,7 @@
 ``make fuzz`` (``N=300`` for fewer; 10,000 of each kind otherwise) copies a small valid folder of each kind, changes
 one file of it, and reads it as a user would, in a child process whose memory, time and files are bounded::
 
-    python -m fuzz --count 300                     # of all kinds, a table, benchmarks/results/fuzz.json
+    python -m fuzz --count 300                     # of all kinds, a table, results/safety/fuzz.json
     python -m fuzz --kind manifest --count 300     # of one kind
     python -m fuzz --kind manifest --seed 123      # one mutant alone, with its traceback and its message
 

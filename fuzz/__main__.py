@@ -12,7 +12,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-OUT = Path(__file__).parents[1] / "benchmarks" / "results" / "fuzz.json"
+OUT = Path(__file__).parents[1] / "results" / "safety" / "fuzz.json"
 
 
 def main() -> int:

@@ -25,7 +25,7 @@ def test_it_names_command_commit_machine_and_versions(monkeypatch: pytest.Monkey
 
 
 def test_results_do_not_make_the_source_dirty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("source.py", "results/table.json", "benchmarks/results/time.json"):
+    for name in ("source.py", "results/table.json", "results/benchmarks/time.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
     identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
@@ -34,7 +34,7 @@ def test_results_do_not_make_the_source_dirty(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(module, "__file__", str(tmp_path / "source.py"))
     clean = provenance()["commit"]
     assert len(clean) == 12
-    for name in ("results/table.json", "benchmarks/results/time.json"):
+    for name in ("results/table.json", "results/benchmarks/time.json"):
         (tmp_path / name).write_text("2")
     assert provenance()["commit"] == clean
     (tmp_path / "source.py").write_text("2")

@@ -15,8 +15,16 @@ from pathlib import Path
 import prose_habits as habits
 from prose_text import LONG, Sentence, Splitter
 
-MARKDOWN = ("README.md", "docs/**/*.md", "results/README.md", "benchmarks/README.md", "CONTRIBUTING.md", "CHANGELOG.md")
-FOLDERS = ("src/wskan", "faults", "fuzz", "benchmarks", "tools", "tests")
+MARKDOWN = (
+    "README.md",
+    "docs/**/*.md",
+    "results/README.md",
+    "benchmarks/README.md",
+    "studies/README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+)
+FOLDERS = ("src/wskan", "faults", "fuzz", "benchmarks", "studies", "tools", "tests")
 WIDTH = 120  # characters of a line
 LONG_SHARE = 5  # percent of the sentences, README.md apart
 README_MEAN, README_NUMBERS, README_LINES = 16, 3, 120  # words per sentence, numbers per 100 words, lines

@@ -40,8 +40,7 @@ def _command() -> str:
 def _commit() -> str:
     """Of this file's own repository, not of one that it is merely installed in."""
     commit = _git("describe", "--always", "--abbrev=12") if _git("ls-files", Path(__file__).name) else ""
-    results = [f":(top,exclude){folder}results" for folder in ("", "benchmarks/")]  # what the experiments before wrote
-    changed = commit and _git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", *results)
+    changed = commit and _git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", ":(top,exclude)results")
     return (commit + ("-dirty" if changed else "")) or "unknown"
 
 

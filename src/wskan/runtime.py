@@ -42,7 +42,7 @@ def retain_freed_memory() -> Iterator[None]:
 
 @contextlib.contextmanager
 def single_threaded() -> Iterator[None]:
-    """Let PyTorch use a single thread meanwhile: products of matrices this small wait for a second one longer than they compute (docs/decisions.md)."""
+    """Let PyTorch use a single thread meanwhile: products of matrices this small wait for a second one longer than they compute (docs/decisions)."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

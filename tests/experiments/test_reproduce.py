@@ -24,8 +24,7 @@ from wskan.experiments.engine.cost import duration
 from wskan.experiments.engine.experiment import ExperimentResult, best_choice
 from wskan.experiments.engine.reproduce import protocol
 from wskan.locks import hold
-from wskan.models import ModelConfig
-from wskan.tasks import INRClassification, Run, Task, TrainConfig, train
+from wskan.tasks import INRClassification, Run, TrainConfig, train
 from wskan.zoo import Zoo
 
 SMOKE = dataclasses.replace(SCALES["smoke"], rates=(1e-3,), seeds=(0,))
@@ -163,11 +162,11 @@ def test_a_learning_rate_that_diverges_is_left_out(
 ) -> None:
     """It stops no other run, is not tried again, and the table says so."""
 
-    def trained(zoo: Zoo, task: Task, model: ModelConfig, config: TrainConfig, folder: Path, **options: Any) -> Run:
+    def trained(zoo: Zoo, folder: Path, *, config: TrainConfig, **options: Any) -> Run:
         with monkeypatch.context() as patch:
             if config.lr == 0.5:
                 patch.setattr(INRClassification, "loss", lambda self, output, target: output.sum() * float("nan"))
-            return train(zoo, folder, task=task, model=model, config=config, **options)
+            return train(zoo, folder, config=config, **options)
 
     monkeypatch.setattr("wskan.experiments.engine.workspace.train", trained)
     scale, methods = dataclasses.replace(SMOKE, rates=(1e-3, 0.5), hidden=15), ("no_pe",)

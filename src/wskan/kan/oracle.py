@@ -24,7 +24,7 @@ def edge_scores(population: Population, x: Tensor | None = None, score: Score = 
     output, is handed down to its edges in proportion to the deviation of their activations, over that of their sum
     (:func:`wskan.kan.attribution`). ``"activation"`` is the mean absolute activation, which pykan's first releases used
     and the paper's text names; the shares of edges that the paper's zoos keep are those of attribution
-    (docs/decisions.md).
+    (docs/decisions).
 
     Args:
         population: K KANs.

@@ -39,7 +39,7 @@ class WSKANLayer(nn.Module):
     The messages of a complete bipartite block need no gather and no scatter: with W[v; e] = W_v v + W_e e, the node half is projected once a
     node and broadcast over its edges; and since a sum commutes with the second linear layer, that is applied after the sum. Where two linear
     layers follow each other they are multiplied first.
-    Edges are not normalised: that costs a tenth of the time and learned more slowly (docs/decisions.md).
+    Edges are not normalised: that costs a tenth of the time and learned more slowly (docs/decisions).
     """
 
     def __init__(self, hidden: int, dropout: float, *, backward_messages: bool, update_edges: bool) -> None:

@@ -42,7 +42,7 @@ _BSPLINES = [
         name="sine-inr",
         dataset="sine",
         spec=KANSpec(widths=(2, 32, 32, 1), grid=30, degree=3),
-        # 128 samples are too few to adapt 30 intervals: a tenth of the KANs diverged (docs/decisions.md)
+        # 128 samples are too few to adapt 30 intervals: a tenth of the KANs diverged (docs/decisions)
         fit=FitConfig(steps=1000, batch_size=128, lr=0.01, adapt_grid=False),
         train=800,
         val=100,
@@ -65,7 +65,7 @@ def _classifiers(name: str, *, pixels: int, train: int, val: int, test: int) -> 
         name=f"{name}-classifier",
         dataset=name,
         spec=KANSpec(widths=(pixels, 32, 32, 10), grid=5, degree=3),
-        # without a cut-off, coefficients of pixels that are nearly always zero reach 100,000 (docs/decisions.md)
+        # without a cut-off, coefficients of pixels that are nearly always zero reach 100,000 (docs/decisions)
         fit=FitConfig(steps=100, batch_size=128, lr=0.01, schedule="constant", loss="cross_entropy", rcond=1e-4),
         train=train,
         val=val,

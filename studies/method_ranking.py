@@ -1,14 +1,20 @@
-"""Why methods stand in another order than in the paper: the same runs with one thing changed.
+"""Find out why methods rank differently than in the paper: the same runs with one thing changed.
 
-    python benchmarks/order.py [cifar10] --work reproduce [--data DIR] [--jobs 2]
-    python benchmarks/order.py accuracy --work reproduce [--data DIR] [--jobs 2] [--report]
-    python benchmarks/order.py positions --work reproduce [--data DIR] [--jobs 2] [--report]
-    python benchmarks/order.py masks --work reproduce [--data DIR] [--jobs 2] [--report]
+    python -m studies.method_ranking [cifar10] --work reproduce [--data DIR] [--jobs 2]
+    python -m studies.method_ranking accuracy --work reproduce [--data DIR] [--jobs 2] [--report]
+    python -m studies.method_ranking positions --work reproduce [--data DIR] [--jobs 2] [--report]
+    python -m studies.method_ranking masks --work reproduce [--data DIR] [--jobs 2] [--report]
 
-``cifar10`` is of tables 1 and 6, one seed: ``results/order.json``. ``accuracy`` is of table 3 on MNIST, where DeepSets comes close to WS-KAN and the perceptrons far from the paper's: ``results/order_accuracy.json``. ``positions`` is of table 7 on K-MNIST, where positional encoding helps and the paper's hurts, by the number of training KANs: ``results/order_positions.json``. ``masks`` is of the flattened baselines of table 4 on MNIST, one seed, with what a score has that ignores the KAN: ``results/order_masks.json``. Zoos, splits and everything
-else are those of ``wskan reproduce ... --scale cpu``. Nothing is chosen by these runs. What a model scores on its training KANs in the last epoch, with dropout, tells whether it fits them; of accuracies, which share of the squared error on validation
-a few KANs make, and how large their coefficients are, tells whether outliers decide, and a bootstrap over test KANs, all of them and by fifths of their largest coefficient,
-whether these can tell two methods apart, and where. Run again, it goes on; the result file gathers what was run elsewhere.
+- ``cifar10``: tables 1 and 6, one seed.
+- ``accuracy``: table 3, where DeepSets comes close to WS-KAN on MNIST, and the MLPs are far from the paper's.
+- ``positions``: table 7 on K-MNIST by the number of training KANs; positional encoding helps here, not in the paper.
+- ``masks``: flattened baselines of table 4 on MNIST (one seed), next to scores that ignore the KAN.
+
+Each writes ``results/studies/method_ranking_GROUP.json``. Zoos, splits and everything else are those of ``wskan
+reproduce ... --scale cpu``. Nothing is chosen by these runs. Scores on training KANs in the last epoch, with dropout,
+show whether a model fits them. A bootstrap over test KANs shows whether they can separate two methods. For accuracies,
+the share of the validation error that a few KANs make shows whether outliers decide. A second call resumes. Entries
+measured elsewhere stay in the result file.
 """
 
 import argparse
@@ -18,8 +24,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, write
-from errors import compared, outliers, prior
+from benchmarks.common import RESULTS, write
+from studies.error_analysis import compared, outliers, prior
 from wskan.experiments import get_scale
 from wskan.experiments.engine.classifier_scale import Problem
 from wskan.experiments.engine.plan import Plan
@@ -49,7 +55,17 @@ def classifier(
     scale: Scale = SCALE,
 ) -> Plan:
     search = scale.classifiers.search(problem)
-    return Plan(scale=scale, dataset=dataset, method=method, rate=rate or search.rates[0], seed=seed, samples=samples, problem=problem, hidden=search.hidden[0], num_layers=search.num_layers[0])  # fmt: skip
+    return Plan(
+        scale=scale,
+        dataset=dataset,
+        method=method,
+        rate=rate or search.rates[0],
+        seed=seed,
+        samples=samples,
+        problem=problem,
+        hidden=search.hidden[0],
+        num_layers=search.num_layers[0],
+    )
 
 
 def masks(method: str, dropout: float = 0.2, samples: int | None = None) -> Plan:
@@ -90,10 +106,10 @@ MASKS = {
     "mlp_align, no dropout": masks("mlp_align", dropout=0.0),
 }
 GROUPS = {
-    "cifar10": ("order", CIFAR10),
-    "accuracy": ("order_accuracy", ACCURACY),
-    "positions": ("order_positions", POSITIONS),
-    "masks": ("order_masks", MASKS),
+    "cifar10": ("method_ranking_cifar10", CIFAR10),
+    "accuracy": ("method_ranking_accuracy", ACCURACY),
+    "positions": ("method_ranking_positions", POSITIONS),
+    "masks": ("method_ranking_masks", MASKS),
 }
 
 
@@ -111,7 +127,7 @@ def described(workspace: Workspace, plan: Plan) -> dict[str, Any]:
 
 
 def comparisons(workspace: Workspace, group: str) -> dict[str, Any]:
-    """What the finished runs show together."""
+    """Compare the finished runs of a group."""
     if group == "accuracy":
         parts = [compared(workspace, d, partial(classifier, dataset=d)) for d in SCALE.classifiers.datasets]
         return {what: values for part in parts for what, values in part.items()}
@@ -124,9 +140,9 @@ def comparisons(workspace: Workspace, group: str) -> dict[str, Any]:
     return {}
 
 
-def gathered(name: str, origin: dict[str, Any]) -> dict[str, Any]:
-    """What runs elsewhere have shown, each with a record of its own."""
-    path = RESULTS / f"{name}.json"
+def earlier(name: str, origin: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries of an earlier result file, each with a record of its own."""
+    path = RESULTS / "studies" / f"{name}.json"
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return {key: value for key, value in kept.items() if key not in origin}
 
@@ -151,7 +167,7 @@ def main() -> None:
     origin = provenance()
     shown = comparisons(workspace, arguments.group)
     found |= {what: {**values, "record": origin} for what, values in shown.items()}
-    write(name, gathered(name, origin) | found)
+    write(f"studies/{name}", earlier(name, origin) | found)
 
 
 if __name__ == "__main__":

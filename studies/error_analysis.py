@@ -1,4 +1,7 @@
-"""Where methods err: predicted accuracies of classifiers (tables 3 and 7), compared KAN by KAN, and what is known of masks without looking at a KAN. Part of ``order.py``."""
+"""Compare errors of predicted accuracies per KAN (tables 3 and 7), and score masks without a KAN.
+
+Part of ``method_ranking.py``.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +22,7 @@ from wskan.zoo import Zoo
 from wskan.zoo.manifest import sha256
 
 WORST = 5  # KANs of 200
-# Whose errors are compared.
+# Methods whose errors are compared.
 PAIRS = (
     ("ws_kan", "deepsets"),
     ("function", "deepsets"),
@@ -32,13 +35,13 @@ SEEDS = range(3)
 
 
 def squared_errors(workspace: Workspace, plan: Plan, split: str) -> Tensor:
-    """Of each KAN of a split, ``[n]``, by a finished run."""
+    """Return the squared error of a finished run for each KAN of a split, ``[n]``."""
     predicted, accuracy = predictions(workspace, plan, split)
     return (predicted - accuracy).square()
 
 
 def predictions(workspace: Workspace, plan: Plan, split: str) -> tuple[Tensor, Tensor]:
-    """Predicted accuracies of a finished run and true ones, ``[n]``; kept in the workspace, as they take half a minute."""
+    """Return predicted accuracies of a finished run and true ones, ``[n]``, cached in the workspace."""
     run = workspace.open(plan)
 
     def compute() -> list[list[float]]:
@@ -52,7 +55,7 @@ def predictions(workspace: Workspace, plan: Plan, split: str) -> tuple[Tensor, T
 
 
 def outliers(workspace: Workspace, plan: Plan) -> dict[str, Any]:
-    """Which validation KANs make the squared error."""
+    """Return the validation KANs that make most of the squared error."""
     predicted, accuracy = predictions(workspace, plan, "val")
     error = (predicted - accuracy).square()
     order = error.argsort(descending=True)[:WORST]
@@ -65,7 +68,9 @@ def outliers(workspace: Workspace, plan: Plan) -> dict[str, Any]:
 
 
 def compared(workspace: Workspace, dataset: str, plan_of: Callable[[str, int], Plan]) -> dict[str, dict[str, Any]]:
-    """What the finished runs of a data set show together: errors on test KANs, all of them and by fifths of the largest number in a KAN; nothing without WS-KAN's.
+    """Compare the errors of finished runs on the test KANs of a data set.
+
+    Errors are compared on all KANs and by fifths of the largest number in a KAN. Returns nothing without a WS-KAN.
 
     Args:
         workspace: with the runs.
@@ -99,7 +104,7 @@ def compared(workspace: Workspace, dataset: str, plan_of: Callable[[str, int], P
 
 
 def methods() -> list[str]:
-    """Of which errors are compared, each once."""
+    """Return the methods whose errors are compared, each once."""
     return list(dict.fromkeys(method for pair in PAIRS for method in pair))
 
 
@@ -108,13 +113,13 @@ def _mean_over_seeds(workspace: Workspace, plans: list[Plan]) -> Tensor:
 
 
 def interval_of(gap: Tensor) -> dict[str, float]:
-    """The mean of differences of squared errors ``[n]``, and the interval that holds 95 % of it when KANs are drawn again (paired bootstrap)."""
+    """Return the mean of differences ``[n]`` of errors and its 95 % interval (paired bootstrap over KANs)."""
     interval = bootstrap((gap.numpy(),), np.mean, method="percentile", rng=0).confidence_interval
     return {"mse": float(gap.mean()), "low": float(interval.low), "high": float(interval.high)}
 
 
 def largest_features(zoo: Zoo, split: str) -> dict[str, Any]:
-    """The largest |number| of eq. 5 in each KAN of a split, and in each of its layers the median one of an edge."""
+    """Return the largest absolute feature (eq. 5) of each KAN of a split, and the median per layer."""
     graph = kan_graph(zoo.population(zoo.split(split)), RAW)
     largest = torch.stack([edges.abs().amax((1, 2, 3)) for edges in graph.edges]).amax(0)
     medians = [float(edges.abs().median()) for edges in graph.edges]
@@ -122,7 +127,10 @@ def largest_features(zoo: Zoo, split: str) -> dict[str, Any]:
 
 
 def prior(zoo: Zoo) -> dict[str, float]:
-    """ROC-AUC of masks on test KANs for scores that ignore the KAN: how many training KANs keep an edge, and how many edges of its first neuron they keep."""
+    """Return the ROC-AUC on test KANs of two scores that ignore the KAN.
+
+    They are the number of training KANs that keep an edge, and the number of kept edges of its first neuron.
+    """
     train, test = zoo.masks(zoo.split("train")), zoo.masks(zoo.split("test"))
     kept = flatten_edges(test)
     scores = {

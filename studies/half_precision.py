@@ -1,8 +1,11 @@
-"""What storing classifiers in half precision changes: their accuracies, the oracle's masks, and what trained models say of them.
+"""Compare classifiers stored in half precision with the same in single precision.
 
-    python benchmarks/half_precision.py HALF SINGLE RUN [RUN ...]
+Compares their accuracies, the oracle's masks and the scores of trained models.
 
-HALF and SINGLE are zoos of one recipe but for ``storage``, of KANs with every share of permuted labels; the runs were trained on HALF. Each is scored on both zoos' test KANs.
+    python -m studies.half_precision HALF SINGLE RUN [RUN ...]
+
+HALF and SINGLE are zoos of one recipe apart from ``storage``, with every share of permuted labels. The runs were
+trained on HALF. Each is scored on the test KANs of both zoos.
 """
 
 import argparse
@@ -11,7 +14,7 @@ from typing import Any
 
 import torch
 
-from common import write
+from benchmarks.common import write
 from wskan.kan.edges import flatten_edges
 from wskan.tasks import evaluate, open_run
 from wskan.zoo import Zoo, open_zoo
@@ -20,7 +23,7 @@ ROWS = 64  # KANs that are compared at once
 
 
 def kans(half: Zoo, single: Zoo) -> dict[str, Any]:
-    """How far the KANs themselves, all of them, are apart."""
+    """Compare all KANs of the two zoos."""
     moved = (half.columns["accuracy"] - single.columns["accuracy"]).abs()
     edges = (flatten_edges(half.masks(slice(None))) != flatten_edges(single.masks(slice(None)))).sum(1).float()
     same = torch.cat([are_rounded(half, single, rows) for rows in torch.split(torch.arange(len(half)), ROWS)])
@@ -35,7 +38,7 @@ def kans(half: Zoo, single: Zoo) -> dict[str, Any]:
 
 
 def are_rounded(half: Zoo, single: Zoo, rows: torch.Tensor) -> torch.Tensor:
-    """Which stored KANs are the others, but for a power of two that went from a coefficient to the spline weight."""
+    """Return which stored KANs are the others rounded, apart from a power of two moved to the spline weight."""
     same = torch.ones(len(rows), dtype=torch.bool)
     for h, s in zip(half.population(rows, stored=True).layers, single.population(rows).layers, strict=True):
         for name in ("coef", "base_weight"):
@@ -57,7 +60,7 @@ def main() -> None:
         run = open_run(folder)
         scores = {name: evaluate(run.model, zoo, run.task, run.features) for name, zoo in zoos.items()}
         runs[f"{run.task.name}, {folder.name}"] = scores
-    write("half_precision", {"recipe": zoos["half"].recipe.to_dict(), **kans(**zoos), "test_scores": runs})
+    write("studies/half_precision", {"recipe": zoos["half"].recipe.to_dict(), **kans(**zoos), "test_scores": runs})
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Scores of edges without data, against the masks of the oracle, which has data: which way of finding them is best?
+"""Compare ways of scoring edges without data, by their agreement with the masks of the oracle.
 
-    python benchmarks/grid_scores.py ZOO [--data DIR] [--kans 100] [--uniform 50]
+    python -m studies.grid_scores ZOO [--data DIR] [--kans 100] [--uniform 50]
 
-Areas under the ROC curve (percent, all edges of all KANs) on test KANs of a zoo of classifiers:
+Measures the area under the ROC curve (percent, all edges of all KANs) on test KANs of a zoo of classifiers:
 
-- ``closed_form``: as :func:`wskan.kan.attribution` without data; a hidden neuron varies as much as its grid says.
-- ``root_sum_squares``: a hidden neuron varies as if the edges that lead to it were independent.
+- ``closed_form``: :func:`wskan.kan.attribution` without data. The deviation of a hidden neuron is that of its grid.
+- ``root_sum_squares``: a hidden neuron varies as if its incoming edges were independent.
 - ``independent_draws``: pykan's formula on inputs drawn independently from the grids of the first layer.
 - ``geometric_mean``: of the scores of the first and the third.
 
-The same for as many KANs of the recipe fitted again on the uniform grid (``adapt_grid=False``): how well it does where
-grids say nothing of activations; there ``attribution`` takes the draws.
+The same is measured on KANs of the recipe fitted again on the uniform grid (``adapt_grid=False``). Such grids contain
+no information on activations, and ``attribution`` takes the draws there.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from common import write
+from benchmarks.common import write
 from wskan.kan import Population, attribution, edge_scores, fit_population
 from wskan.kan.attribution import adapted_grids, drawn_inputs, grid_deviations, hand_down
 from wskan.kan.edges import flatten_edges
@@ -33,7 +33,7 @@ FEW = 16  # KANs at once
 
 
 def ways(kans: Population) -> dict[str, torch.Tensor]:
-    """Scores ``[K, E]`` of each way."""
+    """Return the scores ``[K, E]`` of each way."""
     edge_std, node_std = grid_deviations(kans)
     independent = [edge.square().sum(1).sqrt() for edge in edge_std]
     closed = flatten_edges(hand_down(edge_std, node_std).edges)
@@ -48,7 +48,7 @@ def ways(kans: Population) -> dict[str, torch.Tensor]:
 
 
 def measured(kans: Population, labels: Labels, threshold: float) -> dict[str, object]:
-    """Areas of each way, over all edges of all KANs, and each KAN's own on average."""
+    """Return the areas of each way over all edges of all KANs, and the mean of the areas per KAN."""
     scores: dict[str, list[torch.Tensor]] = {}
     masks = []
     for few in torch.split(torch.arange(len(kans)), FEW):
@@ -69,7 +69,7 @@ def measured(kans: Population, labels: Labels, threshold: float) -> dict[str, ob
 
 
 def fitted_on_the_uniform_grid(zoo: Zoo, labels: Labels, rows: torch.Tensor) -> Population:
-    """The zoo's KANs of these rows, fitted again."""
+    """Fit the zoo's KANs of these rows again on the uniform grid."""
     fit = dataclasses.replace(zoo.recipe.fit, adapt_grid=False)
     seeds = zoo.columns["seed"][rows]
     return fit_population(zoo.spec, labels.inputs, labels.values(rows), seeds, fit).population
@@ -91,7 +91,7 @@ def main() -> None:
         "as_in_the_zoo": measured(zoo.population(rows[: arguments.kans]), labels, oracle.threshold),
         "on_the_uniform_grid": measured(uniform, labels, oracle.threshold),
     }
-    write(f"grid_scores_{zoo.recipe.dataset.replace('-', '_')}", result)
+    write(f"studies/grid_scores_{zoo.recipe.dataset.replace('-', '_')}", result)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""How far the symmetries of B-spline KANs hold on trained KANs: how many activations leave their grids, and how far a random symmetry then moves the outputs.
+"""Check the symmetries of B-spline KANs on trained KANs.
 
-    python benchmarks/symmetries.py --data DIR [--kans 24]
+Counts the activations that leave their grids, and measures how far a random symmetry moves the outputs.
 
-DIR holds the data sets in their publishers' layouts. Small zoos of the recipes below are built in a temporary folder, with adapted grids (the default) and with grids left fixed; inputs are those
-that the KANs learned from. Scales are drawn as augmentation draws them, signs fairly; shifts are as large as what they add to: normal, with the standard deviation of the mean coefficients (times spline
-weight) over the edges of the layer.
+    python -m studies.symmetries --data DIR [--kans 24]
+
+DIR holds the data sets in their publishers' layouts. Small zoos of the recipes below are built in a temporary folder,
+with adapted grids (the default) and with fixed grids. Inputs are those that the KANs learned from. Scales are drawn as
+in augmentation, signs with equal probability. Shifts are normal, with the standard deviation over a layer's edges of
+the mean coefficient times the spline weight.
 """
 
 import argparse
@@ -16,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common import write
+from benchmarks.common import write
 from wskan.kan import Permutation, Population, negate_neurons, outside_domain, scale_edges, shift_edges, symmetry_error
 from wskan.zoo import build_zoo, get_recipe
 from wskan.zoo.targets import load_targets
@@ -61,7 +64,8 @@ def shifts(kans: Population, generator: torch.Generator) -> list[Tensor]:
 
 
 def summary(errors: Tensor) -> dict[str, float]:
-    return {"mean": float(f"{errors.mean():.2g}"), "median": float(f"{errors.median():.2g}"), "largest": float(f"{errors.max():.2g}")}  # fmt: skip
+    found = {"mean": errors.mean(), "median": errors.median(), "largest": errors.max()}
+    return {name: float(f"{value:.2g}") for name, value in found.items()}
 
 
 def main() -> None:
@@ -76,7 +80,7 @@ def main() -> None:
         }
         for name in RECIPES
     }
-    write("symmetries", found)
+    write("studies/symmetries", found)
 
 
 if __name__ == "__main__":

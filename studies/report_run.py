@@ -1,6 +1,6 @@
-"""Keep what a training run of INR classification showed: its record, its learning curve, and pictures.
+"""Write the record, learning curve and pictures of a run of INR classification.
 
-python benchmarks/report_run.py RUN ZOO OUT --data DIR
+python -m studies.report_run RUN ZOO OUT --data DIR
 """
 
 import argparse

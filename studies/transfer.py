@@ -1,10 +1,11 @@
-"""Classifiers that pykan's own ``fit`` made, read by runs that learned from a zoo of this library: does what they know carry over?
+"""Apply runs trained on a zoo of this library to classifiers made by pykan's own ``fit``.
 
-    python benchmarks/transfer.py ZOO RUN [RUN ...] [--data DIR] [--kans 10]
+    python -m studies.transfer ZOO RUN [RUN ...] [--data DIR] [--kans 10]
 
-For evenly many shares of permuted labels, a test KAN of the zoo, and pykan's KAN of the same labels by the same recipe ("twins"). Runs for pruning masks or scores are asked for masks, held against the
-oracle's (ROC-AUC of edges; accuracy left at their own threshold, and with as many edges as the oracle keeps), runs for accuracies for these. pykan fits one KAN a core at a time;
-scores and masks of this library's oracle are held against its `attribute` and `prune_edge`, too.
+Test KANs of the zoo are taken at equal distances of label noise. Each has a twin: pykan's KAN of the same labels and
+recipe. Runs for pruning masks or scores are compared with the oracle: ROC-AUC of edges, accuracy left at their own
+threshold, and accuracy with as many edges as the oracle keeps. Runs for accuracies predict these. Scores and masks of
+this library's oracle are compared with pykan's `attribute` and `prune_edge`. pykan fits one KAN per core at a time.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from typing import Any
 
 import torch
 
-from common import pykan_fit, write
+from benchmarks.common import pykan_fit, write
 from wskan.kan import Population, accuracy, edge_scores, from_pykan, oracle_masks
 from wskan.kan.edges import flatten_edges
 from wskan.tasks import Run, open_run
@@ -31,7 +32,7 @@ TINY = 1e-5  # scores below count as this, a thousandth of the threshold
 
 
 def fitted(zoo: Path, row: int, folder: Path | None) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
-    """pykan's KAN of a zoo's row, as tensors, and how this library's oracle differs from pykan's own on it."""
+    """Return pykan's KAN of a zoo's row as tensors, and the differences of this library's oracle from pykan's on it."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     recipe = open_zoo(zoo).recipe
@@ -55,7 +56,7 @@ def fitted(zoo: Path, row: int, folder: Path | None) -> tuple[dict[str, torch.Te
 
 
 def judged(run: Run, kans: Population, labels: Labels) -> dict[str, float]:
-    """What a run says of one KAN, beside what data say."""
+    """Compare the predictions of a run for one KAN with measurements on data."""
 
     def right(population: Population) -> float:
         return float(accuracy(population, labels.test_inputs, labels.test_labels))
@@ -80,12 +81,12 @@ def judged(run: Run, kans: Population, labels: Labels) -> dict[str, float]:
 
 
 def spread(kans: Population) -> list[float]:
-    """Standard deviation of the coefficients of each layer."""
+    """Return the standard deviation of the coefficients of each layer."""
     return [float(layer.coef.std()) for layer in kans.layers]
 
 
 def rows_of(zoo: Zoo, count: int) -> list[int]:
-    """Test KANs in the middle of so many equal shares of them by label noise."""
+    """Return the test KANs in the middle of ``count`` equal shares of them by label noise."""
     rows = zoo.split("test")
     order = rows[zoo.columns["noise"][rows].argsort()]
     return [int(order[len(order) * (2 * i + 1) // (2 * count)]) for i in range(count)]
@@ -123,13 +124,13 @@ def main() -> None:
         for origin in ("pykan", "wskan")
     }
     write(
-        "transfer",
+        "studies/transfer",
         {"runs": {name: run.record for name, run in runs.items()}, "kans": found, "means": means},
     )
 
 
 def averages(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Over KANs."""
+    """Return the means over KANs."""
     return {name: statistics.fmean(row[name] for row in rows) for name in rows[0]}
 
 

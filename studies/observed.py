@@ -1,15 +1,15 @@
-"""Observed edges in other forms: which one learns best, and which one reads KANs of a basis that it never saw?
+"""Compare forms of observed edges: which learns best, and which reads KANs of a basis that it never saw?
 
-    python benchmarks/observed.py ZOO WORK [--others ZOO ...] [--kans 3500] [--epochs 16] [--only NAME ...]
+    python -m studies.observed ZOO WORK [--others ZOO ...] [--kans 3500] [--epochs 16] [--only NAME ...]
 
-A WS-KAN of hidden dimension 32 learns from ``--kans`` training KANs of a zoo of images, one seed; accuracies in percent
-on the first 1,000 validation KANs, by which a form is chosen, and on the test KANs of other zoos.
+A WS-KAN of hidden dimension 32 learns from ``--kans`` training KANs of a zoo of images, one seed. Accuracies are in
+percent, on the first 1,000 validation KANs, by which a form is chosen, and on the test KANs of other zoos.
 
-- ``observed``: as the library has it (24 of 196 probes for edges).
-- ``centred``: each edge less its mean over probes, so that no shift shows.
-- ``scaled``: each edge over the spread of the neuron that it leads to.
-- ``standardised``: activations of each hidden neuron less their mean, over their spread.
-- ``sorted``: values of an edge in the order of the activations of the neuron that it comes from (quantiles).
+- ``observed``: the library's own form (24 of 196 probes for edges).
+- ``centred``: each edge minus its mean over probes, so that no shift shows.
+- ``scaled``: each edge divided by the spread of its target neuron.
+- ``standardised``: activations of each hidden neuron minus their mean, divided by their spread.
+- ``sorted``: values of an edge in the order of its source neuron's activations (quantiles).
 - ``moved``: images moved at random in training. ``inner``: inner dropout of one half. ``moved_inner``: both.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from common import write
+from benchmarks.common import write
 from wskan.graph import FeatureConfig, KANGraph, kan_graph
 from wskan.models import WSKANConfig
 from wskan.tasks import TrainConfig, data, evaluation, get_task, train
@@ -72,7 +72,7 @@ class Few(Zoo):
 
 
 def learn(zoo: Zoo, name: str, work: Path, kans: int, epochs: int, others: list[Zoo]) -> dict[str, float]:
-    """Accuracies of a form."""
+    """Train on a form and return its accuracies."""
     change, augment, inner = FORMS[name]
     plain = kan_graph
     if change is not None:
@@ -121,7 +121,7 @@ def main() -> None:
     zoo = Few(whole.folder, whole.manifest)
     forms = {name: learn(zoo, name, args.work, args.kans, args.epochs, others) for name in args.only}
     settings = {"zoo": zoo.digest, "kans": args.kans, "epochs": args.epochs, "hidden": 32, "seed": 0}
-    write(f"observed_{zoo.recipe.dataset}", {**settings, "forms": forms})
+    write(f"studies/observed_{zoo.recipe.dataset}", {**settings, "forms": forms})
 
 
 if __name__ == "__main__":

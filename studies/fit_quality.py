@@ -1,9 +1,10 @@
-"""How well KANs represent their images: PSNR of wskan's against pykan's own `fit`, and of whole zoos.
+"""Compare the PSNR of wskan's KANs with that of pykan's own `fit`, and measure it for whole zoos.
 
-    python benchmarks/fit_quality.py pykan --data DIR [--kans 64]      constant rate (the paper's letter), the same training images and initial weights
-    python benchmarks/fit_quality.py zoos --data DIR [--kans 1000]     each data set, decaying rate (the default) and constant rate
+    python -m studies.fit_quality pykan --data DIR [--kans 64]      # constant rate, as in the paper
+    python -m studies.fit_quality zoos --data DIR [--kans 1000]     # each data set, decaying and constant rate
 
-DIR holds the data sets in their publishers' layouts. Every KAN that pykan has fitted is kept at once, and a run that was cut off goes on from there.
+DIR holds the data sets in their publishers' layouts. ``pykan`` takes the same training images and initial weights for
+both libraries. Every KAN that pykan has fitted is kept at once, and an interrupted run resumes from there.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from typing import Any
 
 import torch
 
-from common import RESULTS, pykan_fit, write
+from benchmarks.common import RESULTS, pykan_fit, write
 from wskan.files import write_atomically
 from wskan.kan import fit_population, from_pykan
 from wskan.signals import psnr
@@ -46,14 +47,15 @@ def against_pykan(data: Path, count: int) -> None:
     recipe = dataclasses.replace(get_recipe("mnist-inr-constant"), train=max(count, 1), val=0, test=0)
     targets, seeds = load_targets(recipe, data), recipe.kan_seeds(range(count)) % 2**31
     values = targets.values(range(count))
-    # One KAN's PSNR varies by 10 dB from seed to seed at a constant rate, so ours are fitted REPEATS times: the first with pykan's initial weights.
+    # At a constant rate the PSNR of one KAN varies by 10 dB between seeds, so ours are fitted REPEATS times, the first
+    # time with pykan's initial weights.
     ours = torch.stack(
         [
             psnr(fit_population(recipe.spec, targets.inputs, values, seeds + repeat, recipe.fit).loss)
             for repeat in range(REPEATS)
         ]
     )
-    kept = RESULTS / "fit_quality_pykan_kans.json"
+    kept = RESULTS / "studies" / "fit_quality_pykan_kans.json"
     before = json.loads(kept.read_text()) if kept.exists() else {}
     theirs: list[tuple[float, float]] = (
         before["kans"] if before.get("recipe") == recipe.digest else []
@@ -65,10 +67,10 @@ def against_pykan(data: Path, count: int) -> None:
             output = model(x)
             difference = float((from_pykan(model)(x)[0] - output).abs().max())
             theirs.append((float(psnr((output - values[index]).square().mean())), difference))
-        RESULTS.mkdir(exist_ok=True)
+        kept.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(kept, lambda path: path.write_text(json.dumps({"recipe": recipe.digest, "kans": theirs})))
     write(
-        "fit_quality_pykan",
+        "studies/fit_quality_pykan",
         {
             "recipe": recipe.to_dict(),
             "wskan": summary(ours.flatten().float()),
@@ -84,7 +86,7 @@ def against_pykan(data: Path, count: int) -> None:
 
 
 def zoos(data: Path, count: int) -> None:
-    path = RESULTS / "fit_quality_zoos.json"
+    path = RESULTS / "studies" / "fit_quality_zoos.json"
     before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     found: dict[str, Any] = {}
     for name in ZOOS:
@@ -113,7 +115,7 @@ def zoos(data: Path, count: int) -> None:
                 {key: found[recipe.name][key] for key in ("mean_db", "share_above_40_db", "lowest_db", "seconds")},
                 flush=True,
             )
-            write("fit_quality_zoos", found)
+            write("studies/fit_quality_zoos", found)
 
 
 def main() -> None:
