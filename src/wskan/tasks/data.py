@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from wskan.errors import DataError
-from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, feature_statistics, gather, kan_graph
+from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, concatenate, feature_statistics, kan_graph
 from wskan.kan import Population
 from wskan.models import MetaNetwork
 from wskan.models.baselines.edge_set import edges_exist
@@ -76,7 +76,7 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         self.graphs: KANGraph | None = None
         self.population: Population | None = None  # as stored; a batch is widened when it is drawn
         if not self.augment and self._graph_bytes() <= min(GRAPH_LIMIT, memory_limit // 3):
-            self.graphs = gather(self._all_graphs(), len(self))
+            self.graphs = concatenate(self._all_graphs(), len(self))
         elif zoo.dtype.itemsize * zoo.spec.num_parameters * len(self.rows) <= memory_limit:
             self.population = zoo.population(self.rows, stored=True).to(self.device)
 
