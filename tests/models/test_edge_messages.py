@@ -9,7 +9,8 @@ from hypothesis import given
 from wskan.errors import ShapeError
 from wskan.models.ops import edge_messages as messages
 from wskan.models.ops import edge_messages_cpp as message_kernel
-from wskan.models.ops.edge_messages import EdgeLinear, edge_activations, edge_messages
+from wskan.models.ops.edge_linear import EdgeLinear
+from wskan.models.ops.edge_messages import edge_activations, edge_messages
 
 needs_compiler = pytest.mark.skipif(isinstance(message_kernel._library(), str), reason="no C++ compiler")
 

@@ -31,8 +31,8 @@ class FeatureConfig:
     Args:
         form: form of the edge features (:func:`wskan.graph.forms.edge_features`). ``"raw"`` is eq. 5 of the paper. With
             ``"gauge"``, neurons have a bias.
-        knots: describe each neuron with outgoing edges by the G + 1 knots of its grid on the domain. Without them, adapted
-            grids are lost.
+        knots: describe each neuron with outgoing edges by the G + 1 knots of its grid on the domain. Without them,
+            adapted grids are lost.
         attribution: also describe each edge by the logarithm of its attribution score, which needs only the KAN's own
             grids (:func:`wskan.kan.attribution`).
         probes: number P of inputs at which the KAN is evaluated. Each neuron except the inputs is described by its
@@ -71,7 +71,7 @@ class FeatureConfig:
 
     @classmethod
     def recommended(cls, spec: KANSpec) -> FeatureConfig:
-        """Return the most accurate features: functions, or 196 probes for KANs with at most 8 inputs (results/ideas)."""
+        """Return the most accurate features: 196 probes for KANs with at most 8 inputs, else functions (results/ideas)."""
         return cls(form="observed", probes=196) if spec.widths[0] <= FEW else cls()
 
     def check(self, spec: KANSpec) -> None:

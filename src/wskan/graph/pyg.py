@@ -58,7 +58,7 @@ def _to_data(graph: KANGraph, y: Tensor | None) -> Data:
     widths, device = graph.widths, graph.edges[0].device
     node_exists = torch.cat([graph.full_node_mask(index)[0] for index in range(len(widths))])
     layer = torch.cat([torch.full((width,), index, device=device) for index, width in enumerate(widths)])
-    node_number = (node_exists.cumsum(0) - 1).split(widths)  # among the nodes that exist
+    node_number = torch.split(node_exists.cumsum(0) - 1, list(widths))  # among the nodes that exist
     edge_index, edge_attr, edge_position = [], [], []
     for index, (edges, positions) in enumerate(zip(graph.edges, edge_positions(widths), strict=True)):
         source, target = graph.full_edge_mask(index)[0].nonzero(as_tuple=True)

@@ -15,7 +15,8 @@ from wskan.graph import KANGraph, edge_positions, node_positions, num_edge_posit
 from wskan.models.base import MetaNetwork, register_model
 from wskan.models.evaluating import spread_inputs
 from wskan.models.observed import observed
-from wskan.models.ops.edge_messages import EdgeLinear, edge_messages
+from wskan.models.ops.edge_linear import EdgeLinear
+from wskan.models.ops.edge_messages import edge_messages
 from wskan.models.ops.edge_mlp import edge_mlp
 from wskan.models.ops.layers import MLP, Dropout, LayerNorm, activation, compute_dtype
 from wskan.models.ws_kan_config import WSKANConfig

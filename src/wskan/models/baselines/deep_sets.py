@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from wskan.models.base import register_model
 from wskan.models.baselines.edge_set import EdgeSetNetwork
 from wskan.models.config import ModelConfig
-from wskan.models.ops.edge_messages import EdgeLinear
+from wskan.models.ops.edge_linear import EdgeLinear
 from wskan.models.ops.edge_mlp import edge_mlp, mean_of_layer_norm
 from wskan.models.ops.layers import MLP, Dropout, LayerNorm
 

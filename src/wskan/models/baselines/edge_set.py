@@ -9,7 +9,7 @@ from wskan.graph import KANGraph
 from wskan.kan.edges import flatten_edges, unflatten_edges
 from wskan.models.base import MetaNetwork
 from wskan.models.config import ModelConfig
-from wskan.models.ops.edge_messages import EdgeLinear
+from wskan.models.ops.edge_linear import EdgeLinear
 from wskan.models.ops.edge_mlp import edge_mlp, mean_over_edges
 from wskan.models.ops.layers import MLP, Dropout, LayerNorm
 

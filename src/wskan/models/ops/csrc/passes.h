@@ -1,4 +1,4 @@
-// Forward and backward pass over the edges of one graph.
+// Forward and backward pass of messages over the edges of one graph.
 #pragma once
 
 #include "rows.h"
@@ -8,7 +8,7 @@ extern "C" {
 struct Block {
   int64_t graphs;
   int32_t bfloat16, n, m, f, h, threads;
-  int32_t column[4];  // of each kind in the product, or -1
+  int32_t column[4];  // first column of each kind in the product, or -1
   int32_t wide;       // columns of the product: kinds * h
   Half half[4];
   const void *x, *mask;                   // [B, E, f], [B, E] or null
@@ -38,7 +38,7 @@ struct Weights {  // packed once for all threads
 
 template <class T>
 struct Scratch {  // of one thread
-  int wide, narrow;              // distances of rows
+  int wide, narrow;              // numbers from row to row
   Buffer sums, result;           // [kStrip, wide], [kStrip, narrow]
   Array<T> slopes, activations;  // [kTile, wide], [kTile, narrow]
   Array<Cell<T>> a, b;           // matrices with other cells
@@ -64,7 +64,7 @@ struct Scratch {  // of one thread
   }
 };
 
-// The first layers' edge halves, to `s.sums`.
+// Product of all first layers and a strip's edges, to `s.sums`.
 template <class T>
 void multiply(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t first, int rows) {
   int lda = b.f;
@@ -72,10 +72,11 @@ void multiply(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t 
   product<false>(rows, b.wide, cells<T>(b.f), x, lda, weights.first_t.data(), 0, s.sums, s.wide, false);
 }
 
-// Whether edge q of a run exists, for messages to be added up.
+// Whether edge q of a run exists, so that its messages count.
 inline bool exists(const Block& b, int64_t first, int q) { return !b.mask || static_cast<const uint8_t*>(b.mask)[first + q]; }
 
-// Activations of a run's edges, of which `first` is the number of the first: of kind 0 added up where they lead to, of kind 1 where they come from, of kind 2 kept in a row each.
+// Activations of a run's edges; `first` is the number of the first edge. Those of kind 0 are added up at targets, those of
+// kind 1 at sources, and those of kind 2 are stored in one row each.
 template <int kind, class T>
 void activate(const Block& b, Scratch<T>& s, int64_t g, int64_t first, const Run& run) {
   const int h = b.h;
@@ -97,7 +98,7 @@ void activate(const Block& b, Scratch<T>& s, int64_t g, int64_t first, const Run
   }
 }
 
-// Edges of a run updated: states, which are x itself or kind 3, and the second layer's `s.result`.
+// Updated edges of a run: states (x itself or kind 3) plus the second layer's `s.result` and bias.
 template <bool states, class T>
 void update_run(const Block& b, Scratch<T>& s, int64_t g, int64_t first, const Run& run) {
   const int h = b.h;
@@ -135,7 +136,8 @@ void forward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g
   }
 }
 
-// Gradients of what `activate` took, to row `at` of `s.slopes` and on and to the nodes; of kind 2, whose own are in `s.result`, activations again.
+// Gradients of the arguments of `activate`, to the nodes and to `s.slopes` from row `at` on. For kind 2, gradients of the
+// activations are in `s.result`, and the activations are recomputed.
 template <int kind, class T>
 void differentiate(const Block& b, Scratch<T>& s, int64_t g, int64_t first, const Run& run, int at) {
   const int h = b.h;
@@ -161,7 +163,7 @@ void differentiate(const Block& b, Scratch<T>& s, int64_t g, int64_t first, cons
   }
 }
 
-// The same of kind 3, which has no activation: gradients of updated edges, to `s.slopes` and the nodes.
+// The same for kind 3, which has no activation: copies gradients of updated edges to `s.slopes` and adds them at nodes.
 template <class T>
 void pass_on(const Block& b, Scratch<T>& s, int64_t g, const T* through, const Run& run, int at) {
   for (int c = 0; c < b.h; c += 16) {
@@ -177,7 +179,7 @@ void pass_on(const Block& b, Scratch<T>& s, int64_t g, const T* through, const R
   }
 }
 
-// Slopes and activations of a strip, to row `at` and on.
+// Slopes and activations of a strip, from row `at` on.
 template <class T>
 void differentiate_strip(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g, int64_t begin, int rows, int at, const T* through) {
   const int64_t first = g * b.n * b.m + begin;
@@ -195,7 +197,7 @@ void differentiate_strip(const Block& b, const Weights<T>& weights, Scratch<T>& 
   });
 }
 
-// Gradients of what a strip's first layers read, from slopes in row `at` and on.
+// Gradients of a strip's edges, from the slopes in row `at` and below.
 template <class T>
 void through_first_layers(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t first, int rows, int at, const T* through) {
   int lda = s.wide;
