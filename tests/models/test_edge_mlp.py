@@ -185,7 +185,7 @@ def test_wrong_shapes_are_refused() -> None:
     first = EdgeLinear(case.weight, torch.zeros(2, 4, 16), None)
     with pytest.raises(ShapeError, match="contiguous"):
         edge_mlp(case.x, case.norm, first, case.second)
-    with pytest.raises(ShapeError, match="16 numbers gives 10"):
+    with pytest.raises(ShapeError, match="must return 16 numbers per edge, not 10"):
         edge_mlp(case.x, case.norm, EdgeLinear(case.weight, None, None), nn.Linear(16, 10), residual=True)
     for exist in (torch.ones(1, 12, dtype=torch.bool), torch.ones(2, 12)):
         with pytest.raises(ShapeError, match="bool"):

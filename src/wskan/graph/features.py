@@ -71,7 +71,7 @@ class FeatureConfig:
 
     @classmethod
     def recommended(cls, spec: KANSpec) -> FeatureConfig:
-        """Return the most accurate features: 196 probes for KANs with at most 8 inputs, else functions (results/ideas)."""
+        """Return the most accurate features: 196 probes for at most 8 inputs, functions for more (results/ideas)."""
         return cls(form="observed", probes=196) if spec.widths[0] <= FEW else cls()
 
     def check(self, spec: KANSpec) -> None:

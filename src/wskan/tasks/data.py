@@ -13,7 +13,7 @@ from wskan.errors import DataError
 from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, concatenate, feature_statistics, kan_graph
 from wskan.kan import Population
 from wskan.models import MetaNetwork
-from wskan.models.baselines.edge_set import edges_exist
+from wskan.models.baselines.edge_set import flat_edge_mask
 from wskan.tasks.augmentation import Symmetry, augment, augment_edges, input_map
 from wskan.tasks.task import Task
 from wskan.zoo import Zoo
@@ -96,7 +96,7 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
                     target = augment_edges(target, self.zoo.spec.widths, self.augment, draw.seed)
                 inputs = input_map(population, self.features, self.augment, draw.seed)
             graph = kan_graph(population, self.features, inputs)
-        if self.task.readout == "edge" and (exist := edges_exist(graph)) is not None:
+        if self.task.readout == "edge" and (exist := flat_edge_mask(graph)) is not None:
             target = target.masked_fill(~exist, self.task.absent)
         return graph, target
 

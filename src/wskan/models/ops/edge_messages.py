@@ -1,9 +1,9 @@
 """Compute the messages of one complete bipartite block, where WS-KAN spends its time.
 
-Each of the three MLPs that read an edge (paper, section 3.3, steps a to c) begins with ``act(W_e e + W_v v_i + W_u v_j)``:
-a product for each edge, and products for nodes that are broadcast over edges. :func:`edge_activations` computes that.
-:func:`edge_messages` computes all three at once and has its own backward pass. It works on a few graphs at a time, so
-that each operation finds its input in cache.
+Each of the three MLPs that read an edge (paper, section 3.3, steps a to c) begins with ``act(W_e e + W_v v_i + W_u
+v_j)``: one product per edge, and products of nodes broadcast over edges. :func:`edge_activations` computes
+that. :func:`edge_messages` computes all three at once and has its own backward pass. It works on a few graphs at a
+time, so that each operation finds its input in cache.
 
 Only the arguments are saved for the backward pass. On E edges and hidden dimension h, a training step multiplies
 15 E h^2 numbers, 3 E h^2 of them a second time. That takes no longer than writing and reading 3 E h saved numbers

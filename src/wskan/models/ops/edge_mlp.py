@@ -1,10 +1,10 @@
 """Apply an MLP to each edge that reads its normalised state.
 
-DeepSets' layers and the edge readouts do this, and it takes most of a model's time on large KAN-graphs. :func:`edge_mlp`
-computes ``[x +] dropout(second(act(first(norm(x)) + source + target)))`` and :func:`mean_of_layer_norm` the mean of
-``norm(x)`` over the edges. On CPUs both are C++ kernels (:mod:`wskan.models.ops.edge_mlp_cpp`) that keep intermediate
-results in cache. Elsewhere they run in PyTorch, a few graphs at a time. Either way only ``x`` is saved for the backward
-pass, and everything else is recomputed.
+DeepSets' layers and the edge readouts do this, and it takes most of a model's time on large KAN-graphs.
+:func:`edge_mlp` computes ``[x +] dropout(second(act(first(norm(x)) + source + target)))`` and
+:func:`mean_of_layer_norm` the mean of ``norm(x)`` over the edges. On CPUs both are C++ kernels
+(:mod:`wskan.models.ops.edge_mlp_cpp`) that keep intermediate results in cache. Elsewhere they run in PyTorch, a few
+graphs at a time. Either way only ``x`` is saved for the backward pass, and everything else is recomputed.
 """
 
 import torch
@@ -55,10 +55,11 @@ def edge_mlp(
             (first.weight * norm.bias).sum(1),
         )  # the kernel normalises without weights
         source = shift.expand(len(x), x.shape[1], -1) if first.source is None else first.source + shift
+        target = None if first.target is None else first.target.to(dtype)
+        scaled = EdgeLinear(weight.to(dtype), source.to(dtype), target)
         return edge_mlp_kernel.apply_edge_mlp(
-            x.to(dtype), EdgeLinear(weight.to(dtype), source.to(dtype), None if first.target is None else first.target.to(dtype)),
-            second.weight.to(dtype), second.bias.to(dtype), p, norm.eps, residual=residual,
-        )  # fmt: skip
+            x.to(dtype), scaled, second.weight.to(dtype), second.bias.to(dtype), p, norm.eps, residual=residual
+        )
     out, step = [], graphs_per_block(x, len(first.weight))
     for begin in range(0, len(x), step):
         rows = slice(begin, begin + step)

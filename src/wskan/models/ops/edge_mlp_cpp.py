@@ -168,8 +168,11 @@ def _block(x: Tensor, parts: Any, settings: tuple[float, int, float, bool]) -> t
     (size, n, m, f), (weight, source, target, second, bias) = x.shape, parts
     dropout, seed, eps, residual = settings
     h, out = len(weight), len(second)
-    for tensor, shape in ((weight, (h, f)), (source, (size, n, h)), (target, (size, m, h)), (second, (out, h)), (bias, (out,))):  # fmt: skip
-        check(tensor, shape)
+    check(weight, (h, f))
+    check(source, (size, n, h))
+    check(target, (size, m, h))
+    check(second, (out, h))
+    check(bias, (out,))
     matrices = {"first": weight, "first_t": weight.t(), "second": second, "second_t": second.t(), "bias": bias}
     matrices = {name: matrix.contiguous() for name, matrix in matrices.items()}
     block = _EdgeMLP(
@@ -186,7 +189,8 @@ def _sums_block(x: Tensor, edge_mask: Tensor | None, eps: float) -> _NormalSums:
     if edge_mask is not None and (edge_mask.shape != x.shape[:2] or edge_mask.dtype != torch.bool):
         raise ShapeError(f"edge_mask must be bool {tuple(x.shape[:2])}, got {edge_mask.dtype} {tuple(edge_mask.shape)}")
     return _NormalSums(
-        graphs=size, edges=edges, bfloat16=_narrow(x), f=f, threads=_threads(x), eps=eps, x=x.data_ptr(), mask=pointer(edge_mask)
+        graphs=size, edges=edges, bfloat16=_narrow(x), f=f, threads=_threads(x), eps=eps,
+        x=x.data_ptr(), mask=pointer(edge_mask),
     )  # fmt: skip
 
 
