@@ -1,4 +1,4 @@
-"""The perceptron on edges: kernel and PyTorch are one function, and so are their gradients."""
+"""The edge MLP: kernel and PyTorch are one function, and so are their gradients."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ needs_kernel = pytest.mark.skipif(
 
 
 class Case:
-    """A perceptron of random sizes, and its arguments."""
+    """An MLP of random sizes, and its arguments."""
 
     def __init__(self, seed: int, size: int, n: int, m: int, f: int, h: int, out: int, ends: str) -> None:
         torch.manual_seed(seed)

@@ -29,7 +29,7 @@ def edge_channels(population: Population, channel_weights: Tensor | None = None,
     channels = [_channels(layer) for layer in population.layers]
     for layer in channels:
         low, high = map(float, layer.aminmax())
-        if not -LARGEST <= low <= high <= LARGEST:  # nor is NaN
+        if not -LARGEST <= low <= high <= LARGEST:  # catches NaN, too
             bad = first + (~(layer.abs() <= LARGEST).flatten(1).all(1)).nonzero().squeeze(1)
             raise DataError(
                 f"KANs {bad.tolist()[:5]} cannot be aligned: parameters are not finite or exceed {LARGEST:g}"

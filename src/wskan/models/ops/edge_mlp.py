@@ -50,10 +50,8 @@ def edge_mlp(
     dtype = compute_dtype(x)
     if edge_mlp_kernel.available(x, dtype, len(first.weight)):
         p = dropout.p if dropout is not None and dropout.training else 0.0
-        weight, shift = (
-            first.weight * norm.weight,
-            (first.weight * norm.bias).sum(1),
-        )  # the kernel normalises without weights
+        # the kernel normalises without weights
+        weight, shift = first.weight * norm.weight, (first.weight * norm.bias).sum(1)
         source = shift.expand(len(x), x.shape[1], -1) if first.source is None else first.source + shift
         target = None if first.target is None else first.target.to(dtype)
         scaled = EdgeLinear(weight.to(dtype), source.to(dtype), target)

@@ -15,12 +15,16 @@ extern "C" int wskan_edge_mlp_bfloat16() { return kHasBFloat16; }
 #endif
 
 extern "C" int wskan_edge_mlp_forward(const EdgeMLP* b) {
-  if (b->bfloat16) WSKAN_IN_BFLOAT16((over_graphs<EdgeMLPWeights<bfloat16>, EdgeMLPScratch<bfloat16>>(*b, false, edge_mlp_forward<bfloat16>)));
+  if (b->bfloat16)
+    WSKAN_IN_BFLOAT16(
+        (over_graphs<EdgeMLPWeights<bfloat16>, EdgeMLPScratch<bfloat16>>(*b, false, edge_mlp_forward<bfloat16>)));
   return over_graphs<EdgeMLPWeights<float>, EdgeMLPScratch<float>>(*b, false, edge_mlp_forward<float>);
 }
 
 extern "C" int wskan_edge_mlp_backward(const EdgeMLP* b) {
-  if (b->bfloat16) WSKAN_IN_BFLOAT16((over_graphs<EdgeMLPWeights<bfloat16>, EdgeMLPScratch<bfloat16>>(*b, true, edge_mlp_backward<bfloat16>)));
+  if (b->bfloat16)
+    WSKAN_IN_BFLOAT16(
+        (over_graphs<EdgeMLPWeights<bfloat16>, EdgeMLPScratch<bfloat16>>(*b, true, edge_mlp_backward<bfloat16>)));
   return over_graphs<EdgeMLPWeights<float>, EdgeMLPScratch<float>>(*b, true, edge_mlp_backward<float>);
 }
 

@@ -86,7 +86,8 @@ struct EdgeMLPScratch {  // of one thread
 
 // Product of the first layer and a strip's edges, to `s.sums`; normalised values, to `s.normal` from row `at` on.
 template <class T>
-void first_layer(const EdgeMLP& b, const EdgeMLPWeights<T>& weights, EdgeMLPScratch<T>& s, int64_t first, int rows, int at) {
+void first_layer(const EdgeMLP& b, const EdgeMLPWeights<T>& weights, EdgeMLPScratch<T>& s, int64_t first, int rows,
+                 int at) {
   T* normalised = s.normal + int64_t(at) * s.wide;
   const Strip<T> strip{row<T>(b.x, first, b.f), rows, b.f, s.mean + at, s.scale + at};
   strip.measure(b.eps);
@@ -135,8 +136,8 @@ void edge_mlp_forward(const EdgeMLP& b, const EdgeMLPWeights<T>& weights, EdgeML
   }
 }
 
-// From gradients of activations in `s.result`: gradients of their arguments, to the nodes and to `s.slopes` from row `at` on.
-// Also recomputes the activations.
+// From gradients of activations in `s.result`: gradients of their arguments, to the nodes and to `s.slopes` from row
+// `at` on. Also recomputes the activations.
 template <class T>
 void differentiate(const EdgeMLP& b, EdgeMLPScratch<T>& s, int64_t g, const Run& run, int at) {
   for (int c = 0; c < b.h; c += 16) {
@@ -159,14 +160,16 @@ void differentiate(const EdgeMLP& b, EdgeMLPScratch<T>& s, int64_t g, const Run&
 
 // Gradients behind the dropout of a strip, its slopes and its activations, from row `at` on.
 template <class T>
-void differentiate_strip(const EdgeMLP& b, const EdgeMLPWeights<T>& weights, EdgeMLPScratch<T>& s, int64_t g, int64_t begin, int rows, int at) {
+void differentiate_strip(const EdgeMLP& b, const EdgeMLPWeights<T>& weights, EdgeMLPScratch<T>& s, int64_t g,
+                         int64_t begin, int rows, int at) {
   const int64_t first = g * b.n * b.m + begin;
   first_layer(b, weights, s, first, rows, at);
   T* through = s.through + int64_t(at) * s.wide;
   for (int r = 0; r < rows; ++r) {
     const Dropout dropout(b, first + r);
     const T* d_y = row<T>(b.d_y, first + r, b.out);
-    for (int c = 0; c < b.out; c += 16) store(through + int64_t(r) * s.wide + c, b.dropped ? load(d_y + c) * dropout(c) : load(d_y + c));
+    for (int c = 0; c < b.out; c += 16)
+      store(through + int64_t(r) * s.wide + c, b.dropped ? load(d_y + c) * dropout(c) : load(d_y + c));
   }
   int lda = s.wide;
   const Cell<T>* a = rows_of_cells(through, rows, b.out, lda, s.a.data());
@@ -176,7 +179,8 @@ void differentiate_strip(const EdgeMLP& b, const EdgeMLPWeights<T>& weights, Edg
 
 // Gradients of a strip's edges, from the slopes in row `at` and below.
 template <class T>
-void through_first_layer(const EdgeMLP& b, const EdgeMLPWeights<T>& weights, EdgeMLPScratch<T>& s, int64_t first, int rows, int at) {
+void through_first_layer(const EdgeMLP& b, const EdgeMLPWeights<T>& weights, EdgeMLPScratch<T>& s, int64_t first,
+                         int rows, int at) {
   int lda = s.wide;
   const Cell<T>* d = rows_of_cells(s.slopes + int64_t(at) * s.wide, rows, b.h, lda, s.b.data());
   product<false>(rows, b.f, cells<T>(b.h), d, lda, weights.first.data(), 0, s.result, s.wide, false);
@@ -189,11 +193,15 @@ void edge_mlp_backward(const EdgeMLP& b, const EdgeMLPWeights<T>& weights, EdgeM
   const int64_t edges = int64_t(b.n) * b.m;
   for (int64_t begin = 0; begin < edges; begin += kTile) {
     const int rows = int(std::min<int64_t>(kTile, edges - begin));
-    for (int at = 0; at < rows; at += kStrip) differentiate_strip(b, weights, s, g, begin + at, std::min(kStrip, rows - at), at);
-    product_of_columns(rows, s.activations.data(), s.wide, b.h, s.through.data(), s.wide, b.out, s.d_second_t, s.a.data(), s.b.data());
-    product_of_columns(rows, s.normal.data(), s.wide, b.f, s.slopes.data(), s.wide, b.h, s.d_first_t, s.a.data(), s.b.data());
+    for (int at = 0; at < rows; at += kStrip)
+      differentiate_strip(b, weights, s, g, begin + at, std::min(kStrip, rows - at), at);
+    product_of_columns(rows, s.activations.data(), s.wide, b.h, s.through.data(), s.wide, b.out, s.d_second_t,
+                       s.a.data(), s.b.data());
+    product_of_columns(rows, s.normal.data(), s.wide, b.f, s.slopes.data(), s.wide, b.h, s.d_first_t, s.a.data(),
+                       s.b.data());
     add_rows(s.d_bias.data(), s.through.data(), s.wide, rows, b.out);
-    for (int at = 0; at < rows; at += kStrip) through_first_layer(b, weights, s, g * edges + begin + at, std::min(kStrip, rows - at), at);
+    for (int at = 0; at < rows; at += kStrip)
+      through_first_layer(b, weights, s, g * edges + begin + at, std::min(kStrip, rows - at), at);
   }
 }
 

@@ -26,12 +26,15 @@ inline v16 sums_of(const v16 x[kStrip]) {
   __m512 y[16], z[8];
   const auto add = [](__m512 a, __m512 b) { return _mm512_add_ps(a, b); };
   for (int i = 0; i < 16; ++i) y[i] = reinterpret_cast<__m512>(x[i]);
-  for (int i = 0; i < 8; ++i) z[i] = add(_mm512_unpacklo_ps(y[2 * i], y[2 * i + 1]), _mm512_unpackhi_ps(y[2 * i], y[2 * i + 1]));
+  for (int i = 0; i < 8; ++i)
+    z[i] = add(_mm512_unpacklo_ps(y[2 * i], y[2 * i + 1]), _mm512_unpackhi_ps(y[2 * i], y[2 * i + 1]));
   const auto fours = [&](int i) {
     const __m512d a = _mm512_castps_pd(z[i]), b = _mm512_castps_pd(z[i + 1]);
     return add(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
   };
-  const auto lanes = [&](__m512 a, __m512 b) { return add(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd)); };
+  const auto lanes = [&](__m512 a, __m512 b) {
+    return add(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+  };
   out = reinterpret_cast<v16>(lanes(lanes(fours(0), fours(2)), lanes(fours(4), fours(6))));
 #else
   for (int i = 0; i < 16; ++i) out[i] = sum(x[i]);

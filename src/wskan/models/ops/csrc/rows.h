@@ -17,28 +17,33 @@ namespace {
 constexpr int kStrip = 16;  // edges at a time: everything between two of their products stays in the first-level cache
 constexpr int kTile = 128;   // edges whose gradients of weights are added up together
 
-// Numbers from row to row in a scratch matrix with rows of n numbers. Each row begins a cache line, in floats and bfloat16,
-// and rows whose length is a power of two do not all fall into a few cache sets.
+// Numbers from row to row in a scratch matrix with rows of n numbers. Each row begins a cache line, in floats and
+// bfloat16, and rows whose length is a power of two do not all fall into a few cache sets.
 inline int distance(int n) { return (n + 31) / 32 * 32 + 32; }
 
 template <class T>
 inline v16 sigmoid(v16 x) { return reciprocal(1.0f + exponential(-x)); }
 
 #if defined(__AVX512BF16__)
-// The relative error is 2e-4, a tenth of that of rounding to bfloat16, in less than half of the instructions: 2^-f for
-// |f| <= 1/2 is the cubic with the least relative error.
+// The relative error is 2e-4, a tenth of that of rounding to bfloat16, in less than half of the instructions:
+// 2^-f for |f| <= 1/2 is approximated by the cubic with the least relative error.
 template <>
 inline v16 sigmoid<bfloat16>(v16 x) {
-  const __m512 t = reinterpret_cast<__m512>(x * -1.44269504f), whole = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m512 t = reinterpret_cast<__m512>(x * -1.44269504f),
+               whole = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const v16 f = reinterpret_cast<v16>(t) - reinterpret_cast<v16>(whole);
   const v16 p = ((f * 0.05517177f + 0.24261137f) * f + 0.69326097f) * f + 0.99992803f;
-  const __m512 power = _mm512_scalef_ps(reinterpret_cast<__m512>(p), whole);  // infinite for very negative x, whose sigmoid is then 0
+  const __m512 power =
+      _mm512_scalef_ps(reinterpret_cast<__m512>(p), whole);  // infinite for very negative x, whose sigmoid is then 0
   return reinterpret_cast<v16>(_mm512_rcp14_ps(reinterpret_cast<__m512>(1.0f + reinterpret_cast<v16>(power))));
 }
 #endif
 
-// Rows of the scratch matrices for graphs with this many edges. Small graphs need few, because clearing memory takes time.
-inline size_t scratch_rows(int64_t edges, bool gradients) { return gradients ? size_t(std::min<int64_t>(kTile, (edges + kStrip - 1) / kStrip * kStrip)) : kStrip; }
+// Rows of the scratch matrices for graphs with this many edges. Small graphs need few, because clearing memory takes
+// time.
+inline size_t scratch_rows(int64_t edges, bool gradients) {
+  return gradients ? size_t(std::min<int64_t>(kTile, (edges + kStrip - 1) / kStrip * kStrip)) : kStrip;
+}
 
 template <class A, class B>
 inline void add(A* to, const B* from, int64_t n) {
@@ -56,9 +61,12 @@ inline void add_rows(float* to, const T* from, int ld, int rows, int n) {
 }
 
 template <class T>
-inline const T* row(const void* from, int64_t index, int n) { return from ? static_cast<const T*>(from) + index * n : nullptr; }
+inline const T* row(const void* from, int64_t index, int n) {
+  return from ? static_cast<const T*>(from) + index * n : nullptr;
+}
 
-struct Run {  // adjacent edges of a strip that leave one node: (i, j) to (i, j + rows - 1), from row `row` of the strip on
+struct Run {  // adjacent edges of a strip that leave one node: (i, j) to (i, j + rows - 1), from row `row` of the strip
+              // on
   int64_t i, j;
   int row, rows;
 };
@@ -109,7 +117,8 @@ int over_graphs(const Block& b, bool gradients, Pass pass) {
     for (int t = 0; t < b.threads; ++t) {
       [[maybe_unused]] const FlushDenormals flush;
       [[maybe_unused]] const TilesReleased tiles;
-      for (int64_t g = b.graphs * t / b.threads; g < b.graphs * (t + 1) / b.threads; ++g) pass(b, weights, *scratch[t], g);
+      for (int64_t g = b.graphs * t / b.threads; g < b.graphs * (t + 1) / b.threads; ++g)
+        pass(b, weights, *scratch[t], g);
     }
     for (auto& s : scratch) s->add_to(b);  // in this order: the same sum each time
   } catch (const std::bad_alloc&) {

@@ -29,8 +29,8 @@ inline bool has_tiles() {
   return granted;
 }
 
-// The depth in pairs that this thread's tiles are shaped for, until they are released. Loading shapes takes as long as a
-// dozen products of tiles.
+// The depth in pairs that this thread's tiles are shaped for, until they are released. Loading shapes takes as long as
+// a dozen products of tiles.
 inline int& shaped_depth() {
   static thread_local int depth = 0;
   return depth;
@@ -39,7 +39,8 @@ inline int& shaped_depth() {
 inline void shape_tiles(int depth) {
   if (shaped_depth() == depth) return;
   TileShapes shapes;  // tiles 0 to 3 hold sums, 4 and 5 hold A, 6 and 7 hold B
-  for (int t = 0; t < 8; ++t) shapes.bytes[t] = t == 4 || t == 5 ? 4 * depth : 64, shapes.rows[t] = t < 6 ? kTileRows : depth;
+  for (int t = 0; t < 8; ++t)
+    shapes.bytes[t] = t == 4 || t == 5 ? 4 * depth : 64, shapes.rows[t] = t < 6 ? kTileRows : depth;
   asm volatile("" ::"r"(&shapes) : "memory");  // GCC 12 assumes that the instruction reads 8 bytes
   _tile_loadconfig(&shapes);
   shaped_depth() = depth;
@@ -54,7 +55,8 @@ struct TilesReleased {  // at the end of a thread's work, because other code on 
 
 // C[R*16, V*16] = or += A[R*16, k] B[k, V*16], in steps of the depth that tiles are shaped for. R and V are 1 or 2.
 template <int R, int V>
-inline void tile_block(int k, int depth, const uint32_t* a, int lda, const uint32_t* b, int ldb, float* c, int ldc, bool accumulate) {
+inline void tile_block(int k, int depth, const uint32_t* a, int lda, const uint32_t* b, int ldb, float* c, int ldc,
+                       bool accumulate) {
   float* below = c + int64_t(kTileRows) * ldc;
   if (accumulate) {
     _tile_loadd(0, c, 4 * ldc);
@@ -88,7 +90,8 @@ inline void tile_block(int k, int depth, const uint32_t* a, int lda, const uint3
 }
 
 // C[m, n] = or += A[m, k] B[k, n] in as many rows as fill tiles; returns their number. Arguments as for `product`.
-inline int product_in_tiles(int m, int n, int k, const uint32_t* a, int lda, const uint32_t* b, int ldb, float* c, int ldc, bool accumulate) {
+inline int product_in_tiles(int m, int n, int k, const uint32_t* a, int lda, const uint32_t* b, int ldb, float* c,
+                            int ldc, bool accumulate) {
   int steps = std::max((k + kTileRows - 1) / kTileRows, 1);
   while (k % steps && 8 * steps <= k) ++steps;  // of at least 8 pairs each
   const int depth = k / steps, rows = m - m % kTileRows;
@@ -103,7 +106,9 @@ inline int product_in_tiles(int m, int n, int k, const uint32_t* a, int lda, con
       const uint32_t *x = a + int64_t(i) * lda, *y = ldb ? b + j : b + int64_t(j) * k;
       float* to = c + int64_t(i) * ldc + j;
       const bool rows_of_two = i + 2 * kTileRows <= rows, columns_of_two = width > kTileRows;
-      const auto multiply = rows_of_two ? (columns_of_two ? tile_block<2, 2> : tile_block<2, 1>) : columns_of_two ? tile_block<1, 2> : tile_block<1, 1>;
+      const auto multiply = rows_of_two      ? (columns_of_two ? tile_block<2, 2> : tile_block<2, 1>)
+                            : columns_of_two ? tile_block<1, 2>
+                                             : tile_block<1, 1>;
       multiply(k, depth, x, lda, y, ld, to, ldc, accumulate);
     }
   barrier();
