@@ -64,9 +64,9 @@ def step(case: Case) -> Callable[[], None]:
     if not case.kernel:
         message_kernel.available = lambda *_: False
         with contextlib.suppress(ImportError):  # an older commit
-            from wskan.models.ops import edge_mlp_cpp as perceptron_kernel
+            from wskan.models.ops import edge_mlp_cpp as edge_mlp_kernel
 
-            perceptron_kernel.available = lambda *_: False
+            edge_mlp_kernel.available = lambda *_: False
     torch.manual_seed(0)
     graph = kan_graph(Population.init(case.spec, range(case.batch)), FeatureConfig(form="raw"))
     options = {"checkpoint_activations": case.checkpointed} if case.model == "ws_kan" else {}

@@ -53,7 +53,7 @@ def test_kans_are_permuted_a_few_at_a_time(zoo: FakeZoo, aligned: AlignedZoo, mo
         return permute(kans, permutation)
 
     monkeypatch.setattr(Population, "permute", watched)
-    monkeypatch.setattr(aligned_zoo, "AT_ONCE", 2 * zoo.spec.num_parameters)
+    monkeypatch.setattr(aligned_zoo, "PERMUTED_PARAMETERS", 2 * zoo.spec.num_parameters)
     for a, b in zip(aligned.population(rows).layers, expected.layers, strict=True):
         assert all(torch.equal(getattr(a, name), getattr(b, name)) for name in FIELDS)
     assert sizes == [2, 2, 1], "or a zoo would be in memory twice"
@@ -150,12 +150,12 @@ def test_damage_is_named(zoo: FakeZoo, aligned: AlignedZoo) -> None:
 
 Tensors = dict[str, torch.Tensor]
 FORGERIES: dict[str, Callable[[Tensors], object]] = {
-    "no permutations": lambda t: t["permutations.0"].fill_(1),
+    "not permutations": lambda t: t["permutations.0"].fill_(1),
     "do not fit 32 KANs .*": lambda t: t.update({"permutations.0": t["permutations.0"].float()}),
     "do not fit 32 KANs": lambda t: t.update({"permutations.1": t["permutations.1"][:5].clone()}),
     "do not fit": lambda t: t.update(extra=torch.zeros(1)),
-    "distance_after is not finite": lambda t: t["distance_after"].fill_(torch.nan),
-    "distance_before is not finite or negative": lambda t: t["distance_before"].fill_(-1.0),
+    "distance_after is negative or not finite": lambda t: t["distance_after"].fill_(torch.nan),
+    "distance_before is negative or not finite": lambda t: t["distance_before"].fill_(-1.0),
     "lacks": lambda t: t.pop("reference.layers.0.coef"),
     "layers.0.coef has shape": lambda t: t.update({"reference.layers.0.coef": torch.zeros(1, 2, 4, 8)}),
     "not finite": lambda t: t["reference.layers.1.coef"].fill_(torch.inf),

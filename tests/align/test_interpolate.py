@@ -38,5 +38,5 @@ def test_between_a_kan_and_its_copy_there_is_nothing_once_aligned() -> None:
 
 def test_one_kan_each() -> None:
     kans = random_population((2, 4, 1), 2, 0)
-    with pytest.raises(ShapeError, match="one KAN and one KAN"):
+    with pytest.raises(ShapeError, match="two populations of one KAN"):
         interpolate(kans, kans, T)

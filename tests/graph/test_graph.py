@@ -12,10 +12,10 @@ from wskan.graph import (
     FeatureConfig,
     KANGraph,
     collate,
+    concatenate,
     edge_positions,
     feature_statistics,
     from_pyg,
-    gather,
     kan_graph,
     node_positions,
     num_edge_positions,
@@ -95,11 +95,11 @@ def test_graphs_that_come_a_few_at_a_time(seed: int, widths: tuple[int, ...], st
     for layer in population.layers:
         layer.mask[:step] = 1  # the first few have no masks
     parts = [kan_graph(population[begin : begin + step]) for begin in range(0, 7, step)]
-    assert_same(gather(iter(parts), 7), collate(parts))
-    with pytest.raises(ShapeError, match="7 graphs came, not 8"):
-        gather(parts, 8)
+    assert_same(concatenate(iter(parts), 7), collate(parts))
+    with pytest.raises(ShapeError, match="expected 8 graphs, got 7"):
+        concatenate(parts, 8)
     with pytest.raises(ShapeError, match="cannot put"):
-        gather(parts, 6)
+        concatenate(parts, 6)
 
 
 def test_pyg_fields() -> None:
@@ -118,7 +118,7 @@ def test_pyg_fields() -> None:
     ("change", "message"),
     [
         (lambda d: d.update({"layer": None}), "need x"),
-        (lambda d: d.update({"layer": d["layer"].flip(0)}), "layer after layer"),
+        (lambda d: d.update({"layer": d["layer"].flip(0)}), "sorted by layer"),
         (lambda d: d.update({"edge_index": d["edge_index"].flip(0)}), "from one layer to the next"),
         (lambda d: d.update({"edge_index": d["edge_index"][:, [0, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]]}), "at most one"),
     ],
@@ -150,7 +150,7 @@ def test_positions_of_another_depth(widths: tuple[int, ...], layers: int) -> Non
     same = (widths[0], *[5] * (layers - 1), widths[-1])
     counts = len(widths) - 2, layers - 1
     if 0 in counts and any(counts):
-        with pytest.raises(ShapeError, match=r"knows no positions.*train one on KANs"):
+        with pytest.raises(ShapeError, match=r"has no positions.*train a model on KANs"):
             node_positions(widths, layers)
         return
     nodes, known = node_positions(widths, layers), node_positions(same)

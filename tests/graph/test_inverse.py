@@ -61,7 +61,7 @@ def test_neurons_that_fill_up_a_batch_change_nothing(basis: str) -> None:
 def test_other_features_are_refused() -> None:
     kans = draw((2, 4, 1), 0)
     for features in (FeatureConfig(form="raw"), FeatureConfig(form="folded", knots=True), FeatureConfig(knots=True)):
-        with pytest.raises(ShapeError, match="make them with FeatureConfig"):
+        with pytest.raises(ShapeError, match="make the graphs with FeatureConfig"):
             population_of(kan_graph(kans, features), kans.spec)
     with pytest.raises(ShapeError, match="grid 6"):
         population_of(kan_graph(kans, EVERYTHING), dataclasses.replace(kans.spec, grid=6))

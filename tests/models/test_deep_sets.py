@@ -4,7 +4,7 @@ import torch
 
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.models import DeepSets, DeepSetsConfig
-from wskan.models.baselines.edge_set import edge_tokens, edges_exist, mean_over_edges
+from wskan.models.baselines.edge_set import edge_tokens, flat_edge_mask, mean_over_edges
 from wskan.testing import ModelConformance, random_population
 
 RAW = FeatureConfig(form="raw")
@@ -33,7 +33,7 @@ def test_its_layer_is_the_equation_edge_by_edge() -> None:
     model = DeepSets(DeepSetsConfig(widths=(2, 3, 1), edge_dim=9, out_dim=2, hidden=8, num_layers=1)).eval()
     layer = model.layers[0]
     graph = kan_graph(random_population((2, 3, 1), 2, 0, keep=0.7), RAW)
-    x, exist = model.embedding(edge_tokens(graph)), edges_exist(graph)
+    x, exist = model.embedding(edge_tokens(graph)), flat_edge_mask(graph)
     assert exist is not None
     found = layer(x, exist)
     for b in range(2):

@@ -9,7 +9,8 @@ from hypothesis import given
 from wskan.errors import ShapeError
 from wskan.models.ops import edge_messages as messages
 from wskan.models.ops import edge_messages_cpp as message_kernel
-from wskan.models.ops.edge_messages import EdgeLinear, edge_activations, edge_messages
+from wskan.models.ops.edge_linear import EdgeLinear
+from wskan.models.ops.edge_messages import edge_activations, edge_messages
 
 needs_compiler = pytest.mark.skipif(isinstance(message_kernel._library(), str), reason="no C++ compiler")
 
@@ -78,7 +79,7 @@ def test_the_kernel_on_features_and_in_bfloat16(
             if plain:
                 a = [edge_activations(e, half) for half in halves]
                 keep = 1 if kept is None else kept
-                state = e if states is None else messages._before(e, states)
+                state = e if states is None else messages._before_activation(e, states)
                 outputs = [(a[0] * keep).sum(1), (a[1] * keep).sum(2), state + F.linear(a[2], second, b)]
             else:
                 linear = torch.nn.Linear(h, h, dtype=precision)
@@ -162,7 +163,7 @@ def check(
         kept = 1 if mask is None else mask
         into = (edge_activations(edge, halves[0]) * kept).sum(1)
         outof = None if halves[1] is None else (edge_activations(edge, halves[1]) * kept).sum(2)
-        state = edge if states is None or not update else messages._before(edge, states)
+        state = edge if states is None or not update else messages._before_activation(edge, states)
         return into, outof, state if halves[2] is None else state + second(edge_activations(edge, halves[2]))
 
     inputs = [

@@ -1,4 +1,4 @@
-"""The perceptron on edges: kernel and PyTorch are one function, and so are their gradients."""
+"""The edge MLP: kernel and PyTorch are one function, and so are their gradients."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from wskan.errors import ShapeError
-from wskan.models.ops import edge_mlp_cpp as perceptron_kernel
-from wskan.models.ops.edge_messages import EdgeLinear
+from wskan.models.ops import edge_mlp_cpp as edge_mlp_kernel
+from wskan.models.ops.edge_linear import EdgeLinear
 from wskan.models.ops.edge_mlp import edge_mlp, mean_of_layer_norm
 from wskan.models.ops.layers import Dropout, LayerNorm
 
 needs_kernel = pytest.mark.skipif(
-    not perceptron_kernel.available(torch.zeros(1, 1, 1, 16), torch.float32, 16), reason="no C++ compiler"
+    not edge_mlp_kernel.available(torch.zeros(1, 1, 1, 16), torch.float32, 16), reason="no C++ compiler"
 )
 
 
 class Case:
-    """A perceptron of random sizes, and its arguments."""
+    """An MLP of random sizes, and its arguments."""
 
     def __init__(self, seed: int, size: int, n: int, m: int, f: int, h: int, out: int, ends: str) -> None:
         torch.manual_seed(seed)
@@ -84,7 +84,7 @@ def test_kernel_is_plain_pytorch(case: Case) -> None:
 @needs_kernel
 @given(cases)
 def test_kernel_in_bf16_is_near(case: Case) -> None:
-    if not perceptron_kernel.available(case.x, torch.bfloat16, len(case.weight)):
+    if not edge_mlp_kernel.available(case.x, torch.bfloat16, len(case.weight)):
         pytest.skip("no bfloat16 on this processor")
     for a, b in zip(case.run(ours, bf16=True), case.run(plain), strict=True):
         assert (a - b).norm() <= 0.03 * b.norm() + 0.05 * b.numel() ** 0.5
@@ -93,7 +93,7 @@ def test_kernel_in_bf16_is_near(case: Case) -> None:
 @given(cases)
 def test_without_kernel_it_is_the_same(case: Case) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(perceptron_kernel, "available", lambda *_: False)
+        patch.setattr(edge_mlp_kernel, "available", lambda *_: False)
         found = case.run(ours)
     for a, b in zip(found, case.run(plain), strict=True):
         torch.testing.assert_close(a, b, rtol=2e-4, atol=2e-4)
@@ -146,7 +146,7 @@ def test_dropout_is_the_same_in_the_backward_pass_and_follows_the_seed() -> None
 @needs_kernel
 @given(cases, st.booleans(), st.sampled_from(["mean", "rest", "both"]), st.booleans())
 def test_mean_of_normalised_states(case: Case, masked: bool, used: str, bf16: bool) -> None:
-    if bf16 and not perceptron_kernel.available(case.x, torch.bfloat16, case.x.shape[-1]):
+    if bf16 and not edge_mlp_kernel.available(case.x, torch.bfloat16, case.x.shape[-1]):
         pytest.skip("no bfloat16 on this processor")
     exist = torch.rand(case.x.shape[0], case.x.shape[1] * case.x.shape[2]) < 0.5 if masked else None
 
@@ -161,7 +161,7 @@ def test_mean_of_normalised_states(case: Case, masked: bool, used: str, bf16: bo
         return [mean.detach(), *(p.grad for p in (x, *case.norm.parameters()) if p.grad is not None)]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(perceptron_kernel, "available", lambda *_: False)
+        patch.setattr(edge_mlp_kernel, "available", lambda *_: False)
         expected = run(bf16=False)
     for a, b in zip(run(bf16), expected, strict=True):
         if bf16:
@@ -172,9 +172,9 @@ def test_mean_of_normalised_states(case: Case, masked: bool, used: str, bf16: bo
 
 @needs_kernel
 def test_the_kernels_on_lesser_processors(lesser: Any) -> None:
-    library = lesser(perceptron_kernel)
+    library = lesser(edge_mlp_kernel)
     test_kernel_is_plain_pytorch()
-    if library.wskan_perceptron_bfloat16():
+    if library.wskan_edge_mlp_bfloat16():
         test_kernel_in_bf16_is_near()
         test_mean_of_normalised_states()
 
@@ -185,7 +185,7 @@ def test_wrong_shapes_are_refused() -> None:
     first = EdgeLinear(case.weight, torch.zeros(2, 4, 16), None)
     with pytest.raises(ShapeError, match="contiguous"):
         edge_mlp(case.x, case.norm, first, case.second)
-    with pytest.raises(ShapeError, match="16 numbers gives 10"):
+    with pytest.raises(ShapeError, match="must return 16 numbers per edge, not 10"):
         edge_mlp(case.x, case.norm, EdgeLinear(case.weight, None, None), nn.Linear(16, 10), residual=True)
     for exist in (torch.ones(1, 12, dtype=torch.bool), torch.ones(2, 12)):
         with pytest.raises(ShapeError, match="bool"):

@@ -9,7 +9,7 @@ from torch import Tensor
 from wskan.graph import FeatureConfig, KANGraph, collate, feature_statistics, kan_graph
 from wskan.kan.edges import unflatten_edges
 from wskan.models import MetaNetwork, build_model
-from wskan.models.baselines.edge_set import edge_tokens, edges_exist
+from wskan.models.baselines.edge_set import edge_tokens, flat_edge_mask
 from wskan.testing import random_population
 
 RAW = FeatureConfig(form="raw")
@@ -39,7 +39,7 @@ def flat(blocks: list[Tensor]) -> Tensor:
 def test_invariant_to_any_reordering_of_all_edges(config: dict[str, object], keep: float) -> None:
     graph = kan_graph(random_population(WIDTHS, 4, 0, keep=keep), RAW)
     order = torch.randperm(5 * 2 + 5 * 4 + 4 * 3)  # across layers
-    exist = edges_exist(graph)
+    exist = flat_edge_mask(graph)
     masks = (
         (None,) * 3 if exist is None else (m[..., 0] for m in unflatten_edges(exist[:, order].unsqueeze(-1), WIDTHS))
     )
@@ -74,7 +74,7 @@ def test_absent_edges_and_padding_change_nothing_for_the_others(config: dict[str
     graph, wide = (
         kan_graph(random_population(w, 2, 0), FeatureConfig(form="raw", knots=True)) for w in (WIDTHS, (2, 9, 8, 3))
     )
-    model, exist = make(config, graph, readout), edges_exist(graph)
+    model, exist = make(config, graph, readout), flat_edge_mask(graph)
     padded, plain = model(collate([graph, wide])), model(graph)
     junk = graph.edges[0] + 7 * (~graph.edge_mask[0]).unsqueeze(-1)
     dirty = model(dataclasses.replace(graph, edges=(junk, *graph.edges[1:])))

@@ -162,5 +162,5 @@ def test_what_cannot_be_is_refused() -> None:
             make(**bad)
     with pytest.raises(DataError, match="learned probes need dense graphs"):
         WSKANPyG(make())
-    with pytest.raises(ShapeError, match="make them with"):
+    with pytest.raises(ShapeError, match="make the graphs with"):
         make()(kan_graph(random_population(WIDTHS, 2, 0), FeatureConfig()))

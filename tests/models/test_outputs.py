@@ -133,11 +133,11 @@ def test_what_the_model_cannot_evaluate_is_refused(options: dict[str, Any]) -> N
     for widths in ((3, 5, 4, 3), (2, 5, 4, 1)):
         with pytest.raises(ShapeError, match=r"\(inputs, outputs\)"):
             model(kan_graph(random_population(widths, 2, 0), EVALUABLE))
-    with pytest.raises(ShapeError, match="make them with FeatureConfig"):
+    with pytest.raises(ShapeError, match="make the graphs with FeatureConfig"):
         model(kan_graph(random_population(WIDTHS, 2, 0), FeatureConfig()))
     for bad, match in (
         ({"edge_dim": 24, "node_dim": 0}, "read features of form raw with knots"),
-        ({"readout": "edge"}, "graph read-out only"),
+        ({"readout": "edge"}, "only the graph readout"),
         ({"domain": 3}, "domain"),
         ({"domain": [1.0, -1.0]}, "domain"),
         ({"basis": "unknown"}, "basis"),

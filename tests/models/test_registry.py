@@ -35,7 +35,7 @@ def test_the_hub_mixin_loads_it_too(saved: Path) -> None:
     ours, theirs = load_model(saved), WSKAN.from_pretrained(saved)
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
     card = (saved / "README.md").read_text()
-    assert "widths like [2, 4, 1],\nwith 9 features an edge, and answers with 3 numbers for each graph" in card
+    assert "widths like [2, 4, 1] and 9 features per edge, and returns\n3 numbers per graph" in card
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_models_that_would_fill_the_memory_are_refused(hidden: int, refused: boo
     )
     with (
         torch.device("meta"),
-        pytest.raises(DataError, match=r"mlp would have 1,1\d\d,.* GB; take a smaller") if refused else nullcontext(),
+        pytest.raises(DataError, match=r"mlp would have 1,1\d\d,.* GB.*choose a smaller") if refused else nullcontext(),
     ):
         build_model(config)
 
@@ -113,7 +113,7 @@ def test_weights_of_another_precision_are_refused_by_name(saved: Path, dtype: to
     path = saved / "model.safetensors"
     tensors = load_file(path)
     save_file({**tensors, "head.second.bias": tensors["head.second.bias"].to(dtype)}, path)
-    with pytest.raises(DataError, match=rf"head\.second\.bias \({dtype}\).*not of single precision"):
+    with pytest.raises(DataError, match=rf"head\.second\.bias \({dtype}\).*not in single precision"):
         load_model(saved)
 
 

@@ -1,4 +1,4 @@
-"""The construction of Proposition 4.2: what the WS-KAN computes is the composition in which the perceptron stands for every edge function, whatever that perceptron is."""
+"""The construction of Proposition 4.2: what the WS-KAN computes is the composition in which any MLP stands for every edge function."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ SPECS = st.tuples(
 
 
 def make(widths: tuple[int, ...], width: int, depth: int, seed: int = 0) -> tuple[UnivariateMLP, Population, Tensor]:
-    """A random perceptron, random KANs with masked edges, and an input of each, in double precision."""
+    """A random MLP, random KANs with masked edges, and an input of each, in double precision."""
     torch.manual_seed(seed)
     population = random_population(widths, 5, seed).to(torch.float64)
     psi = UnivariateMLP(population.spec.num_basis + 2, width, depth).double()

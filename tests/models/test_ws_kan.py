@@ -65,7 +65,7 @@ def test_dense_equals_pyg(seed: int, readout: str, positions: bool, backward: bo
 
 
 def as_pyg(output: torch.Tensor | list[torch.Tensor], graph: KANGraph) -> torch.Tensor:
-    """An edge read-out as the reference gives it: per graph, layer after layer, existing edges only."""
+    """An edge readout as the reference gives it: per graph, layer after layer, existing edges only."""
     if isinstance(output, torch.Tensor):
         return output
     masks = [
@@ -105,7 +105,7 @@ def test_the_backward_pass_reads_one_state_of_edges_a_layer(readout: str, hidden
 
     with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
         model(graph)
-    # none in the first layer, which reads features, and one in a read-out of edges
+    # none in the first layer, which reads features, and one in an edge readout
     assert sum(held.values()) == (3 if readout == "edge" else 2)
 
 

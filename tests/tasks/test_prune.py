@@ -161,6 +161,6 @@ def test_other_runs_and_broken_kans_are_refused(zoo: Zoo, run: Run, tmp_path: Pa
     with pytest.raises(ShapeError, match="no KANs"):
         run.prune(zoo.population(slice(0, 0)))
     with pytest.raises(
-        ShapeError, match=r"a model for KANs of 3 layers knows no positions.*train one on KANs of 2 layers"
+        ShapeError, match=r"a model for KANs of depth 3 has no positions.*train a model on KANs of depth 2"
     ):
         run.prune(random_population((zoo.spec.widths[0], 4, zoo.spec.widths[-1]), 2, 0, grid=zoo.spec.grid))

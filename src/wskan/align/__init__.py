@@ -1,4 +1,4 @@
-"""Alignment of KANs (paper, appendix D): weight matching, MergeMany, aligned zoos, and what lies between two KANs."""
+"""Align KANs (paper, appendix D): weight matching, MergeMany, aligned zoos, averages and interpolation."""
 
 from wskan.align.aligned_zoo import AlignedZoo, align_zoo
 from wskan.align.average import average

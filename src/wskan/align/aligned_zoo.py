@@ -1,4 +1,4 @@
-"""Aligning a whole zoo to the mean of some of its training KANs."""
+"""Align a whole zoo to the mean of some of its training KANs."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from wskan.kan.layer import FIELDS
 from wskan.locks import hold
 from wskan.zoo import Zoo
 
-BATCH, NUMBERS = 1024, 2**26  # KANs, and parameters of them, that are aligned at once
-AT_ONCE = 2**22  # parameters that are permuted at once
+BATCH, BATCH_PARAMETERS = 1024, 2**26  # at most this many KANs, and parameters, are aligned at once
+PERMUTED_PARAMETERS = 2**22  # permuted at once
 
 
 class AlignedZoo(Zoo):
-    """A zoo whose KANs come with their hidden neurons permuted, everything else as it was; make one with :func:`align_zoo`.
+    """A zoo whose KANs have permuted hidden neurons and are otherwise unchanged; :func:`align_zoo` makes one.
 
     Attributes:
-        zoo: the zoo as it was.
-        folder: where the alignment lies.
-        reference: the KAN that all were aligned to, a population of one.
-        permutation, distance_before, distance_after: see :class:`wskan.align.MatchingResult`; row i belongs to KAN i.
+        zoo: the original zoo.
+        folder: folder of the alignment.
+        reference: the KAN that all others were aligned to, a population of one.
+        permutation, distance_before, distance_after: see :class:`wskan.align.MatchingResult`. Row i belongs to KAN i.
     """
 
     aligned = True
@@ -51,46 +51,48 @@ class AlignedZoo(Zoo):
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits that name zoo and alignment."""
+        """Return twelve hexadecimal digits that identify zoo and alignment."""
         text = json.dumps({"zoo": self.zoo.digest, "align": self._arguments}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision in which parameters are stored."""
+        """Return the precision in which parameters are stored."""
         return self.zoo.dtype
 
     @property
     def has_masks(self) -> bool:
-        """Whether an oracle has said of each edge whether it can be pruned."""
+        """Return whether the zoo holds an oracle's masks of the edges to keep."""
         return self.zoo.has_masks
 
     @property
     def has_scores(self) -> bool:
-        """Whether the zoo keeps the oracle's scores."""
+        """Return whether the zoo holds the oracle's scores."""
         return self.zoo.has_scores
 
     def population(self, rows: Tensor | slice | str, *, stored: bool = False) -> Population:
-        """Some of the KANs, permuted, in the order asked for. They are permuted in place, a few at a time: never in memory twice."""
+        """Return some of the KANs, permuted, in the requested order.
+
+        They are permuted in place, a few at a time, so that memory never holds them twice.
+        """
         rows = self.rows(rows)
         kans, permutation = self.zoo.population(rows, stored=stored), self.permutation[rows]
-        step = max(1, AT_ONCE // self.spec.num_parameters)
+        step = max(1, PERMUTED_PARAMETERS // self.spec.num_parameters)
         for begin in range(0, len(kans), step):
-            some = slice(begin, begin + step)
-            part = kans[some]
-            _overwrite(part, part.permute(permutation[some]))
+            part = kans[begin : begin + step]
+            _overwrite(part, part.permute(permutation[begin : begin + step]))
         return kans
 
     def masks(self, rows: Tensor | slice) -> list[Tensor]:
-        """Which edges of some of the KANs the oracle keeps, permuted with them."""
+        """Return which edges of some of the KANs the oracle keeps, permuted like the KANs."""
         return self.permutation[rows].edges(self.zoo.masks(rows))
 
     def scores(self, rows: Tensor | slice) -> list[Tensor]:
-        """Logarithms of the oracle's scores of the edges of some of the KANs, permuted with them."""
+        """Return the logarithms of the oracle's scores of the edges of some of the KANs, permuted like the KANs."""
         return self.permutation[rows].edges(self.zoo.scores(rows))
 
     def verify(self) -> None:
-        """Check every byte of the zoo against its manifest; the alignment was checked when it was opened."""
+        """Check every byte of the zoo against its manifest. The alignment was checked when it was opened."""
         self.zoo.verify()
 
 
@@ -105,18 +107,20 @@ def align_zoo(
 ) -> AlignedZoo:
     """Align all KANs of a zoo (paper, appendix D.1).
 
-    MergeMany on a random choice of *training* KANs gives the reference, weight matching aligns every KAN, of all splits, to it. Validation and test KANs have
-    no part in the reference.
+    MergeMany on a random choice of *training* KANs gives the reference. Weight matching aligns the KANs of all splits
+    to it. Validation and test KANs do not influence the reference.
 
     Args:
-        zoo: what to align; it is not changed.
-        folder: where permutations, reference and distances are kept. A finished alignment of the same zoo and arguments is opened, not made again.
+        zoo: the zoo to align. It is not changed.
+        folder: folder for permutations, reference and distances. A finished alignment of the same zoo and arguments is
+            opened.
         subset, tolerance, seed: see :func:`wskan.align.merge_many`.
         progress: show a progress bar.
 
     Raises:
-        ShapeError: KANs without a hidden layer.
-        DataError: fewer than two training KANs; a folder that holds something else, or a damaged alignment; another process that aligns in it; a full disk.
+        ShapeError: The KANs have no hidden layer.
+        DataError: There are fewer than two training KANs; the folder holds something else or a damaged alignment;
+            another process uses the folder; or the disk is full.
     """
     folder = Path(folder)
     arguments = {"subset": subset, "tolerance": tolerance, "seed": seed}
@@ -124,12 +128,12 @@ def align_zoo(
     check_options(subset, tolerance, seed)
     if not holds_alignment(folder):
         with hold(folder, "a zoo is aligned"):
-            if not holds_alignment(folder):  # nor has the process before left one
+            if not holds_alignment(folder):  # another process may have finished one
                 with _progress_bar(len(zoo), progress) as report:
                     merge = _merge(zoo, subset, tolerance, seed, report)
                     alignment = _align(zoo, merge.mean, report)
-                facts = {"merged": len(merge.rows), "distance": merge.distance.tolist(), "converged": merge.converged}
-                write_alignment(folder, zoo, arguments, facts, alignment)
+                summary = {"merged": len(merge.rows), "distance": merge.distance.tolist(), "converged": merge.converged}
+                write_alignment(folder, zoo, arguments, summary, alignment)
     return AlignedZoo(zoo, folder, arguments, read_alignment(folder, zoo, arguments))
 
 
@@ -148,7 +152,7 @@ def _merge(zoo: Zoo, subset: int, tolerance: float, seed: int, report: _Report) 
     train = zoo.split("train")
     if min(len(train), subset) < 2:
         raise DataError(
-            f"{zoo.folder}: {len(train)} training KANs and a subset of {subset} give no reference; it takes two"
+            f"{zoo.folder}: a reference needs at least two KANs, got {len(train)} training KANs and subset {subset}"
         )
     report("merging")
     rows = train[random_rows(len(train), subset, torch.Generator().manual_seed(seed))]
@@ -162,7 +166,7 @@ def _merge(zoo: Zoo, subset: int, tolerance: float, seed: int, report: _Report) 
 
 
 def _align(zoo: Zoo, reference: Population, report: _Report) -> Alignment:
-    parts, size = [], max(1, min(BATCH, NUMBERS // zoo.spec.num_parameters))
+    parts, size = [], max(1, min(BATCH, BATCH_PARAMETERS // zoo.spec.num_parameters))
     for begin in range(0, len(zoo), size):
         report("aligning", begin)
         parts.append(weight_matching(zoo.population(slice(begin, begin + size)), reference))

@@ -1,4 +1,4 @@
-"""An alignment on disk: ``manifest.json`` and ``alignment.safetensors``."""
+"""Write and read an alignment: ``manifest.json`` and ``alignment.safetensors``."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ AGAIN = "delete the folder and align again"
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Alignment:
-    """What is kept of the alignment of n KANs.
+    """The stored part of an alignment of n KANs.
 
     Attributes:
-        reference: the KAN that all were aligned to, a population of one.
-        permutation: of size n; in the file, its orders have the smallest integer type that holds them.
-        distance_before, distance_after: ``[n]`` float64, squared distance to the reference.
+        reference: the KAN that all others were aligned to, a population of one.
+        permutation: the n permutations. The file stores them in the smallest integer type that can hold them.
+        distance_before, distance_after: squared distance to the reference, ``[n]`` float64.
     """
 
     reference: Population
@@ -45,37 +45,46 @@ class Alignment:
 
 
 def holds_alignment(folder: Path) -> bool:
-    """Whether there is a finished one; a folder may be used for one if not.
+    """Return whether a folder holds a finished alignment. If not, one can be written to it.
 
     Raises:
-        DataError: the folder holds something else.
+        DataError: The folder holds something else.
     """
     if (folder / MANIFEST).exists():
         return True
     if not is_empty_folder(folder):
         others = {path.name for path in folder.iterdir() if not is_litter_by_name(path.name)}
-        if others != {TENSORS}:  # that alone is left by a process that was killed before it wrote the manifest
+        if others != {TENSORS}:  # a process killed before it writes the manifest leaves only that
             raise DataError(f"{folder} is not empty and holds no aligned zoo; choose another folder")
     return False
 
 
-def write_alignment(folder: Path, zoo: Zoo, arguments: dict[str, Any], facts: dict[str, Any], kept: Alignment) -> None:
-    """Write both files, the manifest last: where there is one, everything is.
+def write_alignment(
+    folder: Path, zoo: Zoo, arguments: dict[str, Any], summary: dict[str, Any], alignment: Alignment
+) -> None:
+    """Write both files. The manifest is last, so a folder with a manifest is complete.
+
+    Args:
+        folder: the folder of the alignment.
+        zoo: the zoo.
+        arguments: the arguments of :func:`wskan.align.align_zoo`.
+        summary: more entries of the manifest.
+        alignment: the alignment.
 
     Raises:
-        DataError: the disk is full or may not be written to.
+        DataError: The disk is full or cannot be written to.
     """
-    tensors = {f"{REFERENCE}{name}": tensor for name, tensor in kept.reference.tensors().items()}
-    orders = enumerate(kept.permutation.orders)
+    tensors = {f"{REFERENCE}{name}": tensor for name, tensor in alignment.reference.tensors().items()}
+    orders = enumerate(alignment.permutation.orders)
     tensors |= {f"permutations.{index}": order.to(_integers(order.shape[1])).cpu() for index, order in orders}
-    tensors |= {"distance_before": kept.distance_before, "distance_after": kept.distance_after}
+    tensors |= {"distance_before": alignment.distance_before, "distance_after": alignment.distance_after}
     data = save({name: tensor.contiguous() for name, tensor in sorted(tensors.items())})
     write_atomically(folder / TENSORS, lambda path: path.write_bytes(data))
     manifest = {
         "format": FORMAT,
         "format_version": VERSION,
         **_identity(zoo, arguments),
-        **facts,
+        **summary,
         "sha256": hashlib.sha256(data).hexdigest(),
         **provenance(),
     }
@@ -87,19 +96,21 @@ def read_alignment(folder: Path, zoo: Zoo, arguments: dict[str, Any]) -> Alignme
     """Read and check an alignment of ``zoo`` with these arguments.
 
     Raises:
-        DataError: it is damaged or malformed, of another zoo, made with other arguments, or of a format that this version does not know.
+        DataError: The alignment is damaged or malformed, of another zoo, made with other arguments, or of an
+            unsupported format version.
     """
     manifest = _read_manifest(folder / MANIFEST)
-    for name, asked in _identity(zoo, arguments).items():
-        if manifest.get(name) != asked:
-            raise DataError(f"{folder} holds an alignment with {name} {shown(manifest.get(name))}, not {asked!r}; choose another folder")  # fmt: skip
+    for name, expected in _identity(zoo, arguments).items():
+        if manifest.get(name) != expected:
+            raise DataError(
+                f"{folder} holds an alignment with {name} {shown(manifest.get(name))}, not {expected!r}; "
+                "choose another folder"
+            )
     path = folder / TENSORS
     data = read_bytes(path, _most_bytes(zoo.spec, len(zoo)), AGAIN)
     try:
-        if (found := hashlib.sha256(data).hexdigest()) != manifest.get("sha256"):
-            raise DataError(
-                f"{path}: its SHA-256 is {found}, the manifest says {shown(manifest.get('sha256'))}; {AGAIN}"
-            )
+        if (digest := hashlib.sha256(data).hexdigest()) != (expected := manifest.get("sha256")):
+            raise DataError(f"{path}: its SHA-256 is {digest}, but the manifest has {shown(expected)}; {AGAIN}")
         return _parse(path, zoo, load(data))
     except SafetensorError as error:
         raise DataError(f"{path}: cannot be read ({reason(error)}); {AGAIN}") from error
@@ -110,7 +121,7 @@ def _integers(width: int) -> torch.dtype:
 
 
 def _identity(zoo: Zoo, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What makes an alignment this one: the zoo by recipe and bytes, and the arguments."""
+    """Return what identifies an alignment: recipe and bytes of the zoo, and the arguments."""
     return {"zoo": zoo.digest, "zoo_shards_sha256": zoo.checksum, "arguments": arguments}
 
 
@@ -125,38 +136,56 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: not the manifest of an aligned zoo; choose another folder")
     if data.get("format_version") != VERSION:
         raise DataError(
-            f"{path}: format version {shown(data.get('format_version'))}, this wskan reads {VERSION}; update it"
+            f"{path}: format version {shown(data.get('format_version'))}, this wskan reads {VERSION}; update wskan"
         )
     return data
 
 
 def _parse(path: Path, zoo: Zoo, tensors: dict[str, Tensor]) -> Alignment:
-    hidden = zoo.spec.widths[1:-1]
-    expected: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {
-        f"permutations.{index}": (_integers(n), (len(zoo), n)) for index, n in enumerate(hidden)
-    }
-    expected |= {name: (torch.float64, (len(zoo),)) for name in ("distance_before", "distance_after")}
-    own = {name: tensor for name, tensor in tensors.items() if not name.startswith(REFERENCE)}
-    if {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in own.items()} != expected:
-        found = {name: (str(tensor.dtype), list(tensor.shape)) for name, tensor in own.items()}
-        raise DataError(f"{path}: tensors {found!r:.300} do not fit {len(zoo):,} KANs {list(zoo.spec.widths)}; {AGAIN}")
-    try:
-        permutation = Permutation([own[f"permutations.{index}"] for index in range(len(hidden))])
-    except ShapeError as error:
-        raise DataError(f"{path}: permutations hold rows that are no permutations; {AGAIN}") from error
-    for name in ("distance_before", "distance_after"):
-        if not all(math.isfinite(value) and value >= 0 for value in (float(own[name].min()), float(own[name].max()))):
-            raise DataError(f"{path}: {name} is not finite or negative; {AGAIN}")
     reference = {name.removeprefix(REFERENCE): tensor for name, tensor in tensors.items() if name.startswith(REFERENCE)}
+    others = {name: tensor for name, tensor in tensors.items() if not name.startswith(REFERENCE)}
+    _check_layout(path, zoo, others)
+    return Alignment(
+        permutation=_parse_permutation(path, others, zoo.spec.num_layers - 1),
+        distance_before=_check_distances(path, others, "distance_before"),
+        distance_after=_check_distances(path, others, "distance_after"),
+        reference=_parse_reference(path, zoo.spec, reference),
+    )
+
+
+def _check_layout(path: Path, zoo: Zoo, tensors: dict[str, Tensor]) -> None:
+    """Raise unless names, types and shapes fit the zoo."""
+    size = len(zoo)
+    expected: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {
+        "distance_before": (torch.float64, (size,)),
+        "distance_after": (torch.float64, (size,)),
+    }
+    for index, n in enumerate(zoo.spec.widths[1:-1]):
+        expected[f"permutations.{index}"] = (_integers(n), (size, n))
+    if {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()} != expected:
+        layout = {name: (str(tensor.dtype), list(tensor.shape)) for name, tensor in tensors.items()}
+        raise DataError(f"{path}: tensors {layout!r:.300} do not fit {size:,} KANs {list(zoo.spec.widths)}; {AGAIN}")
+
+
+def _parse_permutation(path: Path, tensors: dict[str, Tensor], hidden_layers: int) -> Permutation:
     try:
-        kan = Population.from_tensors(zoo.spec, reference)
+        return Permutation([tensors[f"permutations.{index}"] for index in range(hidden_layers)])
+    except ShapeError as error:
+        raise DataError(f"{path}: permutations hold rows that are not permutations; {AGAIN}") from error
+
+
+def _check_distances(path: Path, tensors: dict[str, Tensor], name: str) -> Tensor:
+    distances = tensors[name]
+    if not all(math.isfinite(end) and end >= 0 for end in map(float, (distances.min(), distances.max()))):
+        raise DataError(f"{path}: {name} is negative or not finite; {AGAIN}")
+    return distances
+
+
+def _parse_reference(path: Path, spec: KANSpec, tensors: dict[str, Tensor]) -> Population:
+    try:
+        kan = Population.from_tensors(spec, tensors)
     except (DataError, ShapeError) as error:
         raise DataError(f"{path}: {error}; {AGAIN}") from error
-    if len(kan) != 1 or any(tensor.dtype != torch.float32 for tensor in reference.values()) or not kan.is_finite():
+    if len(kan) != 1 or any(tensor.dtype != torch.float32 for tensor in tensors.values()) or not kan.is_finite():
         raise DataError(f"{path}: the reference is not one finite KAN in single precision; {AGAIN}")
-    return Alignment(
-        reference=kan,
-        permutation=permutation,
-        distance_before=own["distance_before"],
-        distance_after=own["distance_after"],
-    )
+    return kan

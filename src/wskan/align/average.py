@@ -1,4 +1,4 @@
-"""Averages of KANs, parameter by parameter."""
+"""Average KANs parameter by parameter."""
 
 from __future__ import annotations
 
@@ -9,18 +9,30 @@ from wskan.kan import Layer, Population
 
 
 def average(population: Population, weights: Tensor) -> Population:
-    """Weighted averages of the parameters of K KANs: a population of T.
+    """Return T weighted averages of the parameters of K KANs.
 
-    A masked edge counts as zero, and an average has the edges that any of the KANs has. Knots are averaged like the rest, neuron by neuron: with weights that
-    are not negative and sum to 1 they stay in order. A coefficient then belongs to the basis function between those of the KANs, so it is the parameters that are
-    averaged, not the functions, as everywhere in appendix D.
+    Masked edges count as zero. An average has all edges that any of the KANs has. Knots are averaged neuron by neuron;
+    they stay in order if weights are not negative and sum to 1. As throughout appendix D, parameters are averaged, not
+    functions: a coefficient then belongs to the averaged grid.
 
     Args:
-        population: K KANs, aligned, or their average means little.
-        weights: ``[T, K]``, of which each row sums to 1.
+        population: K KANs. They should be aligned, or their average has little meaning.
+        weights: ``[T, K]``. Each row should sum to 1.
+
+    Returns:
+        A population of T KANs.
 
     Raises:
-        ShapeError: weights of another shape.
+        ShapeError: The weights have another shape.
+
+    Example:
+        >>> import torch
+        >>> from wskan.align import average
+        >>> from wskan.kan import KANSpec, Population
+        >>> kans = Population.init(KANSpec(widths=(2, 5, 1)), seeds=[0, 1, 2])
+        >>> mean = average(kans, torch.full((1, 3), 1 / 3))
+        >>> torch.allclose(mean.layers[0].coef[0], kans.layers[0].coef.mean(0))
+        True
     """
     if weights.ndim != 2 or weights.shape[1] != len(population):
         raise ShapeError(f"weights must be [T, {len(population)}], got {list(weights.shape)}")

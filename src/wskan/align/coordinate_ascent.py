@@ -1,4 +1,4 @@
-"""The search behind weight matching: one hidden layer at a time, each solved exactly, for many KANs at once."""
+"""The search of weight matching: hidden layers in turn, each solved exactly, for many KANs at once."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from torch import Tensor
 from wskan.kan import Permutation
 from wskan.kan.permutation import reorder
 
-Orders = list[Tensor]  # one [K, n_l] a hidden layer; those of a Permutation, changed in place
+Orders = list[Tensor]  # [K, n_l] per hidden layer: the orders of a Permutation, changed in place
 
 
 def coordinate_ascent(
     reference: Sequence[Tensor], channels: Sequence[Tensor], *, tolerance: float, max_sweeps: int
 ) -> tuple[Permutation, Tensor]:
-    """Permutations that locally maximise <reference, permuted channels> (appendix D, eqs. 8-10), starting from the identity.
+    """Find permutations that locally maximise <reference, permuted channels> (paper, appendix D, eqs. 8 to 10).
 
-    Given the permutations of its neighbours, the best permutation of a hidden layer is a linear assignment. A sweep solves the hidden layers in
-    order, from the inputs on; a gain of at most ``tolerance |reference| |channels|`` is not taken, and a KAN of which no hidden layer has more to gain is finished and left out. The order is
-    fixed, not random as in git-re-basin, so that a KAN's result depends on nothing but itself and the reference.
+    The search starts from the identity. Given the permutations of the neighbouring layers, the best permutation of a
+    hidden layer is a linear assignment. A sweep solves the hidden layers in order, inputs first. Gains of at most
+    ``tolerance |reference| |channels|`` are ignored. A KAN is finished when no hidden layer has a larger gain. The
+    order is fixed, not random as in git-re-basin, so that a KAN's result depends only on itself and the reference.
 
     Args:
-        reference: ``[1 or K, n_l, n_{l+1}, F]`` a layer.
-        channels: ``[K, n_l, n_{l+1}, F]`` a layer.
-        tolerance: least gain of a step, relative to the largest value that the objective could have.
-        max_sweeps: stop then in any case.
+        reference: ``[1 or K, n_l, n_{l+1}, F]`` per layer.
+        channels: ``[K, n_l, n_{l+1}, F]`` per layer.
+        tolerance: least gain of a step, relative to the largest possible value of the objective.
+        max_sweeps: the largest number of sweeps.
 
     Returns:
         The permutations, and the objective before and after each sweep, ``[S + 1, K]`` float64, which never falls.
@@ -37,9 +38,8 @@ def coordinate_ascent(
     orders = [torch.arange(n, device=device).repeat(size, 1) for n in hidden]
     history = [inner_product(reference, channels)]
     least = tolerance * (inner_product(reference, reference) * inner_product(channels, channels)).sqrt()
-    settled = torch.zeros(
-        size, dtype=torch.int64, device=device
-    )  # how many layers, the last ones solved, are the best for the others as they are
+    # for each KAN, how many of the layers solved last are optimal given all others
+    settled = torch.zeros(size, dtype=torch.int64, device=device)
     while bool((settled < len(hidden)).any()) and len(history) <= max_sweeps:
         now = history[-1].clone()
         for index in range(len(hidden)):
@@ -54,7 +54,7 @@ def coordinate_ascent(
 
 
 def inner_product(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
-    """Frobenius inner product over all layers and channels (eq. 9), ``[K]`` float64."""
+    """Return the Frobenius inner product over all layers and channels (eq. 9), ``[K]`` float64."""
     return torch.stack([(x * y).flatten(1).sum(1, dtype=torch.float64) for x, y in zip(a, b, strict=True)]).sum(0)
 
 
@@ -66,21 +66,21 @@ def _solve(
     rows: Tensor,
     least: Tensor,
 ) -> Tensor:
-    """Give the KANs in ``rows`` the best permutation of one hidden layer, in place; returns what each gained, ``[len(rows)]`` float64."""
+    """Set the best permutation of one hidden layer for the KANs in ``rows``; return their gains, float64."""
     if len(rows) < len(channels[0]):
         reference = reference if len(reference[0]) == 1 else [layer[rows] for layer in reference]
-        channels = [layer[rows] if index <= place <= index + 1 else layer for place, layer in enumerate(channels)]
+        channels = [layer[rows] if index <= i <= index + 1 else layer for i, layer in enumerate(channels)]
     value = _values(reference, channels, [order[rows] for order in orders], index).double()
     old, new = orders[index][rows], _assign(value)
     gain = (value.gather(2, new.unsqueeze(2)) - value.gather(2, old.unsqueeze(2))).sum((1, 2))
-    better = gain > least[rows]  # a tie must not move anything, or a KAN could go round in circles
+    better = gain > least[rows]  # a tie changes nothing, or the search might never end
     orders[index][rows] = torch.where(better.unsqueeze(1), new, old)
     return torch.where(better, gain, 0.0)
 
 
 def _values(reference: Sequence[Tensor], channels: Sequence[Tensor], orders: Orders, index: int) -> Tensor:
-    """What it is worth to put old neuron j of hidden layer ``index`` in place i, ``[K, n, n]``: the terms of eq. 8 that it takes part in."""
-    before, after = channels[index], channels[index + 1]  # its incoming and its outgoing edges
+    """Return the terms of eq. 8 with old neuron j of hidden layer ``index`` at position i, ``[K, n, n]``."""
+    before, after = channels[index], channels[index + 1]  # the incoming and outgoing edges of the layer
     if index > 0:
         before = reorder(before, orders[index - 1], 1)
     if index + 1 < len(orders):
@@ -90,11 +90,11 @@ def _values(reference: Sequence[Tensor], channels: Sequence[Tensor], orders: Ord
 
 
 def _rows(layer: Tensor) -> Tensor:
-    """``[K, n, m, F]`` to ``[K, n, m*F]``."""
+    """Flatten ``[K, n, m, F]`` to ``[K, n, m*F]``."""
     return layer.flatten(2)
 
 
 def _assign(value: Tensor) -> Tensor:
-    """The permutation of greatest value of each KAN, ``[K, n]``."""
+    """Return the permutation of greatest value for each KAN, ``[K, n]``."""
     solved = [torch.from_numpy(linear_sum_assignment(matrix, maximize=True)[1]) for matrix in value.cpu().numpy()]
     return torch.stack(solved).to(value.device)

@@ -1,4 +1,4 @@
-"""What is compared when KANs are aligned: the channels of every edge."""
+"""Compute the channels of edges, which alignment compares."""
 
 from __future__ import annotations
 
@@ -8,26 +8,32 @@ from torch import Tensor
 from wskan.errors import DataError, ShapeError
 from wskan.kan import KANSpec, Layer, Population
 
-LARGEST = 1e15  # parameter whose products single precision holds, also summed up over all edges
+LARGEST = 1e15  # single precision can hold sums of squares of parameters up to this
 
 
 def edge_channels(population: Population, channel_weights: Tensor | None = None, *, first: int = 0) -> list[Tensor]:
-    """The vectors [w_b, w_s, c] of all edges (appendix D), zero for a masked edge, one ``[K, n_l, n_{l+1}, F]`` a layer.
+    """Return the vectors [w_b, w_s, c] of all edges (paper, appendix D), zero for masked edges.
 
     Args:
-        population: the KANs.
-        channel_weights: ``[F]``; channels are multiplied by its root, so that it weighs inner products and squared distances.
-        first: number of the first KAN, for the message.
+        population: K KANs.
+        channel_weights: weights ``[F]`` of channels in inner products and squared distances. Channels are multiplied by
+            their roots.
+        first: number of the first KAN, for the error message.
+
+    Returns:
+        ``[K, n_l, n_{l+1}, F]`` per layer.
 
     Raises:
-        DataError: parameters that are not finite.
+        DataError: Some parameters are not finite, or larger than 1e15.
     """
     channels = [_channels(layer) for layer in population.layers]
     for layer in channels:
         low, high = map(float, layer.aminmax())
-        if not -LARGEST <= low <= high <= LARGEST:  # nor is NaN
+        if not -LARGEST <= low <= high <= LARGEST:  # catches NaN, too
             bad = first + (~(layer.abs() <= LARGEST).flatten(1).all(1)).nonzero().squeeze(1)
-            raise DataError(f"KANs {bad.tolist()[:5]} are not finite, or beyond {LARGEST:g}, and cannot be aligned")
+            raise DataError(
+                f"KANs {bad.tolist()[:5]} cannot be aligned: parameters are not finite or exceed {LARGEST:g}"
+            )
     return channels if channel_weights is None else [layer * channel_weights.sqrt().to(layer) for layer in channels]
 
 
@@ -37,11 +43,11 @@ def _channels(layer: Layer) -> Tensor:
 
 
 def check_alignable(spec: KANSpec, channel_weights: Tensor | None = None) -> None:
-    """Refuse what cannot be aligned.
+    """Raise if KANs of a specification cannot be aligned, or not with these weights.
 
     Raises:
-        ShapeError: KANs without a hidden layer, or weights that are not one a channel.
-        DataError: weights that are negative or not finite.
+        ShapeError: The KANs have no hidden layer, or there is not one weight per channel.
+        DataError: A weight is negative or not finite.
     """
     if spec.num_layers < 2:
         raise ShapeError(f"KANs {list(spec.widths)} have no hidden layer, so there is nothing to align")
@@ -54,5 +60,5 @@ def check_alignable(spec: KANSpec, channel_weights: Tensor | None = None) -> Non
 
 
 def num_channels(spec: KANSpec) -> int:
-    """Number F of channels of an edge."""
+    """Return the number F of channels per edge."""
     return spec.num_basis + 2

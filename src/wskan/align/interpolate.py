@@ -1,4 +1,4 @@
-"""The straight line between two KANs in parameter space."""
+"""Interpolate linearly between two KANs in parameter space."""
 
 from __future__ import annotations
 
@@ -11,30 +11,35 @@ from wskan.kan import Population
 
 
 def interpolate(a: Population, b: Population, t: Tensor) -> Population:
-    """The KANs with parameters (1 - t) a + t b: a population of T.
+    """Return the KANs with parameters (1 - t) a + t b.
 
-    Knots of adapted grids are interpolated as well (see :func:`wskan.align.average`): at t = 0 and 1 the KANs are a and b with their own grids, in between every neuron's grid
-    lies between its two.
+    Knots of adapted grids are interpolated as well (:func:`wskan.align.average`). At t = 0 and 1, the KANs are a and b
+    with their own grids.
 
     Args:
-        a, b: one KAN each, of one specification.
+        a, b: populations of one KAN each, of the same specification.
         t: ``[T]`` in [0, 1].
 
+    Returns:
+        A population of T KANs.
+
     Raises:
-        ShapeError: not one KAN each, of one specification, or t is not a vector.
+        ShapeError: a or b is not one KAN, their specifications differ, or t is not a vector.
     """
     if len(a) != 1 or len(b) != 1 or t.ndim != 1:
-        raise ShapeError(f"interpolation is between one KAN and one KAN at [T] points, got {a}, {b}, {list(t.shape)}")
+        raise ShapeError(
+            f"interpolation needs two populations of one KAN and t of shape [T], got {a}, {b} and {list(t.shape)}"
+        )
     return average(Population.cat([a, b]), torch.stack([1 - t, t], 1))
 
 
 def interpolation_loss(a: Population, b: Population, inputs: Tensor, targets: Tensor, t: Tensor) -> Tensor:
-    """Mean squared error of the KANs on the line between a and b, ``[T]``.
+    """Return the mean squared error of the KANs between a and b, ``[T]``.
 
     Args:
         a, b, t: see :func:`interpolate`.
         inputs: ``[B, in]``.
-        targets: ``[B, out]`` for all, or ``[T, B, out]``.
+        targets: ``[B, out]`` for all KANs, or ``[T, B, out]``.
     """
     with torch.no_grad():
         return (interpolate(a, b, t)(inputs) - targets).square().flatten(1).mean(1)

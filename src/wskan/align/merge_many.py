@@ -1,4 +1,4 @@
-"""MergeMany: align many KANs to each other, and take their mean."""
+"""MergeMany: align many KANs to each other and average them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from wskan.kan import Permutation, Population
 from wskan.reading import number, whole
 from wskan.runtime import single_threaded
 
-SWEEP_TOLERANCE, MAX_SWEEPS = 1e-6, 100  # of each alignment, as in `weight_matching`
+SWEEP_TOLERANCE, MAX_SWEEPS = 1e-6, 100  # for each alignment, as in `weight_matching`
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class MergeResult:
-    """What :func:`merge_many` returns.
+    """The result of :func:`merge_many`.
 
     Attributes:
         mean: the mean of the aligned KANs, a population of one.
-        rows: ``[n]`` int64, which KANs were merged.
-        permutation: of each of them, of size n.
-        distance: ``[P + 1]`` float64, mean squared distance of the KANs to their mean before and after each pass. It never rises.
-        converged: whether the last pass lowered it by no more than the tolerance.
+        rows: which KANs were merged, ``[n]`` int64.
+        permutation: the n permutations of these KANs.
+        distance: mean squared distance of the KANs to their mean before and after each pass, ``[P + 1]`` float64. It
+            never rises.
+        converged: whether the last pass reduced the distance by no more than the tolerance.
     """
 
     mean: Population
@@ -48,35 +49,46 @@ def merge_many(
     max_passes: int = 100,
     progress: Callable[[int, float], None] | None = None,
 ) -> MergeResult:
-    """MergeMany (Ainsworth et al. 2022, algorithm 3; paper, appendix D.1) on up to ``subset`` of the KANs.
+    """Align up to ``subset`` KANs to each other by MergeMany (Ainsworth et al. 2022, algorithm 3; paper, appendix D.1).
 
-    A pass takes the KANs in random order and aligns each, by weight matching, to the mean of all the others as they then are. The pass that lowers the mean squared
-    distance to the mean by no more than ``tolerance`` times what it was is the last. No step can raise it: with S the sum of the KANs it is
-    mean |KAN|^2 - |S|^2 / n^2, permutations leave the first term alone, and the alignment of a KAN to S without it raises |S|^2. S is kept up to date, so a step costs the same for any n.
+    A pass takes the KANs in random order and aligns each to the current mean of all others by weight matching. The last
+    pass is the first that reduces the mean squared distance to the mean by at most the share ``tolerance``.
+
+    No step can increase this distance. With S the sum of n KANs, it is mean |KAN|^2 - |S|^2 / n^2. Permutations do not
+    change the first term, and aligning a KAN to the sum of the others increases |S|^2. S is updated in each step, so
+    the cost of a step does not depend on n.
 
     Args:
         population: K KANs.
-        subset: a random choice of so many if K is larger, as in the paper.
-        tolerance: see above; 0.001 in the paper, which does not say of what.
-        seed: of the choice and of the orders.
+        subset: if K is larger, merge a random choice of this many, as in the paper.
+        tolerance: see above. The paper has 0.001 and does not say relative to what.
+        seed: seed of the choice and of the orders.
         channel_weights: see :func:`wskan.align.weight_matching`.
-        max_passes: stop after so many in any case.
+        max_passes: the largest number of passes.
         progress: called after each pass with its number and the mean squared distance.
 
     Raises:
-        ShapeError: KANs without a hidden layer.
-        DataError: options out of range, fewer than two KANs, or parameters that are not finite.
+        ShapeError: The KANs have no hidden layer.
+        DataError: An option is out of range, there are fewer than two KANs, or some parameters are not finite.
+
+    Example:
+        >>> from wskan.align import merge_many
+        >>> from wskan.kan import KANSpec, Population
+        >>> kans = Population.init(KANSpec(widths=(2, 5, 1)), seeds=list(range(10)))
+        >>> result = merge_many(kans)
+        >>> bool(result.distance[-1] < result.distance[0])
+        True
     """
     if len(population) < 2 or subset < 2:
-        raise DataError(f"merging needs at least two KANs, got {len(population)} and a subset of {subset}")
+        raise DataError(f"merging needs at least two KANs, got {len(population)} and subset {subset}")
     check_options(subset, tolerance, seed)
     generator = torch.Generator().manual_seed(seed)
     rows = random_rows(len(population), subset, generator)
-    if len(rows) < len(population):  # or it would be in memory twice
+    if len(rows) < len(population):  # otherwise a copy would waste memory
         population = population[rows]
     check_alignable(population.spec, channel_weights)
     channels, size = edge_channels(population, channel_weights), len(rows)
-    steps = [Permutation.identity(population.spec.widths)] * size  # each KAN's permutation so far
+    permutations = [Permutation.identity(population.spec.widths)] * size
     total = [layer.sum(0, keepdim=True, dtype=torch.float64) for layer in channels]
     squares = _squares(channels) / size
     distance = [squares - _squares(total) / size**2]
@@ -84,13 +96,13 @@ def merge_many(
     while not converged and len(distance) <= max_passes:
         with single_threaded():
             for row in torch.randperm(size, generator=generator).tolist():
-                steps[row] = steps[row].then(_align_to_others(row, channels, total))
+                permutations[row] = permutations[row].then(_align_to_others(row, channels, total))
         distance.append(squares - _squares(total) / size**2)
         converged = distance[-2] - distance[-1] <= tolerance * distance[-2]
         if progress:
             progress(len(distance) - 1, distance[-1])
     del channels  # as large as the KANs
-    permutation = Permutation.cat(steps)
+    permutation = Permutation.cat(permutations)
     return MergeResult(
         mean=average(population.permute(permutation), torch.full((1, size), 1 / size)),
         rows=rows,
@@ -101,10 +113,10 @@ def merge_many(
 
 
 def check_options(subset: int, tolerance: float, seed: int) -> None:
-    """Refuse options of :func:`merge_many` that mean nothing.
+    """Raise if an option of :func:`merge_many` is out of range.
 
     Raises:
-        DataError: naming the first of them.
+        DataError: The message names the option.
     """
     whole(subset, "subset", 2, 2**31)
     number(tolerance, "tolerance", 0, 1)
@@ -112,19 +124,19 @@ def check_options(subset: int, tolerance: float, seed: int) -> None:
 
 
 def _align_to_others(row: int, channels: list[Tensor], total: list[Tensor]) -> Permutation:
-    """Align one KAN to the mean of the others: its channels and the sum over all KANs in place. Returns what it took."""
-    own = [layer[row : row + 1] for layer in channels]
-    others = [s - layer for s, layer in zip(total, own, strict=True)]
-    mean = [(s / (len(channels[0]) - 1)).to(layer) for s, layer in zip(others, own, strict=True)]
-    step, _ = coordinate_ascent(mean, own, tolerance=SWEEP_TOLERANCE, max_sweeps=MAX_SWEEPS)
-    for index, layer in enumerate(step.edges(own)):
+    """Align one KAN to the mean of the others; update its channels and the sum over all KANs in place."""
+    kan = [layer[row : row + 1] for layer in channels]
+    others = [layer_sum - layer for layer_sum, layer in zip(total, kan, strict=True)]
+    mean = [(layer_sum / (len(channels[0]) - 1)).to(layer) for layer_sum, layer in zip(others, kan, strict=True)]
+    permutation, _ = coordinate_ascent(mean, kan, tolerance=SWEEP_TOLERANCE, max_sweeps=MAX_SWEEPS)
+    for index, layer in enumerate(permutation.edges(kan)):
         total[index] = others[index] + layer
         channels[index][row] = layer[0]
-    return step
+    return permutation
 
 
 def random_rows(size: int, subset: int, generator: torch.Generator) -> Tensor:
-    """Which of ``size`` KANs are merged: ``[min(size, subset)]`` int64, in ascending order."""
+    """Choose which of ``size`` KANs to merge: ``[min(size, subset)]`` int64, in ascending order."""
     return torch.randperm(size, generator=generator)[:subset].sort().values
 
 

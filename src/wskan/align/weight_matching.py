@@ -1,4 +1,4 @@
-"""Weight matching: permute the hidden neurons of KANs so that their parameters come close to those of a reference."""
+"""Weight matching: permute the hidden neurons of KANs to bring their parameters close to those of a reference."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from wskan.errors import ShapeError
 from wskan.kan import Permutation, Population
 from wskan.runtime import single_threaded
 
-CHUNK_BYTES = 2**20  # of channels at once, so that a sweep finds them in the cache
+CHUNK_BYTES = 2**20  # of channels at once, so that they stay in cache during a sweep
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class MatchingResult:
-    """What :func:`weight_matching` returns.
+    """The result of :func:`weight_matching`.
 
     Attributes:
-        permutation: the permutations found, one a KAN.
-        aligned: the K KANs, permuted; each computes what it did before.
-        distance_before, distance_after: ``[K]`` float64, squared distance of the channels to those of the reference (eq. 9).
-        objective: ``[S + 1, K]`` float64, inner product with the reference (eq. 9) before and after each sweep. It never falls. A KAN
-            that was finished earlier keeps its last value.
+        permutation: the K permutations.
+        aligned: the K permuted KANs. Each computes the same function as before.
+        distance_before, distance_after: squared distance of the channels to those of the reference (eq. 9), ``[K]``
+            float64.
+        objective: inner product with the reference (eq. 9) before and after each sweep, ``[S + 1, K]`` float64. It
+            never falls. KANs that finish early repeat their last value.
     """
 
     permutation: Permutation
@@ -47,31 +48,44 @@ def weight_matching(
 ) -> MatchingResult:
     """Align KANs to a reference (paper, appendix D; Ainsworth et al. 2022, algorithm 1).
 
-    Maximises the inner product of the channels [w_b, w_s, c] of all edges (eqs. 9, 10) over the permutations of the hidden layers by coordinate ascent from the
-    identity: exact for one hidden layer, a local maximum for more. Knots move along with their neurons but are not compared.
+    Maximise the inner product of the channels [w_b, w_s, c] of all edges (eqs. 9, 10) over permutations of the hidden
+    layers, by coordinate ascent from the identity. With one hidden layer, the result is the maximum; with more, a local
+    maximum. Knots move with their neurons but are not compared.
 
     Args:
         population: K KANs.
-        reference: one KAN for all, or K for pairs.
-        channel_weights: ``[F]``, F = C + 2 (G + k + 2 of B-splines), weight of each channel in inner product and distance; None for equal ones, as in the paper.
-        tolerance: a KAN is finished when no hidden layer has more than this to gain, relative to the product of the norms.
-        max_sweeps: stop after so many in any case.
-        progress: called now and then with the number of KANs aligned so far.
+        reference: one KAN for all, or K KANs for pairs.
+        channel_weights: weight of each channel in inner product and distance, ``[F]`` with F = C + 2 (G + k + 2 for
+            B-splines). By default all are 1, as in the paper.
+        tolerance: a KAN is finished when no hidden layer has a larger gain than this, relative to the product of the
+            norms.
+        max_sweeps: the largest number of sweeps.
+        progress: called from time to time with the number of KANs aligned so far.
 
     Raises:
-        ShapeError: KANs without a hidden layer, of different specifications, or neither one reference nor K.
-        DataError: parameters or weights that are not finite.
+        ShapeError: The KANs have no hidden layer, specifications differ, or there are neither one nor K references.
+        DataError: Some parameters or weights are not finite.
+
+    Example:
+        >>> import torch
+        >>> from wskan.align import weight_matching
+        >>> from wskan.kan import KANSpec, Permutation, Population
+        >>> kan = Population.init(KANSpec(widths=(2, 5, 1)), seeds=[0])
+        >>> permuted = kan.permute(Permutation([torch.tensor([[4, 2, 0, 1, 3]])]))
+        >>> result = weight_matching(permuted, kan)
+        >>> torch.equal(result.aligned.layers[0].coef, kan.layers[0].coef)
+        True
     """
     if population.spec != reference.spec:
-        raise ShapeError(f"cannot align KANs of {population.spec} to one of {reference.spec}")
+        raise ShapeError(f"cannot align KANs of {population.spec} to a reference of {reference.spec}")
     size = len(population)
     if len(reference) not in (1, size):
         raise ShapeError(f"{size} KANs need one reference or {size}, got {len(reference)}")
     check_alignable(population.spec, channel_weights)
-    common = edge_channels(reference, channel_weights) if len(reference) == 1 else None
+    shared_target = edge_channels(reference, channel_weights) if len(reference) == 1 else None
 
     def match(rows: slice) -> tuple[Permutation, Tensor, Tensor, Tensor]:
-        target = common or edge_channels(reference[rows], channel_weights, first=rows.start)
+        target = shared_target or edge_channels(reference[rows], channel_weights, first=rows.start)
         channels = edge_channels(population[rows], channel_weights, first=rows.start)
         permutation, objective = coordinate_ascent(target, channels, tolerance=tolerance, max_sweeps=max_sweeps)
         permuted = permutation.edges(channels)
@@ -96,13 +110,13 @@ def weight_matching(
 
 
 def _distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
-    """Squared, ``[K]`` float64; of the differences, not of the inner products, which would cancel."""
+    """Return the squared distance, ``[K]`` float64, from differences, because inner products would cancel."""
     return torch.stack(
         [(x - y).square().flatten(1).sum(1, dtype=torch.float64) for x, y in zip(a, b, strict=True)]
     ).sum(0)
 
 
 def _join(histories: list[Tensor]) -> Tensor:
-    """Side by side; the shorter ones keep their last row."""
+    """Concatenate histories of KANs; shorter ones repeat their last row."""
     longest = max(len(history) for history in histories)
     return torch.cat([torch.cat([h, h[-1:].expand(longest - len(h), -1)]) for h in histories], 1)

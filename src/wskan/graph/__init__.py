@@ -1,6 +1,6 @@
-"""KAN-graphs: the paper's sections 3.2 and 3.3 as tensors."""
+"""KAN-graphs as tensors (paper, sections 3.2 and 3.3)."""
 
-from wskan.graph.collate import collate, gather
+from wskan.graph.collate import collate, concatenate
 from wskan.graph.features import FeatureConfig, kan_graph
 from wskan.graph.forms import FORMS, Form
 from wskan.graph.inverse import EVALUABLE, population_of
@@ -19,10 +19,10 @@ __all__ = [
     "InputMap",
     "KANGraph",
     "collate",
+    "concatenate",
     "edge_positions",
     "feature_statistics",
     "from_pyg",
-    "gather",
     "kan_graph",
     "node_positions",
     "num_edge_positions",

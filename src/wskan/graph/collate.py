@@ -1,7 +1,8 @@
-"""Many graphs as one batch: of different hidden widths, or a few at a time."""
+"""Join graphs into one batch."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -13,34 +14,60 @@ from wskan.graph.kan_graph import KANGraph
 
 
 def collate(graphs: Sequence[KANGraph]) -> KANGraph:
-    """Join batches of graphs into one; narrower hidden layers are filled up with neurons that do not exist.
+    """Join batches of graphs into one; narrower hidden layers are padded with absent neurons.
 
     Raises:
-        ShapeError: graphs of different depth, numbers of inputs, outputs or features: their positions would mean different things.
+        ShapeError: There are no graphs, or they differ in depth, inputs, outputs or features.
     """
     if not graphs:
-        raise ShapeError("nothing to join")
+        raise ShapeError("no graphs to join")
     ends = {(g.num_layers, g.widths[0], g.widths[-1], g.edge_dim, g.node_dim) for g in graphs}
     if len(ends) > 1:
         raise ShapeError(
-            f"graphs of one batch must agree in (layers, inputs, outputs, features of an edge, of a node), got {sorted(ends)}"
+            "graphs of one batch must agree in (layers, inputs, outputs, features per edge, features per node), "
+            f"got {sorted(ends)}"
         )
-    widths = [max(graph.widths[index] for graph in graphs) for index in range(len(graphs[0].widths))]
-    depth = len(widths) - 1
-    edges = [torch.cat([_pad(g.edges[i], (widths[i], widths[i + 1])) for g in graphs]) for i in range(depth)]
-    nodes = [torch.cat([_pad(g.nodes[i], (widths[i],)) for g in graphs]) for i in range(depth + 1)]
-    edge_mask = [
-        _masks([(g.edge_mask[i], g.edges[i]) for g in graphs], (widths[i], widths[i + 1])) for i in range(depth)
-    ]
-    node_mask = [_masks([(g.node_mask[i], g.nodes[i]) for g in graphs], (widths[i],)) for i in range(depth + 1)]
-    return KANGraph(edges=tuple(edges), nodes=tuple(nodes), edge_mask=tuple(edge_mask), node_mask=tuple(node_mask))
+    widths = [max(same_layer) for same_layer in zip(*(graph.widths for graph in graphs), strict=True)]
+    pairs = list(itertools.pairwise(widths))
+    return KANGraph(
+        edges=tuple(torch.cat([_pad(g.edges[i], pair) for g in graphs]) for i, pair in enumerate(pairs)),
+        nodes=tuple(torch.cat([_pad(g.nodes[i], (width,)) for g in graphs]) for i, width in enumerate(widths)),
+        edge_mask=tuple(_edge_mask(graphs, i, pair) for i, pair in enumerate(pairs)),
+        node_mask=tuple(_node_mask(graphs, i, width) for i, width in enumerate(widths)),
+    )
 
 
-def gather(parts: Iterable[KANGraph], size: int) -> KANGraph:
-    """``size`` graphs of the same widths, which come a few at a time: each is written once, into its place, so that beside the result only those few are in memory.
+def _edge_mask(graphs: Sequence[KANGraph], index: int, widths: tuple[int, int]) -> Tensor | None:
+    if all(g.edge_mask[index] is None and g.widths[index : index + 2] == widths for g in graphs):
+        return None
+    return torch.cat([_pad(g.full_edge_mask(index), widths) for g in graphs])
+
+
+def _node_mask(graphs: Sequence[KANGraph], index: int, width: int) -> Tensor | None:
+    if all(g.node_mask[index] is None and g.widths[index] == width for g in graphs):
+        return None
+    return torch.cat([_pad(g.full_node_mask(index), (width,)) for g in graphs])
+
+
+def _pad(tensor: Tensor, widths: tuple[int, ...]) -> Tensor:
+    """Pad axes 1, 2, ... of ``[B, ...]`` with zeros to the given lengths."""
+    padding = [0, 0] * (tensor.ndim - 1 - len(widths))  # the last axis comes first
+    for axis in range(len(widths), 0, -1):
+        padding += [0, widths[axis - 1] - tensor.shape[axis]]
+    return F.pad(tensor, padding)
+
+
+def concatenate(parts: Iterable[KANGraph], size: int) -> KANGraph:
+    """Concatenate batches of graphs of the same widths that arrive one at a time.
+
+    Each batch is copied once, so memory holds only the result and one batch.
+
+    Args:
+        parts: batches of graphs.
+        size: total number of graphs.
 
     Raises:
-        ShapeError: other widths, features or numbers of graphs.
+        ShapeError: The parts differ in widths or features, or do not hold ``size`` graphs in total.
     """
     begin, edges, nodes = 0, list[Tensor](), list[Tensor]()
     edge_mask: list[Tensor | None] = []
@@ -50,36 +77,26 @@ def gather(parts: Iterable[KANGraph], size: int) -> KANGraph:
             edges, nodes = ([t.new_empty(size, *t.shape[1:]) for t in tensors] for tensors in (part.edges, part.nodes))
             edge_mask, node_mask = [None] * len(edges), [None] * len(nodes)
         rows = slice(begin, begin := begin + len(part))
-        for whole, few in zip((*edges, *nodes), (*part.edges, *part.nodes), strict=True):
-            if whole[rows].shape != few.shape:
+        for whole, features in zip((*edges, *nodes), (*part.edges, *part.nodes), strict=True):
+            if whole[rows].shape != features.shape:
                 raise ShapeError(
-                    f"cannot put {tuple(few.shape)} into rows {rows.start} to {rows.stop} of {tuple(whole.shape)}"
+                    f"cannot put {tuple(features.shape)} into rows {rows.start} to {rows.stop} of {tuple(whole.shape)}"
                 )
-            whole[rows] = few
-        for masks, given, like in ((edge_mask, part.edge_mask, edges), (node_mask, part.node_mask, nodes)):
-            for index, mask in enumerate(given):
-                if mask is not None:
-                    masks[index] = _ones(like[index]) if masks[index] is None else masks[index]
-                    masks[index][rows] = mask  # type: ignore[index]
+            whole[rows] = features
+        _write_masks(edge_mask, part.edge_mask, rows, edges)
+        _write_masks(node_mask, part.node_mask, rows, nodes)
     if begin != size:
-        raise ShapeError(f"{begin} graphs came, not {size}")
+        raise ShapeError(f"expected {size} graphs, got {begin}")
     return KANGraph(edges=tuple(edges), nodes=tuple(nodes), edge_mask=tuple(edge_mask), node_mask=tuple(node_mask))
 
 
-def _masks(parts: Sequence[tuple[Tensor | None, Tensor]], widths: tuple[int, ...]) -> Tensor | None:
-    if all(mask is None and tuple(features.shape[1:-1]) == widths for mask, features in parts):
-        return None
-    masks = [_ones(features) if mask is None else mask for mask, features in parts]
-    return torch.cat([_pad(mask.unsqueeze(-1), widths).squeeze(-1) for mask in masks])
-
-
-def _ones(features: Tensor) -> Tensor:
-    return torch.ones(features.shape[:-1], dtype=torch.bool, device=features.device)
-
-
-def _pad(tensor: Tensor, widths: tuple[int, ...]) -> Tensor:
-    """Fill up axes 1, 2, ... of ``[B, ..., channels]`` with zeros to the given lengths."""
-    missing = [0, 0]
-    for axis in range(len(widths), 0, -1):
-        missing += [0, widths[axis - 1] - tensor.shape[axis]]
-    return F.pad(tensor, missing)
+def _write_masks(
+    whole: list[Tensor | None], part: Sequence[Tensor | None], rows: slice, features: Sequence[Tensor]
+) -> None:
+    """Write masks of some rows; a whole mask is made when the first of its parts is not None."""
+    for index, mask in enumerate(part):
+        if mask is not None:
+            full = whole[index]
+            if full is None:
+                full = whole[index] = mask.new_ones(features[index].shape[:-1])
+            full[rows] = mask

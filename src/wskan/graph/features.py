@@ -1,4 +1,4 @@
-"""From KANs to KAN-graphs: what describes an edge and a node."""
+"""Build KAN-graphs from KANs, with a choice of edge and node features."""
 
 from __future__ import annotations
 
@@ -24,20 +24,33 @@ MAX_PROBES = 4_096
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FeatureConfig:
-    """Choose what describes an edge and a node.
+    """The choice of edge and node features.
 
-    With ``probes=0`` features are read from the weights. With probes, each KAN is evaluated.
+    With ``probes=0``, features are read from the weights. With probes, each KAN is evaluated.
 
     Args:
-        form: of the description of an edge, see :func:`wskan.graph.forms.edge_features`; ``"raw"`` is eq. 5 of the paper. With ``"gauge"``, neurons have a bias.
-        knots: describe each neuron that has outgoing edges by the G + 1 knots of its grid on the domain; eq. 5 alone forgets an adapted grid.
-        attribution: describe each edge also by the logarithm of its attribution score, which follows from the KAN's own grids (:func:`wskan.kan.attribution`).
-        probes: number P of inputs at which the KAN is evaluated; each neuron but the inputs is described by its activations there. The form ``"observed"`` needs some.
-        probe_domain: interval that inputs of KANs of at most 8 inputs are probed on: the range of the coordinates of an image, unless told otherwise. KANs of more inputs are
-            probed at quantiles of their own grids (:func:`wskan.graph.probe_inputs`).
+        form: form of the edge features (:func:`wskan.graph.forms.edge_features`). ``"raw"`` is eq. 5 of the paper. With
+            ``"gauge"``, neurons have a bias.
+        knots: describe each neuron with outgoing edges by the G + 1 knots of its grid on the domain. Without them,
+            adapted grids are lost.
+        attribution: also describe each edge by the logarithm of its attribution score, which needs only the KAN's own
+            grids (:func:`wskan.kan.attribution`).
+        probes: number P of inputs at which the KAN is evaluated. Each neuron except the inputs is described by its
+            activations there. The form ``"observed"`` needs at least one.
+        probe_domain: interval on which KANs with at most 8 inputs are probed; by default that of image coordinates.
+            Other KANs are probed at quantiles of their own grids (:func:`wskan.graph.probe_inputs`).
 
     Raises:
-        DataError: an unknown form, or values of another type or out of range.
+        DataError: The form is unknown, or a value has the wrong type or is out of range.
+
+    Example:
+        >>> from wskan.graph import FeatureConfig
+        >>> from wskan.kan import KANSpec
+        >>> spec = KANSpec(widths=(2, 5, 1), grid=5, degree=3)
+        >>> FeatureConfig(form="raw", knots=True).edge_dim(spec)  # w_b, w_s and 8 coefficients
+        10
+        >>> FeatureConfig(form="raw", knots=True).node_dim(spec)  # 6 knots
+        6
     """
 
     form: Form = "function"
@@ -53,44 +66,50 @@ class FeatureConfig:
             boolean(getattr(self, name), f"features: {name}")
         whole(self.probes, "features: probes", 0, MAX_PROBES)
         if self.form == "observed" and not self.probes:
-            raise DataError("features: the form observed describes edges at probes; choose a number of probes")
+            raise DataError("features: the form observed describes edges at probes; set probes to at least 1")
         object.__setattr__(self, "probe_domain", _interval(self.probe_domain))
 
     @classmethod
     def recommended(cls, spec: KANSpec) -> FeatureConfig:
-        """Choose what is learned from best: activations at 196 probes for KANs of at most 8 inputs (results/ideas), functions for others."""
+        """Return the most accurate features: 196 probes for at most 8 inputs, functions for more (results/ideas)."""
         return cls(form="observed", probes=196) if spec.widths[0] <= FEW else cls()
 
     def check(self, spec: KANSpec) -> None:
-        """Refuse KANs that have no such features.
+        """Raise if KANs do not have these features.
 
         Raises:
-            DataError: ``"gauge"`` for a basis that holds no constant.
+            DataError: The form is ``"gauge"`` and the basis does not contain the constants.
         """
         if self.form == "gauge":
             gauge_constant(spec.basis_functions)
 
     def edge_dim(self, spec: KANSpec) -> int:
-        """Number F of features of an edge."""
+        """Return the number F of features per edge."""
         described = min(OBSERVED, self.probes) if self.form == "observed" else edge_dim(self.form, spec)
         return described + self.attribution
 
     @property
     def bias_dim(self) -> int:
-        """How many of the features of a node, the first ones, inputs lack: its bias, if it has one, and its activations at probes."""
+        """Return the number of leading node features that inputs lack: the bias, if any, and activations at probes."""
         return (1 if self.form == "gauge" else 0) + self.probes
 
     def node_dim(self, spec: KANSpec) -> int:
-        """Number D of features of a node: what inputs lack, and its knots, if asked for."""
+        """Return the number D of features per node: biases and activations, then knots if chosen."""
         return self.bias_dim + (spec.grid + 1 if self.knots else 0)
 
     def compatibility_key(self, spec: KANSpec) -> dict[str, Any]:
-        """Name what of a specification the features depend on: KANs that agree in it can be read by one model. Functions do not depend on how they are parametrised."""
+        """Return what the features depend on in a specification; one model can read all KANs that share it.
+
+        The forms ``"function"`` and ``"observed"`` do not depend on the parametrisation.
+        """
         names = () if self.form in ("function", "observed") else ("basis", "grid", "degree", "domain", "base")
         return {name: getattr(spec, name) for name in (*names, *(("grid",) if self.knots else ()))}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, the inverse of :meth:`from_dict`. What older runs had no choice of is left out where it is as theirs: their names hash the rest."""
+        """Return plain JSON types; the inverse of :meth:`from_dict`.
+
+        Options that older runs lacked are omitted at their old value, because names of runs hash this dictionary.
+        """
         data: dict[str, Any] = {"knots": self.knots}
         if self.form != "raw":
             data["form"] = self.form
@@ -102,10 +121,10 @@ class FeatureConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FeatureConfig:
-        """Read a choice from JSON types.
+        """Build from plain JSON types.
 
         Raises:
-            DataError: unknown keys or values.
+            DataError: There are unknown keys or values.
         """
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(data, Mapping) or not set(data) <= names:
@@ -114,30 +133,45 @@ class FeatureConfig:
 
 
 def kan_graph(population: Population, config: FeatureConfig | None = None, inputs: InputMap | None = None) -> KANGraph:
-    """Make the KAN-graphs of a population (paper, section 3.2).
+    """Build the KAN-graphs of a population (paper, section 3.2).
 
-    Features of an edge are values and slopes of its function, or [w_b, w_s, c_0, ..., c_{C-1}] (eq. 5) or another form if that is chosen; zero if it is masked. Those of a node
-    are its bias, if the form has any, its activations at the probes and its knots, if asked for. Inputs have neither bias nor activations, outputs no knots: there, zero stands.
+    By default, the features of an edge are values and slopes of its function. Other forms include [w_b, w_s, c_0, ...,
+    c_{C-1}] (eq. 5). Features of masked edges are zero. The features of a node are its bias if the form has one, its
+    activations at the probes, and its knots if chosen. Biases and activations of inputs and knots of outputs are zero.
 
     Args:
         population: K KANs.
         config: choice of features.
-        inputs: describe the KANs after this map of their inputs, which moves the probes; of forms that read weights ``"function"`` alone takes it, without the rotation.
+        inputs: describe the KANs after this map of their inputs. It moves the probes. Of the forms that read weights,
+            only ``"function"`` applies it, without the rotation.
+
+    Returns:
+        K graphs. Masks are None where all edges exist.
+
+    Raises:
+        DataError: The KANs do not have these features.
+
+    Example:
+        >>> from wskan.graph import kan_graph
+        >>> from wskan.kan import KANSpec, Population
+        >>> kans = Population.init(KANSpec(widths=(2, 5, 1)), seeds=[0, 1, 2])
+        >>> kan_graph(kans)  # 12 values and 12 slopes per edge
+        KANGraph(edges=[(3, 2, 5, 24), (3, 5, 1, 24)], nodes=[(3, 2, 0), (3, 5, 0), (3, 1, 0)])
     """
     config = config or FeatureConfig()
-    seen = _probe(population, config, inputs)
-    described = edge_features(population, config.form, seen, inputs)
+    probed = _probe(population, config, inputs)
+    described = edge_features(population, config.form, probed, inputs)
     masks = [layer.mask != 0 for layer in population.layers]
     return KANGraph(
         edges=_with_attribution(population, described.edges) if config.attribution else described.edges,
-        nodes=tuple(_node_features(described, index, config, seen) for index in range(len(population.spec.widths))),
+        nodes=tuple(_node_features(described, index, config, probed) for index in range(len(population.spec.widths))),
         edge_mask=tuple(None if bool(mask.all()) else mask for mask in masks),
         node_mask=(None,) * len(population.spec.widths),
     )
 
 
 def _with_attribution(population: Population, edges: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Append the logarithm of each edge's score; zero if it is masked."""
+    """Append the logarithm of each edge's score; zero for masked edges."""
     scores = [score.clamp_min(LEAST_SCORE).log() for score in attribution(population).edges]
     masks = [layer.mask != 0 for layer in population.layers]
     return tuple(
@@ -154,8 +188,8 @@ def _probe(population: Population, config: FeatureConfig, inputs: InputMap | Non
     return responses(population, x, min(OBSERVED, config.probes) if config.form == "observed" else 0)
 
 
-def _node_features(described: EdgeFeatures, index: int, config: FeatureConfig, seen: Responses | None) -> Tensor:
-    """``[K, n_l, D]`` of layer ``index``."""
+def _node_features(described: EdgeFeatures, index: int, config: FeatureConfig, probed: Responses | None) -> Tensor:
+    """Return ``[K, n_l, D]`` for layer ``index``."""
     population, spec = described.population, described.population.spec
     like, shape = described.edges[0], (len(population), spec.widths[index])
     parts = [like.new_zeros(*shape, 0)]
@@ -163,8 +197,8 @@ def _node_features(described: EdgeFeatures, index: int, config: FeatureConfig, s
         parts.append(like.new_zeros(*shape, config.bias_dim))
     elif described.biases is not None:
         parts.append(described.biases[index - 1].unsqueeze(-1))
-    if index > 0 and seen is not None:
-        parts.append(described.oriented(seen.nodes[index - 1].to(like), index))
+    if index > 0 and probed is not None:
+        parts.append(described.oriented(probed.nodes[index - 1].to(like), index))
     if config.knots:
         inner = like.new_zeros(spec.grid + 1)
         if index < spec.num_layers:
@@ -174,7 +208,7 @@ def _node_features(described: EdgeFeatures, index: int, config: FeatureConfig, s
 
 
 def _interval(value: object) -> tuple[float, float]:
-    """Two finite numbers, the smaller first."""
+    """Return two finite numbers, the smaller first."""
     numbers = list(value) if isinstance(value, tuple | list) else []
     if len(numbers) != 2:
         raise DataError(f"features: probe_domain must be two numbers, got {shown(value)}")

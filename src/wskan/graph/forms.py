@@ -1,4 +1,4 @@
-"""In which form an edge is described: as it is stored, or so that symmetries of KANs show less."""
+"""Describe edges as they are stored, or so that fewer symmetries of KANs change the description."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from wskan.kan.edge_functions import edge_function_tables
 
 Form = Literal["raw", "folded", "gauge", "function", "observed"]
 FORMS: tuple[str, ...] = get_args(Form)
-POINTS = 12  # at which a function is described
+POINTS = 12  # at which an edge function is sampled
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class EdgeFeatures:
-    """What a form says of K KANs.
+    """The features of K KANs in one form.
 
     Attributes:
-        edges: ``[K, n_l, n_{l+1}, F]`` a layer, zero for a masked edge.
-        biases: ``[K, n_{l+1}]`` a layer, of the neurons that it leads to; None in a form without.
-        population: the KANs that edges and biases belong to: their grids are those of the form.
-        negated: ``[K, n_l]`` bool for each hidden layer, which of its neurons the form negates; None if it negates none.
+        edges: ``[K, n_l, n_{l+1}, F]`` per layer, zero for a masked edge.
+        biases: for each layer, the biases of the neurons it leads to, ``[K, n_{l+1}]``; None if the form has none.
+        population: the KANs that edges and biases belong to. Their grids are those of the form.
+        negated: for each hidden layer, which of its neurons the form negates, ``[K, n_l]`` bool; None if it negates
+            none.
     """
 
     edges: tuple[Tensor, ...]
@@ -35,41 +36,45 @@ class EdgeFeatures:
     negated: tuple[Tensor, ...] | None = None
 
     def oriented(self, activations: Tensor, index: int) -> Tensor:
-        """Give activations ``[K, n_l, P]`` of the neurons of layer ``index`` the sign that they have in this form."""
+        """Return activations ``[K, n_l, P]`` of the neurons of layer ``index`` with the signs of this form."""
         if self.negated is None or index > len(self.negated):
             return activations
         return torch.where(self.negated[index - 1].unsqueeze(-1), -activations, activations)
 
 
 def edge_features(
-    population: Population, form: Form, seen: Responses | None = None, inputs: InputMap | None = None
+    population: Population, form: Form, probed: Responses | None = None, inputs: InputMap | None = None
 ) -> EdgeFeatures:
     """Describe the edges in one of five forms.
 
-    - ``"raw"``: [w_b, w_s, c] (paper, eq. 5). Every symmetry shows.
-    - ``"folded"``: [w_b, w_s c] (:func:`wskan.kan.fold`). No scale shows.
-    - ``"gauge"``: [w_b, w_s c less its mean], and the means as biases of neurons (:func:`wskan.kan.canonicalize`). Neither scale nor shift nor sign shows. Not for radial basis functions
-      and wavelets, which hold no constant.
-    - ``"function"``: values and slopes of the edge's function at 12 points spread over its domain (:func:`wskan.kan.edge_functions`): for any parametrisation. No scale shows, and a
-      shift in the values alone.
-    - ``"observed"``: the edge's values at what its neuron does at the probes. Neither scale, basis nor grid shows; a shift does, and a sign only where the edge is that of a
-      negated neuron.
+    The forms differ in which changes of parameters that keep the KAN's function (:mod:`wskan.kan.symmetry`) they show:
+
+    - ``"raw"``: [w_b, w_s, c] (paper, eq. 5). It shows all of them.
+    - ``"folded"``: [w_b, w_s c] (:func:`wskan.kan.fold`). It does not show scales.
+    - ``"gauge"``: [w_b, w_s c minus its mean], and the means as biases of neurons (:func:`wskan.kan.canonicalize`).
+      It shows neither scales, shifts nor signs. Radial basis functions and wavelets do not have this form, because
+      they do not contain the constants.
+    - ``"function"``: values and slopes of the edge function at 12 points spread over its domain
+      (:func:`wskan.kan.edge_functions`), for any parametrisation. It does not show scales. Shifts change values only.
+    - ``"observed"``: values of the edge function at its neuron's activations at the probes. It shows neither scales,
+      bases nor grids. It shows shifts, and signs only at edges of negated neurons.
 
     Args:
         population: K KANs.
-        form: which.
-        seen: what the KANs do at the probes, for ``"observed"``.
-        inputs: describe the KANs after this map of their inputs; ``"function"`` takes scale and shift, other forms leave it out.
+        form: one of the five.
+        probed: responses of the KANs to the probes, for ``"observed"``.
+        inputs: describe the KANs after this map of their inputs. ``"function"`` applies scale and shift; other forms
+            ignore it.
 
     Raises:
-        DataError: an unknown form, ``"gauge"`` for a basis that holds no constant, or ``"observed"`` without probes.
+        DataError: The form is unknown, ``"gauge"`` for a basis without constants, or ``"observed"`` without probes.
     """
     if form not in FORMS:
         raise DataError(f"form must be one of {', '.join(FORMS)}, got {form!r:.100}")
     if form == "observed":
-        if seen is None or not seen.edges[0].shape[-1]:
-            raise DataError("the form observed describes edges at probes, and there are none")
-        return EdgeFeatures(edges=seen.edges, population=population)
+        if probed is None or not probed.edges[0].shape[-1]:
+            raise DataError("the form observed describes edges at probes, but there are none")
+        return EdgeFeatures(edges=probed.edges, population=population)
     if form == "function":
         move = () if inputs is None else (inputs.scale, inputs.shift)
         return EdgeFeatures(edges=tuple(edge_function_tables(population, POINTS, *move)), population=population)
@@ -87,7 +92,7 @@ def edge_features(
 
 
 def edge_dim(form: Form, spec: KANSpec) -> int:
-    """Number F of features of an edge, in a form that reads weights."""
+    """Return the number F of features per edge in a form that reads weights."""
     return {
         "raw": spec.num_basis + 2,
         "folded": spec.num_basis + 1,
@@ -97,5 +102,6 @@ def edge_dim(form: Form, spec: KANSpec) -> int:
 
 
 def _parameters(layer: Layer, *weights: str) -> Tensor:
+    """Concatenate these weights and the coefficients; zero for masked edges."""
     features = torch.cat([*(getattr(layer, name).unsqueeze(-1) for name in weights), layer.coef], -1)
     return features.mul_(layer.mask.unsqueeze(-1))

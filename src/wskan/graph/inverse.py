@@ -1,4 +1,4 @@
-"""From KAN-graphs back to KANs."""
+"""Rebuild KANs from their KAN-graphs."""
 
 from __future__ import annotations
 
@@ -13,46 +13,49 @@ from wskan.graph.kan_graph import KANGraph
 from wskan.kan import KANSpec, Layer, Population
 
 EVALUABLE = FeatureConfig(form="raw", knots=True)
-"""Features that say everything of a KAN but its specification."""
+"""The features that hold all of a KAN but its specification."""
 
 
 def population_of(graph: KANGraph, spec: KANSpec) -> Population:
-    """Rebuild the KANs of graphs: the inverse of ``kan_graph(population, FeatureConfig(form="raw", knots=True))``.
+    """Rebuild the KANs of graphs made with ``FeatureConfig(form="raw", knots=True)``: the inverse of :func:`kan_graph`.
 
-    A masked edge has lost its parameters, which no function depends on. Every neuron has knots of its own; one that
-    only fills up a narrower KAN of a batch gets those of a uniform grid.
+    The parameters of masked edges are lost, but no output depends on them. Every neuron gets its own knots. Neurons
+    that only pad a narrower KAN of a batch get a uniform grid.
 
     Args:
-        graph: B graphs, of any widths.
-        spec: everything about the KANs but their widths.
+        graph: B graphs of any widths.
+        spec: specification of the KANs. Its widths are ignored.
 
     Returns:
-        B KANs of the widths of the graphs.
+        B KANs with the widths of the graphs.
 
     Raises:
-        ShapeError: graphs of other features than those.
+        ShapeError: The graphs have other features.
     """
     need = (EVALUABLE.edge_dim(spec), EVALUABLE.node_dim(spec))
     if (graph.edge_dim, graph.node_dim) != need:
         raise ShapeError(
-            f"graphs have {graph.edge_dim} features an edge and {graph.node_dim} a node, KANs of {spec.basis} with "
-            f"grid {spec.grid} and degree {spec.degree} need {need[0]} and {need[1]}: make them with "
+            f"graphs have {graph.edge_dim} features per edge and {graph.node_dim} per node, but KANs of {spec.basis} "
+            f"with grid {spec.grid} and degree {spec.degree} need {need[0]} and {need[1]}: make the graphs with "
             "FeatureConfig(form='raw', knots=True)"
         )
     layers = []
-    for edges, mask, nodes, exist in zip(
-        graph.edges, graph.edge_mask, graph.nodes[:-1], graph.node_mask[:-1], strict=True
-    ):
-        base_weight, spline_weight, coef = edges[..., 0], edges[..., 1], edges[..., 2:]
-        mask = torch.ones_like(base_weight) if mask is None else mask.to(edges.dtype)
-        knots = _knots(nodes, exist, spec)
-        layers.append(Layer(base_weight=base_weight, spline_weight=spline_weight, coef=coef, mask=mask, knots=knots))
+    for index, edges in enumerate(graph.edges):
+        layers.append(
+            Layer(
+                base_weight=edges[..., 0],
+                spline_weight=edges[..., 1],
+                coef=edges[..., 2:],
+                mask=graph.full_edge_mask(index).to(edges.dtype),
+                knots=_knots(graph.nodes[index], graph.node_mask[index], spec),
+            )
+        )
     return Population(dataclasses.replace(spec, widths=graph.widths), layers)
 
 
-def _knots(inner: Tensor, exist: Tensor | None, spec: KANSpec) -> Tensor:
-    """``[B, n, T]`` of neurons with inner knots ``[B, n, G+1]``, uniform where there is no neuron."""
+def _knots(inner: Tensor, node_mask: Tensor | None, spec: KANSpec) -> Tensor:
+    """Extend inner knots ``[B, n, G+1]`` to ``[B, n, T]``; absent neurons get uniform knots."""
     knots = spec.basis_functions.extend(inner)
-    if exist is None:
+    if node_mask is None:
         return knots
-    return torch.where(exist.unsqueeze(-1), knots, spec.basis_functions.knots().to(knots))
+    return torch.where(node_mask.unsqueeze(-1), knots, spec.basis_functions.knots().to(knots))

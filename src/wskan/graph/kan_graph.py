@@ -14,16 +14,21 @@ from wskan.kan import Permutation
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class KANGraph:
-    """B KAN-graphs of L layers. A KAN-graph is a stack of complete bipartite blocks, so no index tensors are needed.
+    """A batch of B KAN-graphs with L layers of edges.
+
+    A KAN-graph is a stack of complete bipartite blocks, so no index tensors are needed.
 
     Attributes:
-        edges: of layer l ``[B, n_l, n_{l+1}, F]`` floating point, features of the edge from neuron p of layer l to neuron q of layer l + 1.
-        nodes: of layer l ``[B, n_l, D]`` floating point; D is 0 without node features.
-        edge_mask: of layer l ``[B, n_l, n_{l+1}]`` bool, which edges exist; None if all do. Features of absent edges are zero.
-        node_mask: of layer l ``[B, n_l]`` bool, which neurons exist; None if all do. Those that do not fill up narrower KANs of a batch.
+        edges: for each layer l of edges, ``[B, n_l, n_{l+1}, F]`` floating point. Entry (p, q) holds the features of
+            the edge from neuron p of layer l to neuron q of layer l + 1.
+        nodes: for each layer l of neurons, ``[B, n_l, D]`` floating point. D is 0 without node features.
+        edge_mask: for each layer l of edges, which edges exist, ``[B, n_l, n_{l+1}]`` bool, or None if all do.
+            Features of absent edges are zero.
+        node_mask: for each layer l of neurons, which neurons exist, ``[B, n_l]`` bool, or None if all do. Absent
+            neurons pad the narrower KANs of a batch.
 
     Raises:
-        ShapeError: tensors that do not fit together.
+        ShapeError: The shapes do not fit together.
     """
 
     edges: tuple[Tensor, ...]
@@ -33,48 +38,51 @@ class KANGraph:
 
     def __post_init__(self) -> None:
         layers, widths = len(self.edges), self.widths
-        if layers == 0 or (len(self.nodes), len(self.edge_mask), len(self.node_mask)) != (
-            layers + 1,
-            layers,
-            layers + 1,
-        ):
-            raise ShapeError(f"{layers} layers of edges need {layers + 1} of nodes and masks of each, got {self}")
+        counts = (len(self.nodes), len(self.edge_mask), len(self.node_mask))
+        if layers == 0 or counts != (layers + 1, layers, layers + 1):
+            raise ShapeError(f"{layers} layers of edges need {layers + 1} of nodes and masks for each, got {self}")
         for index, (edges, mask) in enumerate(zip(self.edges, self.edge_mask, strict=True)):
-            block = (len(self), widths[index], widths[index + 1])
-            if tuple(edges.shape) != (*block, self.edge_dim) or (mask is not None and tuple(mask.shape) != block):
-                raise ShapeError(f"edges of layer {index} must be {(*block, self.edge_dim)}, got {self}")
-        for index, (nodes, node_mask) in enumerate(zip(self.nodes, self.node_mask, strict=True)):
-            block2 = (len(self), widths[index])
-            if tuple(nodes.shape) != (*block2, self.node_dim) or (
-                node_mask is not None and tuple(node_mask.shape) != block2
-            ):
-                raise ShapeError(f"nodes of layer {index} must be {(*block2, self.node_dim)}, got {self}")
+            shape: tuple[int, ...] = (len(self), widths[index], widths[index + 1])
+            if tuple(edges.shape) != (*shape, self.edge_dim) or (mask is not None and tuple(mask.shape) != shape):
+                raise ShapeError(f"edges of layer {index} must be {(*shape, self.edge_dim)}, got {self}")
+        for index, (nodes, mask) in enumerate(zip(self.nodes, self.node_mask, strict=True)):
+            shape = (len(self), widths[index])
+            if tuple(nodes.shape) != (*shape, self.node_dim) or (mask is not None and tuple(mask.shape) != shape):
+                raise ShapeError(f"nodes of layer {index} must be {(*shape, self.node_dim)}, got {self}")
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Neurons a layer, filled-up ones included."""
+        """Return the number of neurons of each layer, padding included."""
         return tuple(nodes.shape[1] for nodes in self.nodes)
 
     @property
     def num_layers(self) -> int:
-        """Number L of layers of edges."""
+        """Return the number L of layers of edges."""
         return len(self.edges)
 
     @property
     def edge_dim(self) -> int:
-        """Number F of features of an edge."""
+        """Return the number F of features per edge."""
         return self.edges[0].shape[-1]
 
     @property
     def node_dim(self) -> int:
-        """Number D of features of a node."""
+        """Return the number D of features per node."""
         return self.nodes[0].shape[-1]
+
+    def full_edge_mask(self, index: int) -> Tensor:
+        """Return which edges of a layer exist, ``[B, n_l, n_{l+1}]`` bool, even if all do."""
+        return _ones_for(self.edges[index]) if (mask := self.edge_mask[index]) is None else mask
+
+    def full_node_mask(self, index: int) -> Tensor:
+        """Return which neurons of a layer exist, ``[B, n_l]`` bool, even if all do."""
+        return _ones_for(self.nodes[index]) if (mask := self.node_mask[index]) is None else mask
 
     def permute(self, permutation: Permutation) -> KANGraph:
         """Reorder the hidden neurons, as :meth:`wskan.kan.Population.permute` does.
 
         Raises:
-            ShapeError: the permutation is for other widths, or neither for B graphs nor for all alike.
+            ShapeError: The permutation is for other widths, or neither for one graph nor for B.
         """
         permutation.check(self.widths, len(self))
         edge, node = permutation.edge_block, permutation.node_block
@@ -86,7 +94,7 @@ class KANGraph:
         )
 
     def map(self, function: Callable[[Tensor], Tensor]) -> KANGraph:
-        """The graphs with ``function`` applied to each tensor."""
+        """Apply ``function`` to each tensor."""
         return KANGraph(
             edges=tuple(map(function, self.edges)),
             nodes=tuple(map(function, self.nodes)),
@@ -95,19 +103,24 @@ class KANGraph:
         )
 
     def to(self, device: torch.device | str) -> KANGraph:
-        """The graphs on another device."""
+        """Copy the graphs to another device."""
         return self.map(lambda tensor: tensor.to(device))
 
     def __len__(self) -> int:
         return self.edges[0].shape[0]
 
     def __getitem__(self, rows: int | slice | Tensor) -> KANGraph:
-        """Some of the graphs; an int gives a batch of one."""
+        """Select some of the graphs; an int gives a batch of one."""
         if isinstance(rows, int) and not -len(self) <= rows < len(self):
             raise IndexError(f"no graph {rows} among {len(self)}")
         index = slice(rows, rows + 1 or None) if isinstance(rows, int) else rows
         return self.map(lambda tensor: tensor[index])
 
     def __repr__(self) -> str:
-        shapes = [tuple(tensor.shape) for tensor in self.edges], [tuple(tensor.shape) for tensor in self.nodes]
-        return f"KANGraph(edges={shapes[0]}, nodes={shapes[1]})"
+        edges, nodes = ([tuple(tensor.shape) for tensor in tensors] for tensors in (self.edges, self.nodes))
+        return f"KANGraph(edges={edges}, nodes={nodes})"
+
+
+def _ones_for(features: Tensor) -> Tensor:
+    """Return ones for all edges or neurons that have these features, bool."""
+    return torch.ones(features.shape[:-1], dtype=torch.bool, device=features.device)

@@ -1,4 +1,8 @@
-"""Inputs at which KANs are probed (probe features: Kofinas et al., "Graph Neural Networks for Learning Equivariant Representations of Neural Networks", 2024)."""
+"""Choose the inputs at which KANs are probed.
+
+Probe features are from Kofinas et al., "Graph Neural Networks for Learning Equivariant Representations of Neural
+Networks" (2024).
+"""
 
 from __future__ import annotations
 
@@ -11,24 +15,25 @@ from wskan.kan import Population
 from wskan.kan.attribution import along_grid
 
 FEW = 8
-"""KANs of at most so many inputs, as implicit neural representations, are probed at fixed points of their input domain."""
+"""KANs with at most this many inputs (implicit neural representations) are probed at fixed points of the domain."""
 OBSERVED = 24
-"""The form ``"observed"`` describes an edge by its values at so many of the probes, the first ones."""
+"""The number of leading probes at which the form ``"observed"`` evaluates edges."""
 
 
 def probe_inputs(population: Population, count: int, domain: tuple[float, float]) -> Tensor:
-    """Draw the inputs at which each KAN is probed, always the same ones.
+    """Return the inputs at which each KAN is probed. They are the same on every call.
 
-    KANs of few inputs are all probed at the same points, a scrambled Sobol sequence in the cube ``domain^in``. Of KANs of many inputs, each input takes fixed quantiles of
-    its own grid, chosen independently: an adapted grid holds the quantiles of what the input was in training.
+    KANs with at most 8 inputs share the points of a scrambled Sobol sequence in the cube ``domain^in``. For other KANs,
+    each input takes fixed quantiles of its own grid, chosen independently. An adapted grid holds the quantiles of the
+    training inputs.
 
     Args:
         population: K KANs.
-        count: number P of probes.
-        domain: interval that each of a few inputs is drawn from.
+        count: the number P of probes.
+        domain: the interval for each input of KANs with at most 8 inputs.
 
     Returns:
-        ``[1, P, in]`` if all are probed alike, ``[K, P, in]`` otherwise.
+        ``[1, P, in]`` if all KANs share their probes, ``[K, P, in]`` otherwise.
     """
     n_in = population.spec.widths[0]
     if n_in <= FEW:
@@ -39,9 +44,9 @@ def probe_inputs(population: Population, count: int, domain: tuple[float, float]
 
 
 def sobol_points(count: int, n_in: int) -> Tensor:
-    """Spread points over the unit cube, always the same ones, ``[count, in]`` float32: a scrambled Sobol sequence.
+    """Return fixed points of a scrambled Sobol sequence in the unit cube, ``[count, in]`` float32.
 
-    In more dimensions than there are Sobol points for, 21,201, they are random.
+    In more than 21,201 dimensions, PyTorch's limit for Sobol sequences, the points are pseudorandom.
     """
     if n_in > torch.quasirandom.SobolEngine.MAXDIM:
         return torch.rand(count, n_in, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
@@ -52,12 +57,14 @@ def sobol_points(count: int, n_in: int) -> Tensor:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class InputMap:
-    """Map the inputs of each of K KANs, ``x -> R (s * (x - m)) + t + m`` with m the middle of their domain: the KAN of a moved image.
+    """Affine maps ``x -> R (s * (x - m)) + t + m`` of the inputs of K KANs, where m is the middle of the domain.
+
+    A KAN that represents an image then represents the moved image.
 
     Attributes:
         scale: s, ``[K, in]``; negative where an input is mirrored.
         shift: t, ``[K, in]``.
-        angle: of the rotation R, radians ``[K]``; None for KANs of other than two inputs.
+        angle: the angle of the rotation R in radians, ``[K]``; None for KANs that do not have two inputs.
     """
 
     scale: Tensor
@@ -65,7 +72,7 @@ class InputMap:
     angle: Tensor | None = None
 
     def __call__(self, x: Tensor, domain: tuple[float, float]) -> Tensor:
-        """Map points ``[1 or K, P, in]`` to ``[K, P, in]``; those that would leave the domain stay on its border."""
+        """Map points ``[1 or K, P, in]`` to ``[K, P, in]``, clamped to the domain."""
         middle = (domain[0] + domain[1]) / 2
         x = (x - middle) * self.scale.unsqueeze(1)
         if self.angle is not None:

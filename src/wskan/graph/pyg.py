@@ -1,4 +1,4 @@
-"""Exchange with PyTorch Geometric."""
+"""Convert KAN-graphs to and from PyTorch Geometric."""
 
 from __future__ import annotations
 
@@ -18,48 +18,60 @@ if TYPE_CHECKING:
 
 
 def to_pyg(graph: KANGraph, y: Tensor | None = None) -> list[Data]:
-    """One ``torch_geometric.data.Data`` a graph; absent edges and filled-up neurons are left out.
+    """Convert graphs to one ``torch_geometric.data.Data`` each, without absent edges and neurons.
 
     Args:
         graph: B graphs.
         y: targets ``[B, ...]``, if there are any.
 
     Returns:
-        Data with ``x [n, D]``, ``edge_index [2, m]`` (from earlier layer to later), ``edge_attr [m, F]``, ``layer [n]`` (0 for inputs),
-        ``node_position [n]`` and ``edge_position [m]`` (section 3.3), ``num_layers`` and ``y [1, ...]``.
+        Data with ``x [n, D]``, ``edge_index [2, m]`` (from earlier to later layer), ``edge_attr [m, F]``, ``layer [n]``
+        (0 for inputs), ``node_position [n]`` and ``edge_position [m]`` (paper, section 3.3), ``num_layers`` and
+        ``y [1, ...]``.
+
+    Example:
+        >>> from wskan.graph import kan_graph, to_pyg
+        >>> from wskan.kan import KANSpec, Population
+        >>> kans = Population.init(KANSpec(widths=(2, 5, 1)), seeds=[0])
+        >>> to_pyg(kan_graph(kans))[0].edge_index.shape
+        torch.Size([2, 15])
     """
     return [_to_data(graph[index], None if y is None else y[index : index + 1]) for index in range(len(graph))]
 
 
 def from_pyg(graphs: Sequence[Data]) -> KANGraph:
-    """The inverse of :func:`to_pyg`. Needs ``x``, ``edge_index``, ``edge_attr`` and ``layer``; within a layer, nodes are in order.
+    """Convert from PyTorch Geometric: the inverse of :func:`to_pyg`.
+
+    Args:
+        graphs: Data with ``x``, ``edge_index``, ``edge_attr`` and ``layer``. The order of the nodes of a layer is kept.
 
     Raises:
-        ShapeError: missing fields, two edges between the same neurons, or an edge that does not lead from one layer to the next.
+        ShapeError: A field is missing, two edges join the same neurons, or an edge does not lead to the next layer.
     """
     return collate([_from_data(data) for data in graphs])
 
 
 def _to_data(graph: KANGraph, y: Tensor | None) -> Data:
+    """Convert a batch of one graph."""
     from torch_geometric.data import Data  # seconds to import, and few need it
 
-    device = graph.edges[0].device
-    index, begin = [], 0  # number of each node among those that exist
-    for nodes, mask in zip(graph.nodes, graph.node_mask, strict=True):
-        exists = _present(nodes, mask)
-        index.append(exists.cumsum(0) - 1 + begin)
-        begin += int(exists.sum())
-    exists_edge = [_present(edges, mask) for edges, mask in zip(graph.edges, graph.edge_mask, strict=True)]
-    pairs = [exists.nonzero(as_tuple=True) for exists in exists_edge]
-    exists_node = [_present(nodes, mask) for nodes, mask in zip(graph.nodes, graph.node_mask, strict=True)]
-    widths = graph.widths
+    widths, device = graph.widths, graph.edges[0].device
+    node_exists = torch.cat([graph.full_node_mask(index)[0] for index in range(len(widths))])
+    layer = torch.cat([torch.full((width,), index, device=device) for index, width in enumerate(widths)])
+    node_number = torch.split(node_exists.cumsum(0) - 1, list(widths))  # among the nodes that exist
+    edge_index, edge_attr, edge_position = [], [], []
+    for index, (edges, positions) in enumerate(zip(graph.edges, edge_positions(widths), strict=True)):
+        source, target = graph.full_edge_mask(index)[0].nonzero(as_tuple=True)
+        edge_index.append(torch.stack([node_number[index][source], node_number[index + 1][target]]))
+        edge_attr.append(edges[0][source, target])
+        edge_position.append(positions.to(device)[source, target])
     data = Data(
-        x=torch.cat([nodes[0][exists] for nodes, exists in zip(graph.nodes, exists_node, strict=True)]),
-        edge_index=torch.cat([torch.stack([index[i][p], index[i + 1][q]]) for i, (p, q) in enumerate(pairs)], 1),
-        edge_attr=torch.cat([edges[0][p, q] for edges, (p, q) in zip(graph.edges, pairs, strict=True)]),
-        layer=torch.cat([torch.full((int(e.sum()),), i, device=device) for i, e in enumerate(exists_node)]),
-        node_position=torch.cat([t.to(device)[e] for t, e in zip(node_positions(widths), exists_node, strict=True)]),
-        edge_position=torch.cat([t.to(device)[p, q] for t, (p, q) in zip(edge_positions(widths), pairs, strict=True)]),
+        x=torch.cat(graph.nodes, 1)[0][node_exists],
+        edge_index=torch.cat(edge_index, 1),
+        edge_attr=torch.cat(edge_attr),
+        layer=layer[node_exists],
+        node_position=torch.cat(node_positions(widths)).to(device)[node_exists],
+        edge_position=torch.cat(edge_position),
         num_layers=graph.num_layers,
     )
     if y is not None:
@@ -69,7 +81,7 @@ def _to_data(graph: KANGraph, y: Tensor | None) -> Data:
 
 def _from_data(data: Data) -> KANGraph:
     if any(data.get(name) is None for name in ("x", "edge_index", "edge_attr", "layer")):
-        raise ShapeError(f"need x, edge_index, edge_attr and layer, got {data}")
+        raise ShapeError(f"graphs need x, edge_index, edge_attr and layer, got {data}")
     x, layer, (source, target) = data.x, data.layer, data.edge_index
     depth = int(layer.max())
     if (
@@ -77,28 +89,23 @@ def _from_data(data: Data) -> KANGraph:
         or bool((layer.diff() < 0).any())
         or not torch.equal(layer.unique(), torch.arange(depth + 1).to(layer))
     ):
-        raise ShapeError(f"nodes must come layer after layer, each from 0 to {depth} present, got {data}")
+        raise ShapeError(f"nodes must be sorted by layer, with every layer from 0 to {depth} present, got {data}")
     if not torch.equal(layer[source] + 1, layer[target]):
         raise ShapeError("every edge must lead from one layer to the next")
     counts = layer.bincount()
-    place = torch.arange(len(layer), device=layer.device) - (counts.cumsum(0) - counts)[layer]  # within its layer
+    index_in_layer = torch.arange(len(layer), device=layer.device) - (counts.cumsum(0) - counts)[layer]
     edges, masks = [], []
     for index in range(depth):
-        here = layer[source] == index
-        p, q = place[source[here]], place[target[here]]
+        in_layer = layer[source] == index
+        p, q = index_in_layer[source[in_layer]], index_in_layer[target[in_layer]]
         block = data.edge_attr.new_zeros(1, int(counts[index]), int(counts[index + 1]), data.edge_attr.shape[-1])
         mask = torch.zeros(block.shape[:-1], dtype=torch.bool, device=x.device)
-        block[0, p, q], mask[0, p, q] = data.edge_attr[here], True
+        block[0, p, q], mask[0, p, q] = data.edge_attr[in_layer], True
         if int(mask.sum()) != len(p):
             raise ShapeError(
-                f"layer {index} has {len(p)} edges between {int(mask.sum())} pairs of neurons; at most one each"
+                f"layer {index} has {len(p)} edges between {int(mask.sum())} pairs of neurons; a pair has at most one"
             )
         edges.append(block)
         masks.append(None if bool(mask.all()) else mask)
     nodes = tuple(part.unsqueeze(0) for part in x.split(counts.tolist()))
     return KANGraph(edges=tuple(edges), nodes=nodes, edge_mask=tuple(masks), node_mask=(None,) * (depth + 1))
-
-
-def _present(features: Tensor, mask: Tensor | None) -> Tensor:
-    """Which nodes or edges of the only graph exist, bool."""
-    return torch.ones(features.shape[1:-1], dtype=torch.bool, device=features.device) if mask is None else mask[0]

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of each feature, measured on the training split only."""
+"""Compute the mean and standard deviation of each feature."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from wskan.graph.kan_graph import KANGraph
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class FeatureStatistics:
-    """Statistics over all existing edges and nodes of a set of graphs.
+    """The mean and standard deviation of each feature over all existing edges and nodes of some graphs.
 
     Attributes:
         edge_mean, edge_std: ``[F]``.
-        node_mean, node_std: ``[D]``. Of biases, those of inputs do not count, which have none; of knots, those of outputs, which have no grid.
+        node_mean, node_std: ``[D]``. Inputs, which have no bias, do not count for biases. Outputs, which have no grid,
+            do not count for knots.
     """
 
     edge_mean: Tensor
@@ -28,14 +29,14 @@ class FeatureStatistics:
 
 
 def feature_statistics(graphs: Iterable[KANGraph], bias_dim: int = 0) -> FeatureStatistics:
-    """Measure them, batch after batch, in double precision.
+    """Compute feature statistics batch by batch, in double precision.
 
     Args:
-        graphs: batches of them.
-        bias_dim: how many of the features of a node, the first ones, are biases.
+        graphs: batches of graphs.
+        bias_dim: the number of leading node features that are biases.
 
     Raises:
-        DataError: no graphs, or features that are not finite.
+        DataError: There are no graphs, or some features are not finite.
     """
     edges, biases, knots = _Moments(), _Moments(), _Moments()
     for graph in graphs:
@@ -53,7 +54,7 @@ def feature_statistics(graphs: Iterable[KANGraph], bias_dim: int = 0) -> Feature
 
 
 class _Moments:
-    """Running count, mean and sum of squared deviations of rows (Chan, Golub and LeVeque, 1979), which loses nothing to a large mean."""
+    """Running count, mean and sum of squared deviations, accurate for large means (Chan, Golub and LeVeque, 1979)."""
 
     def __init__(self) -> None:
         self.count, self.mean, self.squares = 0, torch.zeros(0), torch.zeros(0)
@@ -73,7 +74,7 @@ class _Moments:
         self.count = total
 
     def result(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation in single precision; 1 where nothing varies."""
+        """Return mean and standard deviation in single precision; 1 where nothing varies."""
         if self.count == 0 or not bool(self.mean.isfinite().all() and self.squares.isfinite().all()):
             raise DataError(f"statistics need at least one graph and finite features, got {self.count} rows")
         std = (self.squares / self.count).sqrt()

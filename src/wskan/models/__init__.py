@@ -1,6 +1,7 @@
 """Models that read KAN-graphs: WS-KAN and its baselines.
 
-The PyTorch Geometric reference, ``wskan.models.ws_kan_pyg.WSKANPyG``, is imported by its own name: PyTorch Geometric takes seconds to load.
+The PyTorch Geometric reference, :class:`wskan.models.ws_kan_pyg.WSKANPyG`, is not imported here, because PyTorch
+Geometric takes seconds to load.
 """
 
 from wskan.models.base import MODELS, MetaNetwork, build_model, load_model, register_model, save_model
@@ -13,8 +14,9 @@ from wskan.models.baselines.probe_gen import ProbeGen, ProbeGenConfig
 from wskan.models.baselines.set_transformer import SetTransformer, SetTransformerConfig
 from wskan.models.config import ModelConfig
 from wskan.models.evaluating import EvaluatingConfig
-from wskan.models.replay import UnivariateMLP, replay_model, with_inputs
+from wskan.models.replay import replay_model, with_inputs
 from wskan.models.standardize import Standardize
+from wskan.models.univariate_mlp import UnivariateMLP
 from wskan.models.ws_kan import WSKAN
 from wskan.models.ws_kan_config import WSKANConfig
 

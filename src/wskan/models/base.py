@@ -1,4 +1,4 @@
-"""The base class of models, the table of models, saving and loading."""
+"""The base class and the table of models; saving and loading."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from wskan.models.standardize import Standardize
 from wskan.reading import mapping, read_json, shown
 
 MODELS: dict[str, tuple[type["MetaNetwork"], type[ModelConfig]]] = {}
-"""All models by name, with their configurations: a closed table, so that no file can name code to import."""
+"""All models by name, with their configurations. Files can only name entries of this table, never code to import."""
 
 MAX_CONFIG = 2**20
 MAX_PARAMETERS = 2**30  # 4 GB of weights
@@ -31,9 +31,10 @@ CARD = """---
 
 # {{ config.model }}
 
-A model of `wskan` ([paper](https://arxiv.org/abs/2602.16316)). It reads the weights of Kolmogorov-Arnold networks, here of widths like {{ config.widths | list }},
-with {{ config.edge_dim }} features an edge, and answers with {{ config.out_dim }} number{{ "" if config.out_dim == 1 else "s" }} for each {{ config.readout }}. `config.json` says how it is built; what it was trained on, and how well it
-does, is in `run.json` of the folder of its run.
+A model of `wskan` ([paper](https://arxiv.org/abs/2602.16316)). It reads the weights of Kolmogorov-Arnold networks with
+widths like {{ config.widths | list }} and {{ config.edge_dim }} features per edge, and returns
+{{ config.out_dim }} number{{ "" if config.out_dim == 1 else "s" }} per {{ config.readout }}. `config.json` holds its
+configuration. Training data and scores are in `run.json` in the folder of its run.
 
     from wskan.models import load_model
 
@@ -48,11 +49,11 @@ class MetaNetwork(
     tags=["kolmogorov-arnold-networks", "weight-space-learning"],
     model_card_template=CARD,
 ):
-    """Base of all models: takes a :class:`wskan.graph.KANGraph` of raw features.
+    """The base of all models, which read a :class:`wskan.graph.KANGraph` of raw features.
 
-    ``forward`` begins with ``graph = self.standardize(self.observe(graph))``, and returns ``[B, out_dim]`` for the
-    graph read-out, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer for the edge read-out.
-    Saves and loads a folder (``save_pretrained``, ``from_pretrained``, or :func:`wskan.models.load_model`).
+    ``forward`` begins with ``graph = self.standardize(self.observe(graph))``. It returns ``[B, out_dim]`` with the
+    graph readout, or ``[B, n_l, n_{l+1}, out_dim]`` per layer with the edge readout. Models are saved to and loaded
+    from a folder (``save_pretrained``, ``from_pretrained``, or :func:`wskan.models.load_model`).
     """
 
     config: ModelConfig
@@ -63,32 +64,34 @@ class MetaNetwork(
         self.standardize = Standardize(*config.observed)
 
     def observe(self, graph: KANGraph) -> KANGraph:
-        """Give what the model reads of graphs before it is standardised: the same, unless it evaluates the KANs."""
+        """Return the graphs that are then standardised; the same unless the model evaluates the KANs."""
         return graph
 
     @classmethod
     def from_pretrained(cls, name: str | Path, **options: Any) -> Self:  # type: ignore[override]
-        """Load a model from a folder, or from the Hub, as :func:`wskan.models.load_model` does, with all its checks.
+        """Load a model from a folder or from the Hub, with all checks of :func:`wskan.models.load_model`.
 
         Args:
-            name: a folder, or a model of the Hub.
-            options: of ``huggingface_hub.snapshot_download``, as ``revision``.
+            name: a folder, or the name of a model on the Hub.
+            options: options of ``huggingface_hub.snapshot_download``, such as ``revision``.
 
         Raises:
-            DataError: files that are missing, damaged or not finite, or a model of another class.
+            DataError: Files are missing or damaged, weights are not finite, or the model is of another class.
         """
         try:
             files = ["config.json", "model.safetensors"]
             folder = name if Path(name).is_dir() else snapshot_download(str(name), allow_patterns=files, **options)
-        except Exception as error:  # no network, no such model, a name that the Hub has not
-            raise DataError(f"{name} is not a folder, nor can it be had from the Hub ({reason(error)})") from error
+        except Exception as error:  # no network, no such model, or an invalid name
+            raise DataError(
+                f"{name} is not a folder and cannot be downloaded from the Hub ({reason(error)})"
+            ) from error
         model = load_model(folder)
         if not isinstance(model, cls):
             raise DataError(f"{name} holds a {type(model).__name__}, not a {cls.__name__}")
         return model
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
-        """What the folder's ``README.md`` says."""
+        """Return the model card, which becomes ``README.md``."""
         return super().generate_model_card(*args, config=self.config.to_dict(), **kwargs)
 
     def save_pretrained(
@@ -102,10 +105,10 @@ class MetaNetwork(
     ) -> str | None:
         """Write ``config.json``, ``model.safetensors`` and, if there is none, a model card.
 
-        Hugging Face's own writer would follow links, and lose the old file where the disk is full.
+        Hugging Face's own writer would follow links, and lose the old file if the disk is full.
 
         Raises:
-            DataError: the folder cannot be written to.
+            DataError: The folder cannot be written to.
         """
         folder = Path(save_directory)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
@@ -122,7 +125,7 @@ class MetaNetwork(
 
     @property
     def num_parameters(self) -> int:
-        """Number of trained parameters."""
+        """Return the number of trained parameters."""
         return sum(parameter.numel() for parameter in self.parameters())
 
 
@@ -130,14 +133,14 @@ T = TypeVar("T", bound=MetaNetwork)
 
 
 def register_model(name: str, config: type[ModelConfig]) -> Callable[[type[T]], type[T]]:
-    """Enter a model in :data:`MODELS`, as a decorator of its class.
+    """Return a decorator that enters a class in :data:`MODELS`.
 
     Args:
-        name: in configurations and on the command line.
-        config: its configuration.
+        name: name in configurations and on the command line.
+        config: class of its configuration.
 
     Raises:
-        DataError: another model has this name.
+        DataError: Another model has this name.
     """
 
     def enter(cls: type[T]) -> type[T]:
@@ -150,18 +153,16 @@ def register_model(name: str, config: type[ModelConfig]) -> Callable[[type[T]], 
 
 
 def build_model(config: ModelConfig | Mapping[str, Any]) -> MetaNetwork:
-    """A fresh model of a configuration, or of its JSON types.
+    """Build a new model from a configuration, or from the plain JSON types of one.
 
     Raises:
-        DataError: an unknown model, a malformed configuration, or more parameters than any use of these models needs.
+        DataError: The model is unknown, its configuration is malformed, or it would have more than 2^30 parameters.
     """
-    name = (
-        config.model
-        if isinstance(config, ModelConfig)
-        else config.get("model")
-        if isinstance(config, Mapping)
-        else None
-    )
+    name: Any = None
+    if isinstance(config, ModelConfig):
+        name = config.model
+    elif isinstance(config, Mapping):
+        name = config.get("model")
     if not isinstance(name, str) or name not in MODELS:
         raise DataError(f"unknown model {shown(name)}; choose from {', '.join(MODELS)}")
     cls, config_cls = MODELS[name]
@@ -170,36 +171,40 @@ def build_model(config: ModelConfig | Mapping[str, Any]) -> MetaNetwork:
         size = cls(config).num_parameters
     if size > MAX_PARAMETERS:
         raise DataError(
-            f"{name} would have {size:,} parameters for KANs {list(config.widths)}, {4 * size / 1e9:,.0f} GB; take a smaller hidden dimension, or more than one layer"
+            f"{name} would have {size:,} parameters ({4 * size / 1e9:,.0f} GB) for KANs {list(config.widths)}; "
+            "choose a smaller hidden dimension, or more than one layer"
         )
     return cls(config)
 
 
 def save_model(model: MetaNetwork, folder: Path | str) -> None:
-    """Write ``config.json``, ``model.safetensors`` and a model card.
+    """Write ``config.json``, ``model.safetensors`` and a model card to a folder.
 
     Raises:
-        DataError: the folder cannot be written to.
+        DataError: The folder cannot be written to.
     """
     model.save_pretrained(folder)
 
 
 def load_model(folder: Path | str) -> MetaNetwork:
-    """Load what :func:`save_model` wrote, in evaluation mode. Runs no code of the folder's and checks sizes before allocating.
+    """Load a model that :func:`save_model` wrote, in evaluation mode.
+
+    It runs no code from the folder and checks sizes before it allocates memory.
 
     Raises:
-        DataError: files that are missing, damaged, of other numbers than single precision, or not finite, or an unknown model.
+        DataError: Files are missing or damaged, weights are not finite or not in single precision, or the model is
+            unknown.
     """
     folder = Path(folder)
     path = folder / "config.json"
     if not path.exists():
-        raise DataError(f"{folder} holds no model: it has no config.json; name the folder that one was saved in")
+        raise DataError(f"{folder} holds no model: it has no config.json; name the folder in which a model was saved")
     data = mapping(read_json(path, MAX_CONFIG), f"{path}: a configuration")
     try:
         with torch.device("meta"):
             expected = build_model(data).state_dict()
     except RuntimeError as error:
-        raise DataError(f"{path}: asks for an impossible size ({reason(error)})") from error
+        raise DataError(f"{path}: the model has an impossible size ({reason(error)})") from error
     tensors = read_weights(folder / "model.safetensors", expected)
     model = build_model(data)
     model.load_state_dict(tensors)

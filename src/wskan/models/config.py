@@ -1,4 +1,4 @@
-"""Configuration that every model shares."""
+"""The configuration that all models share."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,30 +9,31 @@ from wskan.graph import FeatureConfig
 from wskan.kan import KANSpec
 from wskan.reading import boolean, number, shown, whole
 
-# Caps checked before anything is allocated: a configuration may come from a file of a stranger's.
+# Limits checked before anything is allocated, because a configuration may come from an untrusted file.
 MAX_WIDTH, MAX_HIDDEN, MAX_LAYERS = 65_536, 4_096, 64
 FORMAT_VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """What every model needs to know.
+    """The configuration that all models share.
 
     Args:
-        model: its name in :data:`wskan.models.MODELS`.
-        widths: neurons a layer of the KANs it is made for, inputs first. Graph models take other hidden widths, too.
-        edge_dim: number F of features of an edge.
-        node_dim: number D of features of a node.
-        bias_dim: how many of them, the first ones, are biases, which inputs lack; the others are knots, which outputs lack.
-        out_dim: numbers predicted, for each graph or for each edge.
+        model: name in :data:`wskan.models.MODELS`.
+        widths: number of neurons of each layer of the KANs, inputs first. Graph models also take other hidden widths.
+        edge_dim: number F of features per edge.
+        node_dim: number D of features per node.
+        bias_dim: number of leading node features that are biases, which inputs lack. The others are knots, which
+            outputs lack.
+        out_dim: number of predictions, per graph or per edge.
         readout: ``"graph"`` (invariant) or ``"edge"`` (equivariant).
         hidden: hidden dimension.
-        num_layers: layers.
-        dropout: probability.
-        format_version: of saved models; golden files in the tests keep old ones loading.
+        num_layers: number of layers.
+        dropout: probability of dropout.
+        format_version: version of the format of saved models. Golden files in the tests keep old models loading.
 
     Raises:
-        DataError: a value is out of range.
+        DataError: A value is out of range.
     """
 
     model: str
@@ -50,7 +51,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.format_version != FORMAT_VERSION:
             raise DataError(
-                f"model configuration: format version {shown(self.format_version)}, this wskan reads {FORMAT_VERSION}; update it"
+                f"model configuration: format version {shown(self.format_version)}, this wskan reads {FORMAT_VERSION}; "
+                "update wskan"
             )
         if not isinstance(self.widths, tuple | list) or not 2 <= len(self.widths) <= MAX_LAYERS + 1:
             raise DataError(
@@ -82,37 +84,40 @@ class ModelConfig:
 
     @property
     def observed(self) -> tuple[int, int, int]:
-        """Dimensions of what :meth:`MetaNetwork.observe` returns: edge_dim, node_dim and bias_dim of it."""
+        """Return edge_dim, node_dim and bias_dim of the graphs that :meth:`MetaNetwork.observe` returns."""
         return self.edge_dim, self.node_dim, self.bias_dim
 
     @classmethod
     def fields_of(cls, spec: KANSpec) -> dict[str, Any]:
-        """Give the fields that say, beside widths and dimensions, which KANs a model evaluates; most evaluate none."""
+        """Return the fields that describe the KANs a model evaluates, other than widths and dimensions."""
         return {}
 
     def check_kans(self, spec: KANSpec, features: FeatureConfig) -> None:
-        """Refuse KANs, or a choice of features, that a model cannot evaluate; others take any.
+        """Raise if the model evaluates KANs and cannot evaluate these, or not with these features.
 
         Raises:
-            DataError: such KANs or features.
+            DataError: The KANs or features do not fit the model.
         """
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, the inverse of :meth:`from_dict`. Without biases, nothing is said of them: names of runs are older than they are."""
+        """Return plain JSON types; the inverse of :meth:`from_dict`.
+
+        ``bias_dim`` is omitted if it is 0, because names of older runs hash this dictionary without it.
+        """
         data = {**dataclasses.asdict(self), "widths": list(self.widths)}
         return {name: value for name, value in data.items() if (name, value) != ("bias_dim", 0)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read a configuration from JSON types.
+        """Build from plain JSON types.
 
         Raises:
-            DataError: unknown or missing keys, wrong types, or values out of range.
+            DataError: Keys are unknown or missing, or values have the wrong type or are out of range.
         """
-        known = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(data, Mapping) or not set(data) <= known:
+        names = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(data, Mapping) or not set(data) <= names:
             raise DataError(
-                f"a configuration of {cls.__name__} is an object with any of {sorted(known)}, got {shown(data)}"
+                f"a configuration of {cls.__name__} is an object with any of {sorted(names)}, got {shown(data)}"
             )
         try:
             return cls(**data)
@@ -121,9 +126,9 @@ class ModelConfig:
 
 
 def check_whole(name: str, value: object, low: int, high: int) -> None:
-    """Refuse a value of a configuration that is not a whole number in a range.
+    """Raise if a value of a configuration is not a whole number in a range.
 
     Raises:
-        DataError: naming it.
+        DataError: The message names the value.
     """
     whole(value, f"model configuration: {name}", low, high)

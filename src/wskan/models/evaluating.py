@@ -1,4 +1,4 @@
-"""What models share that evaluate the KANs whose graphs they read."""
+"""Shared by models that evaluate the KANs whose graphs they read."""
 
 import dataclasses
 import functools
@@ -22,17 +22,17 @@ FIELDS = ("basis", "grid", "degree", "domain", "base")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluatingConfig(ModelConfig):
-    """Configuration of a model that evaluates KANs.
+    """The configuration of a model that evaluates KANs.
 
-    It reads graphs made with ``FeatureConfig(form="raw", knots=True)``, which say everything of a KAN but what
-    stands here.
+    Such a model reads graphs made with ``FeatureConfig(form="raw", knots=True)``. They hold all of a KAN except the
+    fields below.
 
     Args:
-        basis, grid, degree, domain, base: of the KANs; see :class:`wskan.kan.KANSpec`. Forgotten where the model
-            evaluates nothing.
+        basis, grid, degree, domain, base: the specification of the KANs (:class:`wskan.kan.KANSpec`). Reset to their
+            defaults if the model evaluates nothing.
 
     Raises:
-        DataError: they are no specification, or the graphs of such KANs have other dimensions.
+        DataError: The specification is invalid, or graphs of such KANs have other dimensions.
     """
 
     basis: str = "bspline"
@@ -54,30 +54,30 @@ class EvaluatingConfig(ModelConfig):
         if (self.edge_dim, self.node_dim, self.bias_dim) != need:
             raise DataError(
                 f"model configuration: edge_dim, node_dim and bias_dim are {self.edge_dim}, {self.node_dim} and "
-                f"{self.bias_dim}, to evaluate KANs of {self.basis} with grid {self.grid} and degree {self.degree} "
+                f"{self.bias_dim}, but to evaluate KANs of {self.basis} with grid {self.grid} and degree {self.degree} "
                 f"they must be {need[0]}, {need[1]} and {need[2]}: read features of form raw with knots"
             )
 
     @property
     def evaluates(self) -> bool:
-        """Whether the model evaluates KANs at all."""
+        """Return whether the model evaluates KANs at all."""
         return True
 
     @functools.cached_property
     def spec(self) -> KANSpec:
-        """Of the KANs that it is made for."""
+        """Return the specification of the KANs that the model evaluates."""
         return KANSpec(widths=self.widths, **{name: getattr(self, name) for name in FIELDS})
 
     @classmethod
     def fields_of(cls, spec: KANSpec) -> dict[str, Any]:
-        """Basis, grid, degree, domain and base."""
+        """Return basis, grid, degree, domain and base."""
         return {name: getattr(spec, name) for name in FIELDS}
 
     def check_kans(self, spec: KANSpec, features: FeatureConfig) -> None:
-        """Refuse KANs of another basis, grid, degree, domain or base, and features other than form raw with knots.
+        """Raise unless basis, grid, degree, domain and base agree, and features are of form raw with knots.
 
         Raises:
-            DataError: such KANs or features.
+            DataError: The KANs or features do not fit the model.
         """
         if not self.evaluates:
             return
@@ -90,15 +90,15 @@ class EvaluatingConfig(ModelConfig):
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; a model that evaluates nothing says nothing of basis, grid, degree, domain and base."""
+        """Return plain JSON types, without the specification of KANs if the model evaluates nothing."""
         data = {**super().to_dict(), "domain": list(self.domain)}
         return data if self.evaluates else {name: value for name, value in data.items() if name not in FIELDS}
 
 
 def eager(function: Callable[P, T]) -> Callable[P, T]:
-    """Keep ``torch.compile`` out of a function that hands addresses of tensors to C++.
+    """Exclude from ``torch.compile`` a function that passes addresses of tensors to C++.
 
-    ``torch.compiler.disable`` as a decorator would take a second of every import.
+    ``torch.compiler.disable`` as a decorator would add a second to every import.
     """
 
     @functools.wraps(function)
@@ -116,22 +116,22 @@ def responses_of(graph: KANGraph, config: EvaluatingConfig, x: Tensor, edge_poin
 
     Args:
         graph: B graphs of form raw with knots.
-        config: says which KANs they are.
+        config: configuration with the specification of the KANs.
         x: ``[N, in]`` or ``[B, N, in]``.
-        edge_points: number of inputs at which edges are evaluated, too.
+        edge_points: number of leading inputs at which edges are evaluated, too.
 
     Raises:
-        ShapeError: graphs of other features, or of other numbers of inputs or outputs.
+        ShapeError: The graphs have other features, or other numbers of inputs or outputs.
         DivergedError: x is not finite.
     """
-    ends, own = (graph.widths[0], graph.widths[-1]), (config.widths[0], config.widths[-1])
-    if ends != own:
-        raise ShapeError(f"graphs have (inputs, outputs) {ends}, this model evaluates KANs of {own}")
+    ends, expected = (graph.widths[0], graph.widths[-1]), (config.widths[0], config.widths[-1])
+    if ends != expected:
+        raise ShapeError(f"graphs have (inputs, outputs) {ends}, but this model evaluates KANs of {expected}")
     if not bool(x.isfinite().all()):
         raise DivergedError("the learned inputs are no longer finite: training diverged; lower the learning rate")
     return responses(population_of(graph, config.spec), x, edge_points)
 
 
 def spread_inputs(count: int, n_in: int) -> Tensor:
-    """Spread inputs over the box (-1, 1)^in, always the same ones, ``[count, in]`` float32."""
+    """Return fixed inputs spread over the box (-1, 1)^in, ``[count, in]`` float32."""
     return 2 * sobol_points(count, n_in) - 1

@@ -1,4 +1,4 @@
-"""Standardised features."""
+"""Standardise features."""
 
 import dataclasses
 
@@ -10,9 +10,10 @@ from wskan.graph import FeatureStatistics, KANGraph
 
 
 class Standardize(nn.Module):
-    """Shift and scale each feature of a graph by the statistics of the training split; absent edges stay zero, as do the biases of inputs and the knots of outputs.
+    """Shifts and scales each feature of a graph by statistics of the training split.
 
-    Part of every model, so that a saved one takes graphs as they come.
+    Features of absent edges, biases of inputs and knots of outputs stay zero. Every model contains this module, so a
+    saved model takes graphs with raw features.
     """
 
     edge_mean: Tensor
@@ -32,10 +33,10 @@ class Standardize(nn.Module):
             self.register_buffer(name, value)
 
     def set(self, statistics: FeatureStatistics) -> None:
-        """Take over measured statistics.
+        """Copy computed statistics into the buffers.
 
         Raises:
-            ShapeError: they are of other features.
+            ShapeError: The statistics are of other features.
         """
         for name, value in vars(statistics).items():
             buffer = getattr(self, name)
@@ -44,10 +45,14 @@ class Standardize(nn.Module):
             buffer.copy_(value)
 
     def forward(self, graph: KANGraph) -> KANGraph:
-        """Standardised graphs."""
+        """Return standardised graphs.
+
+        Raises:
+            ShapeError: The graphs have other features.
+        """
         if (graph.edge_dim, graph.node_dim) != (len(self.edge_mean), len(self.node_mean)):
             raise ShapeError(
-                f"graphs have {graph.edge_dim} features an edge and {graph.node_dim} a node, "
+                f"graphs have {graph.edge_dim} features per edge and {graph.node_dim} per node, "
                 f"the model takes {len(self.edge_mean)} and {len(self.node_mean)}"
             )
         edges = [self._edges(e) for e in graph.edges]
@@ -61,6 +66,6 @@ class Standardize(nn.Module):
         return dataclasses.replace(graph, edges=tuple(edges), nodes=tuple(nodes))
 
     def _edges(self, features: Tensor) -> Tensor:
-        """Of one layer. A row is all edges of a node: PyTorch takes several times longer over rows of ten numbers."""
+        """Standardise one layer in rows of all edges of a node; short rows take PyTorch several times longer."""
         count, rows = features.shape[-2], features.flatten(-2)
         return (rows - self.edge_mean.repeat(count)).div_(self.edge_std.repeat(count)).view_as(features)

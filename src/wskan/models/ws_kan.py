@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,154 +14,37 @@ from wskan.graph import KANGraph, edge_positions, node_positions, num_edge_posit
 from wskan.models.base import MetaNetwork, register_model
 from wskan.models.evaluating import spread_inputs
 from wskan.models.observed import observed
-from wskan.models.ops.edge_messages import EdgeLinear, edge_messages
+from wskan.models.ops.edge_linear import EdgeLinear
 from wskan.models.ops.edge_mlp import edge_mlp
-from wskan.models.ops.layers import MLP, Dropout, LayerNorm, activation, compute_dtype
+from wskan.models.ops.layers import MLP, Dropout, LayerNorm, compute_dtype
 from wskan.models.ws_kan_config import WSKANConfig
-
-
-class Embedding(NamedTuple):
-    """How the first states of edges follow from their features: ``weight @ feature + offset``, for what is linear in them to be done on the features, which are fewer.
-
-    Attributes:
-        weight: ``[h, F]``.
-        offsets: ``[n_l or 1, n_{l+1} or 1, h]`` of each layer.
-    """
-
-    weight: Tensor
-    offsets: Sequence[Tensor]
-
-
-class WSKANLayer(nn.Module):
-    """One round of message passing (section 3.3, steps a to d), with residual connections, and layer normalisation of the nodes.
-
-    The messages of a complete bipartite block need no gather and no scatter: with W[v; e] = W_v v + W_e e, the node half is projected once a
-    node and broadcast over its edges; and since a sum commutes with the second linear layer, that is applied after the sum. Where two linear
-    layers follow each other they are multiplied first.
-    Edges are not normalised: that costs a tenth of the time and learned more slowly (docs/decisions).
-    """
-
-    def __init__(self, hidden: int, dropout: float, *, backward_messages: bool, update_edges: bool) -> None:
-        super().__init__()
-        self.node_norm = LayerNorm(hidden)
-        self.forward_message = MLP(2 * hidden, hidden, hidden)  # MLP_v^(1;F)
-        self.forward_update = MLP(2 * hidden, hidden, hidden)  # MLP_v^(2;F)
-        self.backward_message = MLP(2 * hidden, hidden, hidden) if backward_messages else None  # MLP_v^(1;B)
-        self.backward_update = MLP(2 * hidden, hidden, hidden) if backward_messages else None  # MLP_v^(2;B)
-        self.edge_update = MLP(3 * hidden, hidden, hidden) if update_edges else None  # MLP_e
-        self.node_update = MLP((3 if backward_messages else 2) * hidden, hidden, hidden)  # MLP_v^(3)
-        self.dropout = Dropout(dropout)
-
-    def forward(
-        self,
-        nodes: Tensor,
-        edges: Sequence[Tensor],
-        masks: Sequence[Tensor | None],
-        degrees: tuple[Tensor, Tensor],
-        embedding: Embedding | None = None,
-    ) -> tuple[Tensor, list[Tensor]]:
-        """New states of nodes and edges.
-
-        Args:
-            nodes: ``[B, N, h]``, all layers of the KAN one after the other.
-            edges: ``[B, n_l, n_{l+1}, h]`` for each layer of edges; features ``[B, n_l, n_{l+1}, F]`` with ``embedding``.
-            masks: ``[B, n_l, n_{l+1}, 1]`` each, or None.
-            degrees: numbers of incoming and of outgoing edges of each node, ``[1 or B, N, 1]``.
-            embedding: how the first states follow from ``edges``, if those are features.
-        """
-        v, widths = self.node_norm(nodes), [edges[0].shape[1], *(edge.shape[2] for edge in edges)]
-        into, outof, new_edges = [torch.zeros_like(v[:, : widths[0]])], list[Tensor](), []
-        second = None if self.edge_update is None else self.edge_update.second
-        for i, (edge, mask, halves) in enumerate(zip(edges, masks, self._halves(v, widths, embedding), strict=True)):
-            states = None if embedding is None else _first_states(embedding, i, edge)
-            forward, backward, new_edge = edge_messages(edge, mask, *halves, second, states)  # c
-            into.append(forward)
-            outof += [] if backward is None else [backward]
-            new_edges.append(new_edge)
-        outof.append(torch.zeros_like(v[:, -widths[-1] :]))
-        updates = [(self.forward_message, self.forward_update, into, degrees[0])]  # a
-        if self.backward_message is not None and self.backward_update is not None:
-            updates.append((self.backward_message, self.backward_update, outof, degrees[1]))  # b
-        return nodes + self.dropout(self._update_nodes(v, updates)), new_edges  # d
-
-    def _update_nodes(self, v: Tensor, updates: Sequence[tuple[MLP, MLP, list[Tensor], Tensor]]) -> Tensor:
-        """MLP_v^(3)(v, MLP_v^(2;F)(v, sum), MLP_v^(2;B)(v, sum)), given the activations of MLP_v^(1) summed over neighbours."""
-        x = v.flatten(0, 1)
-        outer = self.node_update.first.weight.chunk(1 + len(updates), 1)
-        bias: Tensor = self.node_update.first.bias
-        parts = list[tuple[Tensor, Tensor]]()
-        for columns, (message, update, sums, degree) in zip(outer[1:], updates, strict=True):
-            own, received = update.first.weight.chunk(2, 1)
-            first = F.linear(x, own, update.first.bias)
-            first = torch.addmm(first, torch.cat(sums, 1).flatten(0, 1), (received @ message.second.weight).t())
-            # the bias of a message counts as often as there are edges
-            first = first.view_as(v) + degree * (received @ message.second.bias).to(degree.dtype)
-            parts.append((activation(first).flatten(0, 1), columns @ update.second.weight))
-            bias = bias + columns @ update.second.bias
-        total = F.linear(x, outer[0], bias)
-        # one after the other: gradients of parts side by side would be strided, which takes PyTorch a third longer
-        for part, weight in parts:
-            total = torch.addmm(total, part, weight.t())
-        out: Tensor = self.node_update.second(activation(total)).view_as(v)
-        return out
-
-    def _halves(
-        self, v: Tensor, widths: Sequence[int], embedding: Embedding | None
-    ) -> list[tuple[EdgeLinear, EdgeLinear | None, EdgeLinear | None]]:
-        """For each block, the first linear layers of MLP_v^(1;F)(source, e), MLP_v^(1;B)(target, e) and MLP_e(source, target, e), node halves done."""
-        h, mlps = v.shape[-1], [self.forward_message, self.backward_message, self.edge_update]
-        columns: list[tuple[Tensor, Tensor]] = [
-            (mlp.first.weight[:, :h], mlp.first.bias) for mlp in mlps if mlp is not None
-        ]
-        if self.edge_update is not None:
-            columns.append((self.edge_update.first.weight[:, h : 2 * h], torch.zeros_like(self.edge_update.first.bias)))
-        weight, bias = (torch.cat(parts) for parts in zip(*columns, strict=True))
-        done = [torch.split(part, list(widths), 1) for part in torch.split(F.linear(v, weight, bias), h, -1)]
-        own = [None if mlp is None else mlp.first.weight[:, -h:].to(done[0][0].dtype) for mlp in mlps]
-        blocks: list[tuple[EdgeLinear, EdgeLinear | None, EdgeLinear | None]] = []
-        for i in range(len(widths) - 1):
-            backward = None if own[1] is None else EdgeLinear(own[1], None, done[1][i + 1])
-            update = None if own[2] is None else EdgeLinear(own[2], done[-2][i], done[-1][i + 1])
-            halves = (EdgeLinear(own[0], done[0][i], None), backward, update)  # type: ignore[arg-type]
-            if embedding is not None:
-                halves = tuple(None if half is None else _of_features(half, embedding, i, len(v)) for half in halves)  # type: ignore[assignment]
-            blocks.append(halves)
-        return blocks
-
-
-def _first_states(embedding: Embedding, i: int, features: Tensor) -> EdgeLinear:
-    """The layer that makes states of the features of one layer's edges."""
-    size, n, m, _ = features.shape
-    offset = embedding.offsets[i]
-    if offset.shape[1] == 1:
-        return EdgeLinear(embedding.weight, offset[:, 0].expand(size, n, -1), None)
-    return EdgeLinear(embedding.weight, None, offset[0].expand(size, m, -1))
-
-
-def _of_features(half: EdgeLinear, embedding: Embedding, i: int, size: int) -> EdgeLinear:
-    """The same first layer, reading the features of edges in place of their first states."""
-    source, target = half.source, half.target
-    shift = F.linear(embedding.offsets[i], half.weight)
-    if len(shift) > 1 or (target is None and shift.shape[1] == 1):  # the shift differs among sources, or not at all
-        shift = shift[:, 0].expand(size, -1, -1)
-        source = shift if source is None else source + shift
-    else:
-        shift = shift[0].expand(size, -1, -1)
-        target = shift if target is None else target + shift
-    return EdgeLinear(half.weight @ embedding.weight, source, target)
+from wskan.models.ws_kan_layer import Embedding, WSKANLayer
 
 
 @register_model("ws_kan", WSKANConfig)
 class WSKAN(MetaNetwork):
-    """WS-KAN, the graph meta-network of the paper. See :class:`wskan.models.MetaNetwork` for what goes in and comes out.
+    """WS-KAN, the graph meta-network of the paper. See :class:`wskan.models.MetaNetwork` for inputs and outputs.
 
-    Graphs may have any hidden widths and, with positional encodings, the inputs and outputs of ``config.widths``; of another depth, they take the positions of the
-    layers at the same relative depth (:func:`wskan.graph.node_positions`). The graph read-out takes the means over
-    input, hidden and output nodes, the edge read-out a perceptron of an edge and its endpoints. It never tells hidden neurons of a layer apart, so
-    permuting them changes nothing (or permutes the edges).
+    The graph readout reads the means over input, hidden and output nodes. The edge readout is an MLP of an edge and its
+    endpoints. All hidden neurons of a layer are treated alike, so permuting them does not change the graph readout and
+    permutes the edge readout.
+
+    Graphs may have any hidden widths. With positional encodings, they need the inputs and outputs of ``config.widths``;
+    if their depth differs, they take the positions of layers at the same relative depth
+    (:func:`wskan.graph.node_positions`).
 
     Raises:
-        ShapeError: graphs of other numbers of inputs or outputs.
+        ShapeError: The graphs have other numbers of inputs or outputs.
+
+    Example:
+        >>> from wskan.graph import FeatureConfig, kan_graph
+        >>> from wskan.kan import KANSpec, Population
+        >>> from wskan.models import WSKAN, WSKANConfig
+        >>> spec, features = KANSpec(widths=(2, 5, 1)), FeatureConfig()
+        >>> kans = Population.init(spec, seeds=[0, 1, 2])
+        >>> config = WSKANConfig(widths=spec.widths, edge_dim=features.edge_dim(spec), out_dim=10, hidden=24)
+        >>> WSKAN(config)(kan_graph(kans, features)).shape
+        torch.Size([3, 10])
     """
 
     config: WSKANConfig
@@ -174,7 +56,7 @@ class WSKAN(MetaNetwork):
         if config.learned_probes:
             self.probes = nn.Parameter(spread_inputs(config.learned_probes, config.widths[0]))
         self.node_embedding = nn.Linear(node_dim, hidden) if node_dim else None
-        self.node_constant = nn.Parameter(torch.zeros(hidden))  # what a node starts from beside features and position
+        self.node_constant = nn.Parameter(torch.zeros(hidden))  # added to features and position of every node
         self.edge_embedding = nn.Linear(edge_dim, hidden)
         self.node_position = self.edge_position = None
         if config.positional_encoding:
@@ -186,7 +68,7 @@ class WSKAN(MetaNetwork):
                 config.dropout,
                 backward_messages=config.backward_messages,
                 update_edges=config.readout == "edge"
-                or index < config.num_layers - 1,  # nobody would read the last ones
+                or index < config.num_layers - 1,  # the graph readout does not read the last ones
             )
             for index in range(config.num_layers)
         )
@@ -196,7 +78,7 @@ class WSKAN(MetaNetwork):
         self.head = MLP(3 * hidden, hidden, config.out_dim)
 
     def forward(self, graph: KANGraph) -> Tensor | list[Tensor]:
-        """``[B, out_dim]``, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer with the edge read-out."""
+        """Return ``[B, out_dim]``, or ``[B, n_l, n_{l+1}, out_dim]`` per layer with the edge readout."""
         nodes, edges, embedding = self.embed(graph)
         masks = [None if mask is None else mask.unsqueeze(-1).to(nodes.dtype) for mask in graph.edge_mask]
         degrees = _degrees(graph, masks, nodes)
@@ -208,39 +90,53 @@ class WSKAN(MetaNetwork):
             embedding = None
         if self.edge_norm is not None:
             return self._edge_readout(self.norm(nodes), edges, graph.widths)
-        pooled = _pool(nodes, graph.node_mask, graph.widths)
+        pooled = _pool(nodes, graph)
         out: Tensor = self.head(self.dropout(self.norm(pooled)))
         return out
 
     def observe(self, graph: KANGraph) -> KANGraph:
-        """The graphs themselves, or what their KANs do at the learned probes."""
+        """Return the graphs themselves, or activations of their KANs at the learned probes."""
         return graph if self.probes is None else observed(graph, self.config, self.probes)
 
     def embed(self, graph: KANGraph) -> tuple[Tensor, Sequence[Tensor], Embedding | None]:
-        """First states of nodes ``[B, N, h]`` and edges ``[B, n_l, n_{l+1}, h]``: features and positions. Where the position of an edge follows from one endpoint, features of edges and how their states follow."""
+        """Embed features and positions of nodes and edges.
+
+        Returns:
+            First states of nodes ``[B, N, h]``, first states of edges ``[B, n_l, n_{l+1}, h]`` per layer, and None. If
+            the positions of each layer's edges depend on one endpoint only, it returns features of edges instead of
+            states, and the map from features to states.
+        """
         self.check(graph.widths[0], graph.widths[-1])
-        layers = len(self.config.widths) - 1
         graph = self._hide_inside(self.standardize(self.observe(graph)))
-        dtype = compute_dtype(graph.edges[0])
-        nodes = self.node_constant.to(dtype).expand(len(graph), sum(graph.widths), -1)
-        offsets = [self.edge_embedding.bias.to(dtype).expand(1, 1, -1)] * len(graph.edges)
-        if self.node_embedding is not None:
-            nodes = nodes + self.node_embedding(torch.cat(graph.nodes, 1))
-        if self.node_position is not None and self.edge_position is not None:
-            nodes = nodes + _lookup(self.node_position, torch.cat(node_positions(graph.widths, layers)), nodes)
-            positions = edge_positions(graph.widths, layers)
-            if len(positions) > 1:  # they follow from one endpoint
-                positions = (positions[0][:, :1], *(p[:1, :1] for p in positions[1:-1]), positions[-1][:1])
-            offsets = [
-                offset + _lookup(self.edge_position, p, nodes) for offset, p in zip(offsets, positions, strict=True)
-            ]
+        nodes = self._embed_nodes(graph)
+        weight, offsets = self.edge_embedding.weight, self._edge_offsets(graph.widths, nodes)
         if all(1 in offset.shape[:2] for offset in offsets):
-            return nodes, graph.edges, Embedding(self.edge_embedding.weight, offsets)
-        states = [F.linear(x, self.edge_embedding.weight) + o for x, o in zip(graph.edges, offsets, strict=True)]
+            return nodes, graph.edges, Embedding(weight, offsets)
+        states = [F.linear(edges, weight) + offset for edges, offset in zip(graph.edges, offsets, strict=True)]
         return nodes, states, None
 
+    def _embed_nodes(self, graph: KANGraph) -> Tensor:
+        dtype = compute_dtype(graph.edges[0])
+        nodes = self.node_constant.to(dtype).expand(len(graph), sum(graph.widths), -1)
+        if self.node_embedding is not None:
+            nodes = nodes + self.node_embedding(torch.cat(graph.nodes, 1))
+        if self.node_position is not None:
+            positions = node_positions(graph.widths, len(self.config.widths) - 1)
+            nodes = nodes + _lookup(self.node_position, torch.cat(positions), nodes)
+        return nodes
+
+    def _edge_offsets(self, widths: Sequence[int], nodes: Tensor) -> list[Tensor]:
+        """Return bias plus position of each layer's edges, ``[n_l or 1, n_{l+1} or 1, h]``, in the dtype of nodes."""
+        bias = self.edge_embedding.bias.to(nodes.dtype).expand(1, 1, -1)
+        if self.edge_position is None:
+            return [bias] * (len(widths) - 1)
+        positions = edge_positions(widths, len(self.config.widths) - 1)
+        if len(positions) > 1:  # edges of one endpoint share their position
+            positions = (positions[0][:, :1], *(p[:1, :1] for p in positions[1:-1]), positions[-1][:1])
+        return [bias + _lookup(self.edge_position, position, nodes) for position in positions]
+
     def _hide_inside(self, graph: KANGraph) -> KANGraph:
-        """Show some graphs by their outputs alone, in training with ``inner_dropout``."""
+        """Replace features of some graphs by their means, except at outputs, in training with ``inner_dropout``."""
         if not self.training or not self.config.inner_dropout:
             return graph
         keep = (torch.rand(len(graph), device=graph.edges[0].device) >= self.config.inner_dropout).to(graph.edges[0])
@@ -252,55 +148,54 @@ class WSKAN(MetaNetwork):
         )
 
     def _edge_readout(self, v: Tensor, edges: Sequence[Tensor], widths: Sequence[int]) -> list[Tensor]:
-        """A perceptron of (source, target, edge)."""
+        """Apply the head, an MLP of (source, target, edge)."""
         assert self.edge_norm is not None
         first, h = self.head.first, v.shape[-1]
-        source = torch.split(F.linear(v, first.weight[:, :h], first.bias), list(widths), 1)
-        target = torch.split(F.linear(v, first.weight[:, h : 2 * h]), list(widths), 1)
-        halves = (EdgeLinear(first.weight[:, 2 * h :], *nodes) for nodes in zip(source[:-1], target[1:], strict=True))
-        blocks = zip(edges, halves, strict=True)
-        return [edge_mlp(edge, self.edge_norm, half, self.head.second) for edge, half in blocks]
+        sources = torch.split(F.linear(v, first.weight[:, :h], first.bias), list(widths), 1)
+        targets = torch.split(F.linear(v, first.weight[:, h : 2 * h]), list(widths), 1)
+        outputs = []
+        for edge, source, target in zip(edges, sources[:-1], targets[1:], strict=True):
+            layer = EdgeLinear(first.weight[:, 2 * h :], source, target)
+            outputs.append(edge_mlp(edge, self.edge_norm, layer, self.head.second))
+        return outputs
 
     def check(self, inputs: int, outputs: int) -> None:
-        """Refuse graphs whose positions this model has not learned."""
-        known = (self.config.widths[0], self.config.widths[-1])
-        if self.config.positional_encoding and (inputs, outputs) != known:
+        """Raise if the model has not learned the positions of graphs with these numbers of inputs and outputs.
+
+        Raises:
+            ShapeError: The numbers differ from those of ``config.widths``, and there are positional encodings.
+        """
+        learned = (self.config.widths[0], self.config.widths[-1])
+        if self.config.positional_encoding and (inputs, outputs) != learned:
             raise ShapeError(
-                f"graphs have (inputs, outputs) {(inputs, outputs)}, the positions of this model are for {known}"
+                f"graphs have (inputs, outputs) {(inputs, outputs)}, but this model has positions for {learned}"
             )
 
 
 def _lookup(embedding: nn.Embedding, positions: Tensor, like: Tensor) -> Tensor:
-    """In the dtype of the states, so that autocast keeps them narrow."""
+    """Look up in the dtype of the states, so that autocast keeps them narrow."""
     out: Tensor = embedding(positions.to(like.device)).to(like.dtype)
     return out
 
 
 def _degrees(graph: KANGraph, masks: Sequence[Tensor | None], like: Tensor) -> tuple[Tensor, Tensor]:
-    """Numbers of incoming and of outgoing edges of each node, ``[1 or B, N, 1]``."""
-    size, w = len(graph) if any(mask is not None for mask in masks) else 1, graph.widths
-
-    def degrees(dim: int) -> list[Tensor]:
-        full = [
-            like.new_full((size, w[i + 1] if dim == 1 else w[i], 1), w[i] if dim == 1 else w[i + 1])
-            for i in range(len(masks))
-        ]
-        return [constant if mask is None else mask.sum(dim) for constant, mask in zip(full, masks, strict=True)]
-
-    incoming = torch.cat([like.new_zeros(size, w[0], 1), *degrees(1)], 1)
-    return incoming, torch.cat([*degrees(2), like.new_zeros(size, w[-1], 1)], 1)
+    """Return the numbers of incoming and of outgoing edges of each node, ``[1 or B, N, 1]``."""
+    size = len(graph) if any(mask is not None for mask in masks) else 1
+    incoming, outgoing = [like.new_zeros(size, graph.widths[0], 1)], []
+    for (n, m), mask in zip(itertools.pairwise(graph.widths), masks, strict=True):
+        incoming.append(like.new_full((size, m, 1), n) if mask is None else mask.sum(1))
+        outgoing.append(like.new_full((size, n, 1), m) if mask is None else mask.sum(2))
+    outgoing.append(like.new_zeros(size, graph.widths[-1], 1))
+    return torch.cat(incoming, 1), torch.cat(outgoing, 1)
 
 
-def _pool(nodes: Tensor, masks: Sequence[Tensor | None], widths: Sequence[int]) -> Tensor:
-    """Means over existing input, hidden and output nodes, ``[B, 3h]``; zero where there are none."""
-    ends = [0, widths[0], sum(widths[:-1]), sum(widths)]
-    if all(mask is None for mask in masks):
-        sums = [nodes[:, a:b].sum(1) / max(b - a, 1) for a, b in itertools.pairwise(ends)]
-        return torch.cat(sums, -1)
-    exists = [
-        nodes.new_ones(len(nodes), n) if mask is None else mask.to(nodes.dtype)
-        for n, mask in zip(widths, masks, strict=True)
-    ]
-    weight = torch.cat(exists, 1).unsqueeze(-1)
-    parts = [((nodes * weight)[:, a:b].sum(1), weight[:, a:b].sum(1)) for a, b in itertools.pairwise(ends)]
+def _pool(nodes: Tensor, graph: KANGraph) -> Tensor:
+    """Return the means over existing input, hidden and output nodes, ``[B, 3h]``; zero if there are none."""
+    widths = graph.widths
+    ranges = list(itertools.pairwise([0, widths[0], sum(widths[:-1]), sum(widths)]))
+    if all(mask is None for mask in graph.node_mask):
+        return torch.cat([nodes[:, a:b].sum(1) / max(b - a, 1) for a, b in ranges], -1)
+    exists = torch.cat([graph.full_node_mask(index) for index in range(len(widths))], 1)
+    weight = exists.unsqueeze(-1).to(nodes.dtype)
+    parts = [((nodes * weight)[:, a:b].sum(1), weight[:, a:b].sum(1)) for a, b in ranges]
     return torch.cat([total / count.clamp_min(1) for total, count in parts], -1)

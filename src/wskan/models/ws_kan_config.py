@@ -13,18 +13,22 @@ from wskan.reading import number
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WSKANConfig(EvaluatingConfig):
-    """Configuration of :class:`WSKAN`; see :class:`wskan.models.ModelConfig` for what all models share, and
-    :class:`wskan.models.EvaluatingConfig` for what learned probes need.
+    """The configuration of :class:`WSKAN`.
+
+    See :class:`wskan.models.ModelConfig` for the options of all models, and :class:`wskan.models.EvaluatingConfig` for
+    those of learned probes.
 
     Args:
-        positional_encoding: whether nodes and edges know their position (section 3.3); False is the ablation "no PE" (C.4).
-        backward_messages: whether step b happens; False is the ablation "no bidirectional" (C.4).
-        checkpoint_activations: recompute the nodes, too, in the backward pass: a fifth less memory at most, a quarter to two fifths more time. Edges are recomputed in any case.
-        learned_probes: number P of inputs that are learned: in place of parameters and knots, the model reads what
-            neurons and edges do there. 0 for none.
-        inner_dropout: probability with which, in training, a KAN is shown by its outputs alone: features of its edges and
-            hidden neurons become their means. A model that learned from activations then also reads KANs whose inside
-            looks otherwise, as those of another basis (results/parametrisations).
+        positional_encoding: encode positions of nodes and edges (paper, section 3.3). False is the ablation "no PE"
+            (C.4).
+        backward_messages: include step b. False is the ablation "no bidirectional" (C.4).
+        checkpoint_activations: also recompute nodes in the backward pass. It saves at most a fifth of the memory and
+            takes 25 to 40 % more time. Edges are always recomputed.
+        learned_probes: number P of learned inputs, or 0. With them, the model reads values of neurons and edges at
+            these inputs instead of parameters and knots.
+        inner_dropout: probability with which, in training, all features of a KAN except those of its outputs are
+            replaced by their means. A model trained on activations can then also read KANs with other bases
+            (results/parametrisations).
     """
 
     model: str = "ws_kan"
@@ -42,16 +46,22 @@ class WSKANConfig(EvaluatingConfig):
 
     @property
     def evaluates(self) -> bool:
-        """Whether probes are learned."""
+        """Return whether probes are learned."""
         return self.learned_probes > 0
 
     @property
     def observed(self) -> tuple[int, int, int]:
-        """With learned probes, an edge has values at the first 24 of them and a node, if it is no input, at all."""
+        """Return edge_dim, node_dim and bias_dim of :meth:`MetaNetwork.observe`.
+
+        Edges have values at the first 24 learned probes. Nodes except the inputs have activations at all of them.
+        """
         probes = self.learned_probes
         return (min(OBSERVED, probes), probes, probes) if probes else super().observed
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types. Options that are off and that older runs had no choice of are left out: names hash the rest."""
+        """Return plain JSON types.
+
+        Options that older runs lacked are omitted if they are off, because names of runs hash this dictionary.
+        """
         off = (("learned_probes", 0), ("inner_dropout", 0))
         return {name: value for name, value in super().to_dict().items() if (name, value) not in off}

@@ -1,4 +1,4 @@
-"""WS-KAN once more, word for word from section 3.3, on PyTorch Geometric: the reference, and a way in for any KAN-graph from there."""
+"""WS-KAN on PyTorch Geometric, exactly as in section 3.3 of the paper: the reference implementation."""
 
 import torch
 from torch import Tensor, nn
@@ -7,11 +7,12 @@ from torch_geometric.nn import MessagePassing, global_mean_pool
 
 from wskan.errors import DataError, ShapeError
 from wskan.models.ops.layers import MLP
-from wskan.models.ws_kan import WSKAN, WSKANLayer
+from wskan.models.ws_kan import WSKAN
+from wskan.models.ws_kan_layer import WSKANLayer
 
 
 class _Messages(MessagePassing):  # type: ignore[misc]
-    """Sum over neighbours j of MLP(v_j, e)."""
+    """Sums MLP(v_j, e) over neighbours j."""
 
     def __init__(self, mlp: MLP, flow: str) -> None:
         super().__init__(aggr="add", flow=flow)
@@ -27,7 +28,7 @@ class _Messages(MessagePassing):  # type: ignore[misc]
 
 
 class _Layer(nn.Module):
-    """Steps a to d, in the order of the paper; its parameters are those of a dense layer."""
+    """Steps a to d in the order of the paper, with the parameters of a dense layer."""
 
     def __init__(self, layer: WSKANLayer) -> None:
         super().__init__()
@@ -50,13 +51,13 @@ class _Layer(nn.Module):
 
 
 class WSKANPyG(nn.Module):
-    """The same function as a :class:`wskan.models.WSKAN`, whose parameters it shares.
+    """The same function as a :class:`wskan.models.WSKAN`, on graphs of PyTorch Geometric.
 
     Args:
-        model: the dense model; training either trains both.
+        model: the dense model. Both share their parameters, so training one trains the other.
 
     Raises:
-        DataError: a model with learned probes, which evaluates dense graphs.
+        DataError: The model has learned probes, which need dense graphs.
     """
 
     def __init__(self, model: WSKAN) -> None:
@@ -67,23 +68,28 @@ class WSKANPyG(nn.Module):
         self.layers = nn.ModuleList(_Layer(layer) for layer in model.layers)  # type: ignore[arg-type]
 
     def forward(self, data: Data) -> Tensor:
-        """Data or a batch of it, as :func:`wskan.graph.to_pyg` makes it, to ``[B, out_dim]`` or, with the edge read-out, ``[m, out_dim]``.
+        """Return ``[B, out_dim]``, or ``[m, out_dim]`` with the edge readout.
 
-        All graphs of a batch have the same depth, inputs and outputs.
+        Args:
+            data: data from :func:`wskan.graph.to_pyg`, or a batch of it. All graphs of a batch have the same depth,
+                inputs and outputs.
+
+        Raises:
+            ShapeError: The positional encodings are for other depths, inputs or outputs.
         """
-        model, ends = self.model, data.edge_index
+        model, edge_index = self.model, data.edge_index
         depth = int(data.layer.max())
         batch = data.batch if data.batch is not None else torch.zeros_like(data.layer)
         count, first = int(batch.max()) + 1, data.layer[batch == 0]
         model.check(*(int((first == index).sum()) for index in (0, depth)))
         if model.node_position is not None and depth != len(model.config.widths) - 1:
-            raise ShapeError(f"graphs have {depth} layers, the positions of this model are for {model.config.widths}")
+            raise ShapeError(f"graphs have {depth} layers, but this model has positions for {model.config.widths}")
         nodes, edges = self._embed(data, depth)
         for layer in self.layers:
-            nodes, edges = layer(nodes, edges, ends)
+            nodes, edges = layer(nodes, edges, edge_index)
         if model.config.readout == "edge":
             v, e = model.norm(nodes), model.edge_norm(edges)  # type: ignore[misc]
-            edge_out: Tensor = model.head(torch.cat([v[ends[0]], v[ends[1]], e], -1))
+            edge_out: Tensor = model.head(torch.cat([v[edge_index[0]], v[edge_index[1]], e], -1))
             return edge_out
         kinds = (data.layer == 0, (data.layer > 0) & (data.layer < depth), data.layer == depth)
         pooled = torch.cat([global_mean_pool(nodes[kind], batch[kind], count) for kind in kinds], -1)
@@ -95,8 +101,9 @@ class WSKANPyG(nn.Module):
         edges = model.edge_embedding((data.edge_attr - scale.edge_mean) / scale.edge_std)
         nodes = model.node_constant.expand(len(data.layer), -1)
         if model.node_embedding is not None:
-            first = torch.arange(data.x.shape[1], device=data.x.device) < scale.bias_dim  # biases, which inputs lack
-            lacks = torch.where(first, (data.layer == 0).unsqueeze(-1), (data.layer == depth).unsqueeze(-1))
+            is_bias = torch.arange(data.x.shape[1], device=data.x.device) < scale.bias_dim
+            # inputs lack biases, outputs lack knots
+            lacks = torch.where(is_bias, (data.layer == 0).unsqueeze(-1), (data.layer == depth).unsqueeze(-1))
             x = torch.where(lacks, data.x, (data.x - scale.node_mean) / scale.node_std)
             nodes = nodes + model.node_embedding(x)
         if model.node_position is not None and model.edge_position is not None:

@@ -1,1 +1,1 @@
-"""Pictures of KANs and of scores; they need matplotlib (the extra ``plot``)."""
+"""Plot KANs and scores with matplotlib (the extra ``plot``)."""

@@ -1,4 +1,4 @@
-"""What all pictures need: matplotlib (the extra ``plot``), and a place on disk."""
+"""Create and save figures with matplotlib (the extra ``plot``)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,24 @@ if TYPE_CHECKING:
 
 
 def require_matplotlib() -> None:
-    """Raise a :class:`wskan.errors.DataError` that says what to do if there is no matplotlib."""
+    """Raise if matplotlib is not installed.
+
+    Raises:
+        DataError: The message contains the command that installs it.
+    """
     if importlib.util.find_spec("matplotlib") is None:
         raise DataError("pictures need matplotlib: pip install 'wskan[plot]'")
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches."""
+    """Return an empty figure.
+
+    Args:
+        width, height: size in inches.
+
+    Raises:
+        DataError: matplotlib is not installed.
+    """
     require_matplotlib()
     from matplotlib.figure import Figure
 
@@ -28,9 +39,9 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG.
+    """Write a figure as PNG.
 
     Raises:
-        DataError: it cannot be written.
+        DataError: The file cannot be written.
     """
     write_atomically(path, lambda to: figure.savefig(to, dpi=150, format="png"))

@@ -1,4 +1,4 @@
-"""Pictures of what KANs represent."""
+"""Plot the signals that KANs represent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from wskan.plotting.figure import new_figure, save_figure
 
 
 def reconstructions(original: Tensor, reconstruction: Tensor, psnr: Tensor, path: Path) -> None:
-    """Original images above those that their KANs represent, ``[n, H, W, C]`` each, with the PSNR ``[n]`` of each in dB."""
+    """Plot images above the images that their KANs represent.
+
+    Args:
+        original, reconstruction: ``[n, H, W, C]`` in [0, 1].
+        psnr: PSNR of each reconstruction in dB, ``[n]``.
+        path: PNG file to write.
+    """
     count = len(original)
     figure = new_figure(1.1 * count, 2.7)
     axes = figure.subplots(2, count, squeeze=False)
@@ -27,22 +33,22 @@ def reconstructions(original: Tensor, reconstruction: Tensor, psnr: Tensor, path
                 axis.set_xlabel(f"{float(psnr[column]):.0f} dB", fontsize=8)
     axes[0][0].set_ylabel("image")
     axes[1][0].set_ylabel("its KAN")
-    figure.suptitle("Images, and what the KANs trained on them represent", fontsize=10)
+    figure.suptitle("Images, and the same images as represented by KANs", fontsize=10)
     save_figure(figure, path)
 
 
 def interpolation(
     t: Tensor, psnr: Mapping[str, Tensor], images: Mapping[str, Tensor], shown: Tensor, title: str, path: Path
 ) -> None:
-    """PSNR along straight lines between two KANs, beside what some KANs on them represent.
+    """Plot PSNR along lines between two KANs, next to the images that some KANs on them represent.
 
     Args:
         t: ``[T]`` from 0 (the first KAN) to 1 (the second).
-        psnr: of each line, ``[T]`` in dB.
-        images: of each line, ``[n, H, W, C]`` in [0, 1].
-        shown: ``[n]``, the t of each image.
-        title: of the picture.
-        path: where it goes.
+        psnr: PSNR along each line, ``[T]`` in dB.
+        images: images on each line, ``[n, H, W, C]`` in [0, 1].
+        shown: the t of each image, ``[n]``.
+        title: title of the figure.
+        path: PNG file to write.
     """
     figure = new_figure(9.6, 3.2)
     columns = len(shown)

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from wskan.errors import DataError
-from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, feature_statistics, gather, kan_graph
+from wskan.graph import FeatureConfig, FeatureStatistics, KANGraph, concatenate, feature_statistics, kan_graph
 from wskan.kan import Population
 from wskan.models import MetaNetwork
-from wskan.models.baselines.edge_set import edges_exist
+from wskan.models.baselines.edge_set import flat_edge_mask
 from wskan.tasks.augmentation import Symmetry, augment, augment_edges, input_map
 from wskan.tasks.task import Task
 from wskan.zoo import Zoo
@@ -81,7 +81,7 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
         self.graphs: KANGraph | None = None
         self.population: Population | None = None  # as stored; each batch is converted to single precision
         if not self.augment and self._graph_bytes() <= min(GRAPH_LIMIT, memory_limit // 3):
-            self.graphs = gather(self._all_graphs(), len(self))
+            self.graphs = concatenate(self._all_graphs(), len(self))
         elif zoo.dtype.itemsize * zoo.spec.num_parameters * len(self.rows) <= memory_limit:
             self.population = zoo.population(self.rows, stored=True).to(self.device)
 
@@ -101,7 +101,7 @@ class GraphDataset(Dataset[tuple[KANGraph, Tensor]]):
                     target = augment_edges(target, self.zoo.spec.widths, self.augment, draw.seed)
                 inputs = input_map(population, self.features, self.augment, draw.seed)
             graph = kan_graph(population, self.features, inputs)
-        if self.task.readout == "edge" and (exist := edges_exist(graph)) is not None:
+        if self.task.readout == "edge" and (exist := flat_edge_mask(graph)) is not None:
             target = target.masked_fill(~exist, self.task.absent)
         return graph, target
 

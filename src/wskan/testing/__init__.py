@@ -1,4 +1,4 @@
-"""For tests, yours too: fake zoos, symmetry checks, and a conformance test that any model can inherit."""
+"""Helpers for tests: fake zoos, symmetry checks, and a conformance test that any model can inherit."""
 
 from wskan.testing.conformance import ModelConformance
 from wskan.testing.equivariance import assert_equivariant, equivariance_error, random_permutation

@@ -1,4 +1,4 @@
-"""A test class for models: inherit it, say how to build yours, and pytest runs the lot."""
+"""A test class for models: inherit it, override :meth:`ModelConformance.build`, and pytest runs all its tests."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ Readout = Literal["graph", "edge"]
 
 
 class ModelConformance:
-    """What every model must do. Set the attributes, override :meth:`build`, and enter the model in :data:`wskan.models.MODELS`.
+    """Tests that every model must pass.
+
+    To use it, set the attributes, override :meth:`build`, and enter the model in :data:`wskan.models.MODELS`.
 
     Attributes:
-        invariant: whether permuting hidden neurons must leave its output unchanged (or permute it); if not, it must change.
-        any_width: whether it takes other hidden widths than it was made for.
-        sees_topology: whether it must notice that edges were exchanged in a way that is no symmetry.
-        readouts: those that it has.
+        invariant: whether permuting hidden neurons must leave the output unchanged (or permute it). If not, the output
+            must change.
+        any_width: whether the model takes hidden widths other than those of its configuration.
+        sees_topology: whether the output must change when edges are exchanged in a way that is not a symmetry.
+        readouts: the readouts of the model.
     """
 
     invariant: ClassVar[bool] = True
@@ -35,26 +38,32 @@ class ModelConformance:
     widths: ClassVar[tuple[int, ...]] = (2, 5, 4, 3)
 
     def build(self, **config: Any) -> MetaNetwork:
-        """A fresh model from the keywords of :class:`wskan.models.ModelConfig` (without ``model``)."""
+        """Return a new model from the keywords of :class:`wskan.models.ModelConfig` except ``model``."""
         raise NotImplementedError
 
     def model(self, readout: Readout, graph: KANGraph, seed: int = 0, bias_dim: int = 0) -> MetaNetwork:
-        """A small one with perturbed weights, in evaluation mode: a fresh one may be symmetric by accident."""
+        """Return a small model in evaluation mode, with perturbed weights, as new ones may be symmetric by accident."""
         torch.manual_seed(seed)
         model = self.build(
-            widths=self.widths, edge_dim=graph.edge_dim, node_dim=graph.node_dim, bias_dim=bias_dim, out_dim=3, readout=readout, hidden=16, num_layers=2
-        )  # fmt: skip
+            widths=self.widths,
+            edge_dim=graph.edge_dim,
+            node_dim=graph.node_dim,
+            bias_dim=bias_dim,
+            out_dim=3,
+            readout=readout,
+            hidden=16,
+            num_layers=2,
+        )
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(0.1 * torch.randn_like(parameter))
-        with torch.no_grad():
             model.standardize.set(feature_statistics([model.observe(graph)], model.config.observed[2]))
         return model.eval()
 
     def graph(
         self, size: int = 6, seed: int = 0, *, keep: float = 0.8, widths: tuple[int, ...] | None = None
     ) -> KANGraph:
-        """Some KAN-graphs with absent edges and node features."""
+        """Return KAN-graphs with absent edges and node features."""
         return kan_graph(random_population(widths or self.widths, size, seed, keep=keep), FeatureConfig(knots=True))
 
     def test_shapes(self) -> None:
@@ -75,11 +84,11 @@ class ModelConformance:
                     assert_equivariant(model, graph, seed=seed)
                 else:
                     assert equivariance_error(model, graph, random_permutation(graph.widths, seed)) > 1e-3, (
-                        "it is not expected to be invariant"
+                        "the model is invariant, but invariant is False"
                     )
 
     def test_not_symmetric_to_more(self) -> None:
-        """Permuting the outgoing edges of hidden neurons, but not the incoming ones, gives another KAN."""
+        """Check that the output changes if outgoing edges of hidden neurons are permuted without the incoming ones."""
         if not (self.invariant and self.sees_topology):
             return
         graph = self.graph(keep=1.0)
@@ -91,11 +100,11 @@ class ModelConformance:
             if readout == "edge":
                 changed = flatten_output([*model(other)[:-1], model(other)[-1].flip(1)])
             assert (plain - changed).abs().max() > 1e-4 * plain.abs().max(), (
-                "it does not see which edges meet in a neuron"
+                "the model ignores which edges share a neuron"
             )
 
     def test_every_bias_is_read(self) -> None:
-        """Of the neurons of all layers but the inputs, where there is one; and the symmetry is none of the biases' business."""
+        """Check that biases of all layers except the inputs change the output, and that the model stays symmetric."""
         kans = random_population(self.widths, 6, 0, keep=1.0)
         graph = kan_graph(kans, FeatureConfig(form="gauge", knots=True))
         for readout in self.readouts:
@@ -107,10 +116,12 @@ class ModelConformance:
                 nodes = [nodes.clone() for nodes in graph.nodes]
                 nodes[index][:, 0, 0] += 1
                 changed = flatten_output(model(dataclasses.replace(graph, nodes=tuple(nodes))))
-                assert (plain - changed).abs().max() > 1e-4 * plain.abs().max(), f"it ignores biases of layer {index}"
+                assert (plain - changed).abs().max() > 1e-4 * plain.abs().max(), (
+                    f"the model ignores biases of layer {index}"
+                )
 
     def test_features_are_standardized(self) -> None:
-        """By the statistics of the training split that the model keeps: as if its graphs had come standardized."""
+        """Check that the model standardises features by its statistics, as if graphs were standardised before."""
         graph = self.graph()
         for readout in self.readouts:
             model = self.model(readout, graph)
@@ -129,10 +140,8 @@ class ModelConformance:
     def test_padding_changes_nothing(self) -> None:
         if not self.any_width or "graph" not in self.readouts:
             return
-        narrow, wide = (
-            self.graph(3, 1),
-            self.graph(3, 2, widths=(self.widths[0], *(n + 3 for n in self.widths[1:-1]), self.widths[-1])),
-        )
+        wider = (self.widths[0], *(n + 3 for n in self.widths[1:-1]), self.widths[-1])
+        narrow, wide = self.graph(3, 1), self.graph(3, 2, widths=wider)
         model, batch = self.model("graph", narrow), collate([narrow, wide])
         torch.testing.assert_close(model(batch), torch.cat([model(narrow), model(wide)]), rtol=1e-4, atol=1e-4)
 

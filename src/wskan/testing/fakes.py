@@ -1,4 +1,4 @@
-"""Random KANs, and a zoo of them: instant, offline, and learnable."""
+"""Random KANs, and a zoo of them that is instant, offline and learnable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wskan.kan.oracle import THRESHOLD
 from wskan.zoo import Recipe, Zoo
 from wskan.zoo.manifest import Manifest
 
-LARGE = 0.15  # mean square of the coefficients of an edge that scores as much as the threshold of an oracle
+LARGE = 0.15  # mean square of the coefficients of an edge whose score is the oracle's threshold
 
 
 def random_population(
@@ -32,15 +32,15 @@ def random_population(
     basis: str = "bspline",
     adapted: bool = True,
 ) -> Population:
-    """KANs with random weights, masks and grids, none of them special.
+    """Return KANs with random weights, masks and grids.
 
     Args:
-        widths: neurons a layer.
+        widths: number of neurons of each layer.
         size: number K of KANs.
-        seed: of all random numbers.
+        seed: seed of all random numbers.
         grid, degree, domain, base, basis: see :class:`wskan.kan.KANSpec`.
         keep: share of edges that are not masked.
-        adapted: whether each neuron has a grid of its own, or all share the uniform one.
+        adapted: give each neuron its own grid. If False, all share the uniform grid.
     """
     spec = KANSpec(widths=tuple(widths), grid=grid, degree=degree, domain=domain, base=base, basis=basis)
     generator, uniform = torch.Generator().manual_seed(seed), spec.basis_functions.knots().expand(1, 1, -1)
@@ -60,9 +60,15 @@ def random_population(
 
 
 def in_domain(population: Population, seed: int, points: int = 60) -> tuple[Population, Tensor]:
-    """KANs much like these whose activations stay in the domain of their grids, and the inputs of which that is true, ``[K, points, in]``.
+    """Return similar KANs whose activations stay in the domains of their grids, and such inputs, ``[K, points, in]``.
 
-    Where the uniform grid is shared, what leads to a hidden neuron is scaled down until it fits; where neurons have grids of their own, these are stretched and moved.
+    With the shared uniform grid, functions that lead to hidden neurons are scaled down. With grids per neuron, the
+    grids are stretched and shifted.
+
+    Args:
+        population: K KANs.
+        seed: seed of the inputs.
+        points: number of inputs of each KAN.
     """
     spec, functions = population.spec, population.spec.basis_functions
     first = functions.inner(population.layers[0].knots)
@@ -89,17 +95,17 @@ def in_domain(population: Population, seed: int, points: int = 60) -> tuple[Popu
 
 
 class FakeZoo(Zoo):
-    """A zoo in memory of random KANs whose facts show in their weights, so that a model can learn them.
+    """A zoo in memory of random KANs whose weights depend on their columns, so that a model can learn them.
 
     KANs that represent signals have labels, and the frequencies of the regression task. Classifiers have accuracy and
     noise, and an oracle whose scores grow with the coefficients of an edge.
 
     Args:
-        widths: neurons a layer.
+        widths: number of neurons of each layer.
         train, val, test: number of KANs of each split.
         classes: number of labels.
-        classifiers: whether the KANs are classifiers.
-        seed: of everything.
+        classifiers: make classifiers instead of KANs that represent signals.
+        seed: seed of all random numbers.
     """
 
     def __init__(
@@ -135,38 +141,39 @@ class FakeZoo(Zoo):
         else:
             waves = {"freq_0": 0.5 + 9.5 * label / classes, "freq_1": 10 - 9.5 * label / classes}
             self.columns |= {"source": index, "psnr": zeros + 50, "label": label, **waves}
-        size_of = [layer.coef.square().mean(-1) for layer in kans.layers] if classifiers else []
-        self._masks = [size > LARGE for size in size_of]  # about one in nine
-        self._scores = [math.log(THRESHOLD) + 4 * (size / LARGE).log() for size in size_of]  # as spread as real ones
+        mean_squares = [layer.coef.square().mean(-1) for layer in kans.layers] if classifiers else []
+        self._masks = [square > LARGE for square in mean_squares]  # keeps about one in nine
+        # as spread as scores of trained KANs
+        self._scores = [math.log(THRESHOLD) + 4 * (square / LARGE).log() for square in mean_squares]
 
     @property
     def dtype(self) -> torch.dtype:
-        """Single precision."""
+        """Return single precision."""
         return torch.float32
 
     @property
     def has_masks(self) -> bool:
-        """Whether the KANs are classifiers."""
+        """Return whether the KANs are classifiers."""
         return bool(self._masks)
 
     @property
     def has_scores(self) -> bool:
-        """Whether the KANs are classifiers."""
+        """Return whether the KANs are classifiers."""
         return bool(self._scores)
 
     def population(self, rows: Tensor | slice | str, *, stored: bool = False) -> Population:
-        """Some of the KANs, in the order asked for."""
+        """Return some of the KANs in the requested order."""
         return self._kans[self.rows(rows)]
 
     def masks(self, rows: Tensor | slice) -> list[Tensor]:
-        """Which edges of some of the KANs to keep, one ``[n, n_l, n_{l+1}]`` bool a layer."""
+        """Return which edges of some of the KANs to keep, ``[n, n_l, n_{l+1}]`` bool per layer."""
         self.check_masks()
         return [mask[rows] for mask in self._masks]
 
     def scores(self, rows: Tensor | slice) -> list[Tensor]:
-        """Logarithms of the scores of the edges of some of the KANs, one ``[n, n_l, n_{l+1}]`` float32 a layer."""
+        """Return logarithms of scores of the edges of some of the KANs, ``[n, n_l, n_{l+1}]`` float32 per layer."""
         self.check_scores()
         return [score[rows] for score in self._scores]
 
     def verify(self) -> None:
-        """Nothing on disk, nothing to check."""
+        """Do nothing, because nothing is on disk."""

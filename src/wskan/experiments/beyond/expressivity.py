@@ -20,7 +20,7 @@ from wskan.experiments.engine.table import Cell, Table
 from wskan.experiments.engine.workspace import Workspace
 from wskan.graph import FeatureConfig, kan_graph
 from wskan.kan import Population
-from wskan.models.replay import UnivariateMLP, replay_model, with_inputs
+from wskan.models import UnivariateMLP, replay_model, with_inputs
 
 DEPTHS = (1, 2, 3, 4)
 FRESH = 2**40  # seed of KANs and points that no perceptron has learned from

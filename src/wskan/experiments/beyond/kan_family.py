@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wskan.kan import KANSpec, Layer, Population, uniform_knots
-from wskan.models.replay import UnivariateMLP
+from wskan.models import UnivariateMLP
 
 Density = Literal["uniform", "faces", "vertices"]
 

@@ -1,1 +1,1 @@
-"""The models that WS-KAN is compared with."""
+"""Baselines for WS-KAN."""

@@ -7,20 +7,23 @@ from torch import Tensor, nn
 from wskan.models.base import register_model
 from wskan.models.baselines.edge_set import EdgeSetNetwork
 from wskan.models.config import ModelConfig
-from wskan.models.ops.edge_messages import EdgeLinear
+from wskan.models.ops.edge_linear import EdgeLinear
 from wskan.models.ops.edge_mlp import edge_mlp, mean_of_layer_norm
 from wskan.models.ops.layers import MLP, Dropout, LayerNorm
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeepSetsConfig(ModelConfig):
-    """Configuration of :class:`DeepSets`; see :class:`wskan.models.ModelConfig`."""
+    """The configuration of :class:`DeepSets`; see :class:`wskan.models.ModelConfig`."""
 
     model: str = "deep_sets"
 
 
 class DeepSetsLayer(nn.Module):
-    """``x_i + second(act(first(x_i) + context(mean_j x_j)))``: the equivariant layer of Deep Sets (eq. 4 there) with a mean for its pooling, in a residual block."""
+    """The residual block ``x_i + second(act(first(x_i) + context(mean_j x_j)))``.
+
+    It contains the equivariant layer of Deep Sets (eq. 4 there) with a mean as its pooling.
+    """
 
     def __init__(self, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -29,9 +32,9 @@ class DeepSetsLayer(nn.Module):
         self.context = nn.Linear(hidden, hidden, bias=False)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, exist: Tensor | None) -> Tensor:
-        """``[B, E, h]`` and which edges exist, ``[B, E]`` or None, to ``[B, E, h]``."""
-        mean, x = mean_of_layer_norm(x, self.norm, exist)
+    def forward(self, x: Tensor, edge_mask: Tensor | None) -> Tensor:
+        """Map states ``[B, E, h]`` to new states, given which edges exist, ``[B, E]`` bool or None."""
+        mean, x = mean_of_layer_norm(x, self.norm, edge_mask)
         context = self.mlp.first.bias + self.context(mean)  # [B, h]
         first = EdgeLinear(self.mlp.first.weight, context.unsqueeze(1), None)
         new = edge_mlp(x.unsqueeze(1), self.norm, first, self.mlp.second, dropout=self.dropout, residual=True)
@@ -40,7 +43,10 @@ class DeepSetsLayer(nn.Module):
 
 @register_model("deep_sets", DeepSetsConfig)
 class DeepSets(EdgeSetNetwork):
-    """Each edge sees itself and the mean over all edges. Knows nothing of the topology: the paper's ablation of it."""
+    """DeepSets over edges: each edge reads itself and the mean over all edges.
+
+    It ignores the topology, as the ablation of the paper.
+    """
 
     def __init__(self, config: DeepSetsConfig) -> None:
         super().__init__(config, [DeepSetsLayer(config.hidden, config.dropout) for _ in range(config.num_layers)])

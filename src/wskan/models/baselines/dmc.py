@@ -1,4 +1,7 @@
-"""DMC: convolutions over the flattened parameters (paper, section 5; Eilertsen et al., "Classifying the classifier", 2020)."""
+"""DMC: convolutions over the flattened parameters (paper, section 5).
+
+The source is Eilertsen et al., "Classifying the classifier" (2020).
+"""
 
 import dataclasses
 import itertools
@@ -10,26 +13,26 @@ from wskan.models.baselines.flat import FlatNetwork
 from wskan.models.config import ModelConfig
 from wskan.models.ops.layers import MLP, Dropout
 
-POSITIONS = 32  # at most so many are left after the last convolution
+POSITIONS = 32  # at most this many are left after the last convolution
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DMCConfig(ModelConfig):
-    """Configuration of :class:`DMC`; see :class:`wskan.models.ModelConfig`. ``num_layers`` counts the convolutions."""
+    """The configuration of :class:`DMC`; see :class:`wskan.models.ModelConfig`. ``num_layers`` counts convolutions."""
 
     model: str = "dmc"
 
 
 @register_model("dmc", DMCConfig)
 class DMC(FlatNetwork):
-    """Strided one-dimensional convolutions over the flattened parameters, then a perceptron on what is left. Not invariant to anything.
+    """Strided one-dimensional convolutions over the flattened parameters, followed by an MLP. It has no invariance.
 
-    The papers give neither strides nor kernels for KANs. Here all layers have one stride, the smallest that leaves at most 32 positions, so that time and
-    parameters stay in bounds from a hundred to tens of thousands of edges; kernels overlap by half. The positions left are not averaged: which edge a
-    number belongs to would be lost.
+    The papers give neither strides nor kernel sizes for KANs. Here all layers share the smallest stride that leaves at
+    most 32 positions. Time and parameters then stay moderate from a hundred to tens of thousands of edges. Kernels
+    overlap by half. The remaining positions are not averaged, because that would mix up the edges.
 
     Raises:
-        ShapeError: graphs of other widths than ``config.widths``, or filled-up ones.
+        ShapeError: The widths of the graphs differ from ``config.widths``, or the graphs are padded.
     """
 
     def __init__(self, config: DMCConfig) -> None:
@@ -46,5 +49,5 @@ class DMC(FlatNetwork):
 
 
 def _stride(size: int, layers: int) -> int:
-    """The smallest whose ``layers``-th power brings ``size`` down to at most ``POSITIONS``."""
+    """Return the smallest stride whose ``layers``-th power reduces ``size`` to at most ``POSITIONS``."""
     return next(stride for stride in itertools.count(1) if POSITIONS * stride**layers >= size)

@@ -1,4 +1,4 @@
-"""What DeepSets and SetTransformer share: the edges of a KAN-graph as a set, and read-outs that know no order."""
+"""Shared by DeepSets and SetTransformer: the edges of a KAN-graph as a set, and readouts that ignore their order."""
 
 from collections.abc import Iterable
 
@@ -9,13 +9,20 @@ from wskan.graph import KANGraph
 from wskan.kan.edges import flatten_edges, unflatten_edges
 from wskan.models.base import MetaNetwork
 from wskan.models.config import ModelConfig
-from wskan.models.ops.edge_messages import EdgeLinear
+from wskan.models.ops.edge_linear import EdgeLinear
 from wskan.models.ops.edge_mlp import edge_mlp, mean_over_edges
 from wskan.models.ops.layers import MLP, Dropout, LayerNorm
 
 
 def edge_tokens(graph: KANGraph, bias_dim: int = 0) -> Tensor:
-    """Features of all E edges, layer after layer, each followed by the knots of the neuron it comes from and the biases (the first ``bias_dim`` features) of the one it leads to, ``[B, E, F + D]``."""
+    """Return the features of all E edges with those of their neurons, layer after layer, ``[B, E, F + D]``.
+
+    The features of an edge are followed by the knots of its source and the biases of its target.
+
+    Args:
+        graph: B graphs.
+        bias_dim: number of leading node features that are biases.
+    """
     blocks = []
     for edges, source, target in zip(graph.edges, graph.nodes[:-1], graph.nodes[1:], strict=True):
         knots = source[..., bias_dim:].unsqueeze(2).expand(-1, -1, edges.shape[2], -1)
@@ -24,25 +31,23 @@ def edge_tokens(graph: KANGraph, bias_dim: int = 0) -> Tensor:
     return flatten_edges(blocks)
 
 
-def edges_exist(graph: KANGraph) -> Tensor | None:
-    """Which of these edges exist, ``[B, E]`` bool; None if all do."""
+def flat_edge_mask(graph: KANGraph) -> Tensor | None:
+    """Return which of all E edges exist, ``[B, E]`` bool, or None if all do."""
     if all(mask is None for mask in graph.edge_mask):
         return None
-    masks = [
-        edges.new_ones(edges.shape[:3], dtype=torch.bool) if mask is None else mask
-        for edges, mask in zip(graph.edges, graph.edge_mask, strict=True)
-    ]
-    return flatten_edges(masks)
+    return flatten_edges([graph.full_edge_mask(index) for index in range(graph.num_layers)])
 
 
 class EdgeSetNetwork(MetaNetwork):
-    """Base of models that see the edges as a set: invariant to any reordering of them, not only to those that leave the KAN the same.
+    """The base of models that read the edges as a set.
 
-    Knots and biases are features of neurons; an edge carries the knots of the neuron it comes from and the bias of the one it leads to. Graphs may have any widths and depth. Absent edges count nowhere.
+    They are invariant to any order of edges, not only to reorderings that keep the KAN the same. Each edge carries the
+    knots of its source and the biases of its target. Graphs may have any widths and depth. Absent edges are ignored.
 
     Args:
-        config: of the model.
-        layers: each takes states ``[B, E, h]`` and which edges exist, ``[B, E]`` bool or None, to new states, and commutes with reordering.
+        config: configuration of the model.
+        layers: each maps states ``[B, E, h]`` and which edges exist, ``[B, E]`` bool or None, to new states, and
+            commutes with reordering.
     """
 
     def __init__(self, config: ModelConfig, layers: Iterable[nn.Module]) -> None:
@@ -55,15 +60,14 @@ class EdgeSetNetwork(MetaNetwork):
         self.head = MLP(hidden, hidden, config.out_dim)
 
     def forward(self, graph: KANGraph) -> Tensor | list[Tensor]:
-        """``[B, out_dim]`` from the mean over edges, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer with the edge read-out."""
+        """Return ``[B, out_dim]``, or ``[B, n_l, n_{l+1}, out_dim]`` per layer with the edge readout."""
         graph = self.standardize(graph)
-        x, exist = self.embedding(edge_tokens(graph, self.config.bias_dim)), edges_exist(graph)
+        x, edge_mask = self.embedding(edge_tokens(graph, self.config.bias_dim)), flat_edge_mask(graph)
         for layer in self.layers:
-            x = layer(x, exist)
+            x = layer(x, edge_mask)
         if self.config.readout == "edge":
             first = EdgeLinear(self.head.first.weight, self.head.first.bias.expand(len(x), 1, -1), None)
-            return unflatten_edges(
-                edge_mlp(x.unsqueeze(1), self.norm, first, self.head.second).squeeze(1), graph.widths
-            )
-        out: Tensor = self.head(self.dropout(self.norm(mean_over_edges(x, exist))))
+            predictions = edge_mlp(x.unsqueeze(1), self.norm, first, self.head.second).squeeze(1)
+            return unflatten_edges(predictions, graph.widths)
+        out: Tensor = self.head(self.dropout(self.norm(mean_over_edges(x, edge_mask))))
         return out

@@ -1,4 +1,4 @@
-"""What the models of the flattened parameters share: one long vector in, one out."""
+"""Shared by models of flattened parameters, which map one long vector to another."""
 
 import itertools
 
@@ -13,16 +13,17 @@ from wskan.models.config import ModelConfig
 
 
 class FlatNetwork(MetaNetwork):
-    """Base of models that read all features of all edges, layer after layer, and then of all nodes, as one vector. Invariant to nothing.
+    """The base of models that read all features of all edges, layer after layer, and then of all nodes, as one vector.
 
-    A subclass builds ``network``, from ``[B, in_size]`` to ``[B, out_size]``.
+    They have no invariance. A subclass builds ``network``, which maps ``[B, in_size]`` to ``[B, out_size]``.
 
     Attributes:
-        in_size: length of the vector: features of edges, then knots of nodes with outgoing edges, then biases of nodes with incoming ones.
-        out_size: ``out_dim``, or with the edge read-out ``out_dim`` for each edge.
+        in_size: length of the vector: features of edges, knots of nodes with outgoing edges, and biases of nodes with
+            incoming edges.
+        out_size: ``out_dim``, or with the edge readout ``out_dim`` times the number of edges.
 
     Raises:
-        ShapeError: graphs of other widths than ``config.widths``, or filled-up ones.
+        ShapeError: The widths of the graphs differ from ``config.widths``, or the graphs are padded.
     """
 
     network: nn.Module
@@ -35,9 +36,9 @@ class FlatNetwork(MetaNetwork):
         self.out_size = config.out_dim * (edges if config.readout == "edge" else 1)
 
     def forward(self, graph: KANGraph) -> Tensor | list[Tensor]:
-        """``[B, out_dim]``, or one ``[B, n_l, n_{l+1}, out_dim]`` a layer with the edge read-out."""
+        """Return ``[B, out_dim]``, or ``[B, n_l, n_{l+1}, out_dim]`` per layer with the edge readout."""
         if graph.widths != tuple(self.config.widths) or any(mask is not None for mask in graph.node_mask):
-            raise ShapeError(f"graphs have widths {graph.widths}, this model takes {self.config.widths} only")
+            raise ShapeError(f"graphs have widths {graph.widths}, but this model takes only {self.config.widths}")
         graph = self.standardize(graph)
         knots = (nodes[..., self.config.bias_dim :] for nodes in graph.nodes[:-1])
         biases = (nodes[..., : self.config.bias_dim] for nodes in graph.nodes[1:])

@@ -1,4 +1,4 @@
-"""The simplest baseline: a perceptron on the flattened parameters (paper, section 5)."""
+"""The simplest baseline: an MLP on the flattened parameters (paper, section 5)."""
 
 import dataclasses
 import itertools
@@ -13,26 +13,26 @@ from wskan.models.ops.layers import Dropout
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FlatMLPConfig(ModelConfig):
-    """Configuration of :class:`FlatMLP`; see :class:`wskan.models.ModelConfig`."""
+    """The configuration of :class:`FlatMLP`; see :class:`wskan.models.ModelConfig`."""
 
     model: str = "mlp"
 
 
 @register_model("mlp", FlatMLPConfig)
 class FlatMLP(FlatNetwork):
-    """A multilayer perceptron on all features of all edges and nodes, one after the other. Not invariant to anything.
+    """An MLP on the concatenated features of all edges and nodes. It has no invariance.
 
     Raises:
-        ShapeError: graphs of other widths than ``config.widths``, or filled-up ones.
+        ShapeError: The widths of the graphs differ from ``config.widths``, or the graphs are padded.
     """
 
     def __init__(self, config: FlatMLPConfig) -> None:
         super().__init__(config)
-        self.network = perceptron(config, self.in_size, self.out_size)
+        self.network = build_mlp(config, self.in_size, self.out_size)
 
 
-def perceptron(config: ModelConfig, in_size: int, out_size: int) -> nn.Sequential:
-    """``num_layers`` linear layers with ReLU and dropout between them, from ``[B, in_size]`` to ``[B, out_size]``."""
+def build_mlp(config: ModelConfig, in_size: int, out_size: int) -> nn.Sequential:
+    """Build an MLP of ``num_layers`` linear layers with ReLU and dropout; ``[B, in_size]`` to ``[B, out_size]``."""
     widths = [in_size, *(config.hidden for _ in range(config.num_layers - 1)), out_size]
     blocks: list[nn.Module] = []
     for index, (n, m) in enumerate(itertools.pairwise(widths)):

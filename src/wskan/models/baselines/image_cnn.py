@@ -1,4 +1,4 @@
-"""The ceiling for implicit neural representations: look at the image."""
+"""An upper bound for implicit neural representations: a CNN on the image."""
 
 import dataclasses
 import itertools
@@ -20,18 +20,18 @@ MAX_SIDE = 256
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageCNNConfig(OutputsConfig):
-    """Configuration of :class:`ImageCNN`; see :class:`wskan.models.OutputsConfig`.
+    """The configuration of :class:`ImageCNN`; see :class:`wskan.models.OutputsConfig`.
 
-    ``num_layers`` counts convolutions, ``hidden`` the channels of the last ones.
+    ``num_layers`` counts convolutions, and ``hidden`` is the number of channels of the last ones.
 
     Args:
-        side: of the image, in pixels.
-        affine: how far images are moved in training: the largest shift (in halves of the image) and logarithm of a
-            scale; rotations go up to 1.75 times as many radians.
-        mirror: whether they are mirrored left to right, too, every second one.
+        side: side of the image, in pixels.
+        affine: strength of augmentation in training: the largest shift (in halves of the image) and logarithm of the
+            scale. The largest rotation is 1.75 times as many radians.
+        mirror: mirror images left to right in training with probability one half.
 
     Raises:
-        DataError: KANs that do not have two inputs, or a value out of range.
+        DataError: The KANs do not have two inputs, or a value is out of range.
     """
 
     model: str = "image_cnn"
@@ -43,7 +43,7 @@ class ImageCNNConfig(OutputsConfig):
         super().__post_init__()
         check_whole("side", self.side, 4, MAX_SIDE)
         if self.widths[0] != 2:
-            raise DataError(f"model image_cnn draws KANs of two inputs, a row and a column, not of {self.widths[0]}")
+            raise DataError(f"model image_cnn needs KANs of two inputs, row and column, not {self.widths[0]}")
         number(self.affine, "model configuration: affine", 0, 1)
 
 
@@ -51,10 +51,9 @@ class ImageCNNConfig(OutputsConfig):
 class ImageCNN(OutputsNetwork):
     """A convolutional network on the image that a KAN represents.
 
-    It is drawn at the pixels that the KAN was fitted to (:func:`wskan.signals.coordinates`).
-
-    In training, each KAN is drawn at pixels that an affine map of its own has moved (those beyond the border go back to
-    it): shifted, scaled and rotated images at no cost.
+    The KAN is evaluated at the pixels that it was fitted to (:func:`wskan.signals.coordinates`). In training, the
+    pixels are first moved by a random affine map for each KAN and clamped to the image, which shifts, scales and
+    rotates the image at no cost.
     """
 
     config: ImageCNNConfig
@@ -74,14 +73,14 @@ class ImageCNN(OutputsNetwork):
         self.head = nn.Linear(channels[-1], config.out_dim)
 
     def inputs(self, size: int) -> Tensor:
-        """Give the places where KANs are drawn, ``[side*side, 2]``, or in training ``[size, side*side, 2]``."""
+        """Return the pixels at which to evaluate KANs, ``[side*side, 2]``, or in training ``[size, side*side, 2]``."""
         config = self.config
         if not self.training or (config.affine == 0 and not config.mirror):
             return self.lattice
         return moved(self.lattice, size, config.affine, config.mirror)
 
     def read(self, outputs: Tensor) -> Tensor:
-        """``[B, out, side*side]`` to ``[B, out_dim]``."""
+        """Map outputs ``[B, out, side*side]`` to ``[B, out_dim]``."""
         image = outputs.reshape(*outputs.shape[:2], self.config.side, self.config.side)
         out: Tensor = self.head(self.dropout(self.network(image).mean((2, 3))))
         return out
@@ -90,8 +89,8 @@ class ImageCNN(OutputsNetwork):
 def moved(points: Tensor, size: int, affine: float, mirror: bool) -> Tensor:
     """Move points ``[N, 2]`` (row, column) in [-1, 1]^2 by ``size`` random affine maps, to ``[size, N, 2]``.
 
-    Random numbers are PyTorch's own, as those of dropout. :class:`ImageCNNConfig` says what ``affine`` and ``mirror``
-    mean.
+    Random numbers are from PyTorch's global generator, as for dropout. See :class:`ImageCNNConfig` for ``affine`` and
+    ``mirror``.
     """
     angle, logarithm, *shift = (affine * (2 * torch.rand(4, size, device=points.device) - 1)).unbind()
     scale = logarithm.exp().unsqueeze(1).repeat(1, 2)

@@ -1,4 +1,4 @@
-"""What the models share that see nothing of a KAN but its outputs."""
+"""Shared by models that read only the outputs of a KAN."""
 
 import abc
 import dataclasses
@@ -13,27 +13,26 @@ from wskan.models.evaluating import EvaluatingConfig, responses_of
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OutputsConfig(EvaluatingConfig):
-    """Configuration of an :class:`OutputsNetwork`; see :class:`wskan.models.EvaluatingConfig`.
+    """The configuration of an :class:`OutputsNetwork`; see :class:`wskan.models.EvaluatingConfig`.
 
     Raises:
-        DataError: the edge read-out.
+        DataError: The readout is ``"edge"``.
     """
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.readout != "graph":
-            raise DataError(f"model {self.model} sees outputs of KANs and no edges: it has the graph read-out only")
+            raise DataError(f"model {self.model} reads outputs of KANs, not edges: it has only the graph readout")
 
 
 class OutputsNetwork(MetaNetwork, abc.ABC):
-    """Base of models that evaluate a KAN at some inputs and read its outputs: other weights for the same function
-    change nothing.
+    """The base of models that evaluate a KAN at some inputs and read its outputs.
 
-    Each output is standardised over inputs and KANs by running statistics; those of features (``standardize``) are not
-    used. Graphs may have any hidden widths and depth.
+    All weights of the same function give the same result. Each output is standardised over inputs and KANs by running
+    statistics. Those of features (``standardize``) are not used. Graphs may have any hidden widths and depth.
 
     Raises:
-        ShapeError: graphs of other features, or of other numbers of inputs or outputs.
+        ShapeError: The graphs have other features, or other numbers of inputs or outputs.
     """
 
     config: OutputsConfig
@@ -44,13 +43,13 @@ class OutputsNetwork(MetaNetwork, abc.ABC):
 
     @abc.abstractmethod
     def inputs(self, size: int) -> Tensor:
-        """Where ``size`` KANs are evaluated, ``[N, in]`` or ``[size, N, in]``."""
+        """Return the inputs at which to evaluate ``size`` KANs, ``[N, in]`` or ``[size, N, in]``."""
 
     @abc.abstractmethod
     def read(self, outputs: Tensor) -> Tensor:
-        """Standardised outputs ``[B, out, N]`` to ``[B, out_dim]``."""
+        """Map standardised outputs ``[B, out, N]`` to ``[B, out_dim]``."""
 
     def forward(self, graph: KANGraph) -> Tensor:
-        """``[B, out_dim]``."""
+        """Return ``[B, out_dim]``."""
         x = self.inputs(len(graph))
         return self.read(self.norm(responses_of(graph, self.config, x).nodes[-1]))

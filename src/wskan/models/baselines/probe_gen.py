@@ -1,5 +1,7 @@
-"""Learned probing (Kahana, Horwitz, Shuval and Hoshen, "Deep Linear Probe Generators for Weight Space Learning",
-ICLR 2025)."""
+"""Learned probing.
+
+The source is Kahana, Horwitz, Shuval and Hoshen, "Deep Linear Probe Generators for Weight Space Learning" (ICLR 2025).
+"""
 
 import dataclasses
 
@@ -8,22 +10,22 @@ from torch import Tensor, nn
 
 from wskan.graph.features import MAX_PROBES
 from wskan.models.base import register_model
-from wskan.models.baselines.flat_mlp import perceptron
+from wskan.models.baselines.flat_mlp import build_mlp
 from wskan.models.baselines.outputs import OutputsConfig, OutputsNetwork
 from wskan.models.config import check_whole
 from wskan.models.evaluating import spread_inputs
 
-LATENT = 32  # dimensions of a code, as in the paper
+LATENT = 32  # dimension of a code, as in the source
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProbeGenConfig(OutputsConfig):
-    """Configuration of :class:`ProbeGen`; see :class:`wskan.models.OutputsConfig`.
+    """The configuration of :class:`ProbeGen`; see :class:`wskan.models.OutputsConfig`.
 
     Args:
         probes: number P of learned inputs.
-        generator: whether a deep linear network makes them of learned codes, as the paper proposes; if not, they are
-            parameters themselves, its "vanilla probing".
+        generator: generate the inputs from learned codes by a deep linear network, as the source proposes. If False,
+            the inputs themselves are parameters ("vanilla probing" there).
     """
 
     model: str = "probe_gen"
@@ -37,10 +39,10 @@ class ProbeGenConfig(OutputsConfig):
 
 @register_model("probe_gen", ProbeGenConfig)
 class ProbeGen(OutputsNetwork):
-    """Outputs at P learned inputs, side by side, read by a perceptron. Gradients pass through the KANs to the inputs.
+    """An MLP that reads the KAN's outputs at P learned inputs. Gradients pass through the KANs to the inputs.
 
-    The generator is the one that the authors use for implicit neural representations: codes of 32 numbers and two
-    linear layers, nothing between them.
+    The generator is that of the authors for implicit neural representations: codes of 32 numbers and two linear layers
+    without activation.
     """
 
     config: ProbeGenConfig
@@ -58,15 +60,15 @@ class ProbeGen(OutputsNetwork):
             self.generator = nn.Sequential(*layers)
         else:
             self.codes = nn.Parameter(spread_inputs(config.probes, n_in))
-        self.head = perceptron(config, config.probes * config.widths[-1], config.out_dim)
+        self.head = build_mlp(config, config.probes * config.widths[-1], config.out_dim)
 
     def inputs(self, size: int = 1) -> Tensor:
-        """Give the learned inputs, ``[P, in]``, in single precision."""
+        """Return the learned inputs, ``[P, in]``, in single precision."""
         with torch.autocast(self.codes.device.type, enabled=False):
             out: Tensor = self.generator(self.codes)
         return out
 
     def read(self, outputs: Tensor) -> Tensor:
-        """``[B, out, P]`` to ``[B, out_dim]``."""
+        """Map outputs ``[B, out, P]`` to ``[B, out_dim]``."""
         out: Tensor = self.head(outputs.flatten(1))
         return out

@@ -1,4 +1,4 @@
-"""A transformer over the edges (paper, section 5; Vaswani et al., 2017; Lee et al., "Set Transformer", 2019)."""
+"""A transformer over edges (paper, section 5; Vaswani et al., 2017; Lee et al., "Set Transformer", 2019)."""
 
 import dataclasses
 
@@ -15,14 +15,15 @@ from wskan.models.ops.layers import MLP, Dropout, LayerNorm
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SetTransformerConfig(ModelConfig):
-    """Configuration of :class:`SetTransformer`; see :class:`wskan.models.ModelConfig` for what all models share.
+    """The configuration of :class:`SetTransformer`; see :class:`wskan.models.ModelConfig` for common options.
 
     Args:
-        heads: attention heads; they divide ``hidden``.
-        inducing: 0 for attention between all edges, as in the paper; m for Lee et al.'s m inducing points, whose cost is linear in the edges.
+        heads: number of attention heads, which must divide ``hidden``.
+        inducing: number of inducing points (Lee et al.), whose cost is linear in the number of edges; 0 for attention
+            between all edges, as in the paper.
 
     Raises:
-        DataError: a value is out of range, or ``heads`` does not divide ``hidden``.
+        DataError: A value is out of range, or ``heads`` does not divide ``hidden``.
     """
 
     model: str = "set_transformer"
@@ -38,10 +39,10 @@ class SetTransformerConfig(ModelConfig):
 
 
 class AttentionBlock(nn.Module):
-    """Multi-head attention and a perceptron, each normalised before and with a residual connection: Lee et al.'s MAB.
+    """Multi-head attention and an MLP, each with normalisation before it and a residual connection (Lee et al.'s MAB).
 
-    One normalisation serves queries and keys: its weights could as well be part of the projections, which are apart. There is no dropout of attention weights:
-    no fused kernel for CPUs has it.
+    Queries and keys share a normalisation. Its weights could be absorbed into the projections, which are separate.
+    Attention weights have no dropout, because no fused kernel for CPUs supports it.
     """
 
     def __init__(self, hidden: int, heads: int, dropout: float) -> None:
@@ -54,7 +55,7 @@ class AttentionBlock(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
-        """What each x makes of all y.
+        """Update each x by attention to all y.
 
         Args:
             x: ``[B, n, h]``.
@@ -70,14 +71,14 @@ class AttentionBlock(nn.Module):
             t.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, n or m, h / heads]
             for t in (self.query(queries), *self.key_value(keys).chunk(2, -1))
         )
-        found = (F.scaled_dot_product_attention if y is x else _attention)(q, k, v, attn_mask=mask)
-        x = x + self.dropout(self.project(found.transpose(1, 2).flatten(2)))
+        attended = (F.scaled_dot_product_attention if y is x else _attention)(q, k, v, attn_mask=mask)
+        x = x + self.dropout(self.project(attended.transpose(1, 2).flatten(2)))
         new: Tensor = self.dropout(self.mlp(self.mlp_norm(x)))
         return x + new
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None) -> Tensor:
-    """Attention word for word, for few queries or few keys: its weights are then few, and on CPUs it takes half of the time of the fused kernel."""
+    """Compute attention without the fused kernel: with few queries or keys, that halves the time on CPUs."""
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if attn_mask is not None:
         scores = scores.masked_fill(~attn_mask, -torch.inf)
@@ -86,7 +87,7 @@ def _attention(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None) -> Ten
 
 
 class SetTransformerLayer(nn.Module):
-    """All edges attend to all edges (SAB), or to m points that have attended to all edges (ISAB)."""
+    """A layer in which all edges attend to all edges (SAB), or to m points that have attended to all edges (ISAB)."""
 
     def __init__(self, hidden: int, heads: int, inducing: int, dropout: float) -> None:
         super().__init__()
@@ -96,12 +97,12 @@ class SetTransformerLayer(nn.Module):
             self.points = nn.Parameter(nn.init.xavier_uniform_(torch.empty(inducing, hidden)))
             self.summary = AttentionBlock(hidden, heads, dropout)
 
-    def forward(self, x: Tensor, exist: Tensor | None) -> Tensor:
-        """``[B, E, h]`` and which edges exist, ``[B, E]`` or None, to ``[B, E, h]``."""
+    def forward(self, x: Tensor, edge_mask: Tensor | None) -> Tensor:
+        """Map states ``[B, E, h]`` to new states, given which edges exist, ``[B, E]`` bool or None."""
         mask = None
-        if exist is not None:
-            # A graph without any edge attends to all: what a kernel makes of nothing is up to the kernel.
-            mask = (exist | ~exist.any(1, keepdim=True))[:, None, None]
+        if edge_mask is not None:
+            # In a graph without edges, attend to all: attention to nothing is not defined.
+            mask = (edge_mask | ~edge_mask.any(1, keepdim=True))[:, None, None]
         if self.points is None or self.summary is None:
             return self.block(x, x, mask)  # type: ignore[no-any-return]
         points = self.points.to(x.dtype).expand(len(x), -1, -1)
@@ -110,10 +111,11 @@ class SetTransformerLayer(nn.Module):
 
 @register_model("set_transformer", SetTransformerConfig)
 class SetTransformer(EdgeSetNetwork):
-    """Transformer blocks on edges as tokens. Knows nothing of the topology: the paper's ablation of it.
+    """Transformer blocks with edges as tokens. It ignores the topology, as the ablation of the paper.
 
-    Attention between all edges runs in the fused kernel of PyTorch, so memory grows with the edges and not with their square; time does, unless there are inducing points.
-    On the CPU that was checked in single precision and under bf16 autocast, with masks and without (``tests/models/test_set_transformer.py``).
+    Attention between all edges runs in the fused kernel of PyTorch. Memory is then linear in the number of edges, while
+    time is quadratic without inducing points. This was checked on CPUs in single precision and under bf16 autocast,
+    with and without masks (``tests/models/test_set_transformer.py``).
     """
 
     def __init__(self, config: SetTransformerConfig) -> None:

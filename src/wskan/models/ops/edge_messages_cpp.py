@@ -1,11 +1,13 @@
-"""The messages of a block in C++ (csrc/messages.cpp) on CPUs: the same function as :mod:`wskan.models.ops.edge_messages`, with everything between two products in cache."""
+"""Compute the messages of a block in C++ on CPUs (csrc/messages.cpp).
+
+The function is that of :mod:`wskan.models.ops.edge_messages`. Everything between two products stays in cache.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import functools
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from wskan.errors import ShapeError
+from wskan.models.ops.edge_linear import BlockWeights, EdgeLinear
 from wskan.native import load_library
 
 SOURCE = Path(__file__).with_name("csrc") / "messages.cpp"
@@ -23,6 +26,8 @@ _Pointer = ctypes.c_void_p
 
 
 class EdgeLinearStruct(ctypes.Structure):
+    """The struct ``Half`` of csrc/rows.h."""
+
     _fields_ = [
         ("source", _Pointer),
         ("target", _Pointer),
@@ -35,7 +40,7 @@ class EdgeLinearStruct(ctypes.Structure):
     ]  # fmt: skip
 
     def set(self, source: Tensor | None, target: Tensor | None) -> None:
-        """What nodes add, ``[B, n, h]`` and ``[B, m, h]``: addresses and strides."""
+        """Set addresses and strides of the contributions of nodes, ``[B, n, h]`` and ``[B, m, h]``."""
         self.source, self.target = pointer(source), pointer(target)
         if source is not None:
             self.source_graph, self.source_node = source.stride()[:2]
@@ -44,6 +49,8 @@ class EdgeLinearStruct(ctypes.Structure):
 
 
 class _Block(ctypes.Structure):
+    """The struct ``Block`` of csrc/passes.h."""
+
     _fields_ = [
         ("graphs", ctypes.c_int64),
         *((name, ctypes.c_int32) for name in ("bfloat16", "n", "m", "f", "h", "threads")),
@@ -57,7 +64,11 @@ class _Block(ctypes.Structure):
 
 
 def available(x: Tensor, h: int) -> bool:
-    """Whether the kernel can take edges ``[B, n, m, f]`` to hidden dimension ``h``: on a CPU, in a precision that it has, no gradients wanted of odd numbers of features. The first call compiles it (seconds)."""
+    """Return whether the kernel can map edges ``[B, n, m, f]`` to hidden dimension ``h``.
+
+    It needs a CPU, float32 or bfloat16, and sizes that are multiples of 16; f may differ if it needs no gradient. The
+    first call compiles the kernel, which takes seconds.
+    """
     if x.device.type != "cpu" or h % LANES or x.numel() == 0 or (x.requires_grad and x.shape[-1] % LANES):
         return False
     if x.dtype not in (torch.float32, torch.bfloat16):
@@ -70,8 +81,8 @@ def available(x: Tensor, h: int) -> bool:
 
 @functools.cache
 def warn_once(reason: str) -> None:
-    """Once."""
-    warnings.warn(f"WS-KAN's messages run in PyTorch instead of the C++ kernel, slower: {reason}", stacklevel=4)
+    """Warn that the kernel is not available, once per reason."""
+    warnings.warn(f"the messages of WS-KAN run in PyTorch instead of the faster C++ kernel: {reason}", stacklevel=4)
 
 
 def _library() -> Any:
@@ -79,92 +90,106 @@ def _library() -> Any:
 
 
 class KernelMessages(torch.autograd.Function):
-    """Arguments and results of :func:`wskan.models.ops.edge_messages.edge_messages`, the halves one after the other. Saves nothing else for the backward pass."""
+    """The C++ counterpart of the PyTorch function in :mod:`wskan.models.ops.edge_messages`, with the same arguments.
+
+    It saves only its arguments for the backward pass.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, mask: Tensor | None, *parts: Tensor | None) -> Any:
+    def forward(ctx: Any, x: Tensor, mask: Tensor | None, *tensors: Tensor | None) -> Any:
+        weights = BlockWeights.unflatten(tensors)
         x, mask = x.contiguous(), None if mask is None else (mask != 0).contiguous()
-        first, second, bias = _first(parts), *(None if part is None else part.contiguous() for part in parts[12:])
-        (size, n, m), h = x.shape[:3], len(parts[0])  # type: ignore[arg-type]
+        first, second, bias = _first_weights(weights), weights.second_weight, weights.second_bias
+        (size, n, m), h = x.shape[:3], len(weights.forward.weight)
         into = x.new_zeros(size, m, h, dtype=torch.float32)
-        outof = None if parts[3] is None else x.new_zeros(size, n, h, dtype=torch.float32)
-        updated = None if parts[6] is None else x.new_empty(size, n, m, h)
-        transposed = {
+        outof = None if weights.backward is None else x.new_zeros(size, n, h, dtype=torch.float32)
+        updated = None if weights.update is None else x.new_empty(size, n, m, h)
+        arguments = {
             "first_t": first.t().contiguous(),
             "second_t": None if second is None else second.t().contiguous(),
+            "bias": None if bias is None else bias.contiguous(),
         }
-        _run(
-            "wskan_messages_forward", _block(x, mask, parts), bias=bias, into=into, outof=outof, updated=updated, **transposed,
-        )  # fmt: skip
-        ctx.save_for_backward(x, mask, *parts)
+        block = _block(x, mask, weights)
+        _run("wskan_messages_forward", block, **arguments, into=into, outof=outof, updated=updated)
+        ctx.save_for_backward(x, mask, *tensors)
         return into.to(x.dtype), None if outof is None else outof.to(x.dtype), updated
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, mask, *parts = ctx.saved_tensors
-        (size, n, m), h = x.shape[:3], len(parts[0])
-        shapes = ((size, m, h), (size, n, h), (size, n, m, h))
-        given = [
-            None if parts[3 * kind] is None else x.new_zeros(shape) if gradient is None else gradient
-            for kind, (gradient, shape) in enumerate(zip(gradients, shapes, strict=True))
-        ]
-        given = [
-            None if g is None else g.to(torch.float32 if kind < 2 else x.dtype).contiguous()
-            for kind, g in enumerate(given)
-        ]
-        d_parts = [None if part is None else _zeros(part, size) for part in parts]
-        block = _block(x, mask, parts)
-        for kind in range(4):
-            block.half[kind].d_source, block.half[kind].d_target = map(pointer, d_parts[3 * kind + 1 : 3 * kind + 3])
-        first, second = _first(parts), None if parts[12] is None else parts[12].contiguous()
-        d_first_t = x.new_zeros(first.shape[1], first.shape[0], dtype=torch.float32)
-        d_second_t = d_parts[12]  # square: transposed below
+    def backward(
+        ctx: Any, d_into: Tensor, d_outof: Tensor | None, d_updated: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        x, mask, *tensors = ctx.saved_tensors
+        weights = BlockWeights.unflatten(tensors)
+        first, second = _first_weights(weights), weights.second_weight
         d_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        _run(
-            "wskan_messages_backward", block, first_t=first.t().contiguous(), first=first, second=second, d_into=given[0],
-            d_outof=given[1], d_updated=given[2], d_x=d_x, d_first_t=d_first_t, d_second_t=d_second_t, d_bias=d_parts[13],
-        )  # fmt: skip
-        d_first = iter(d_first_t.t().split(h))
-        for kind in range(4):
-            d_parts[3 * kind] = None if parts[3 * kind] is None else next(d_first)
-        d_parts[12] = None if d_second_t is None else d_second_t.t()
-        return (d_x, None, *d_parts)
+        d_first_t = x.new_zeros(first.shape[1], first.shape[0], dtype=torch.float32)
+        d_weights = _gradient_buffers(weights, d_first_t, len(x))
+        block = _block(x, mask, weights)
+        for half, d_layer in zip(block.half, d_weights.first_layers, strict=True):
+            if d_layer is not None:
+                half.d_source, half.d_target = pointer(d_layer.source), pointer(d_layer.target)
+        arguments = {
+            "first": first,
+            "first_t": first.t().contiguous(),
+            "second": None if second is None else second.contiguous(),
+            "d_into": d_into.float().contiguous(),
+            "d_outof": None if d_outof is None else d_outof.float().contiguous(),
+            "d_updated": None if d_updated is None else d_updated.to(x.dtype).contiguous(),
+            "d_second_t": d_weights.second_weight,  # square; transposed below
+        }
+        _run("wskan_messages_backward", block, **arguments, d_x=d_x, d_first_t=d_first_t, d_bias=d_weights.second_bias)
+        d_second_t = d_weights.second_weight
+        return d_x, None, *d_weights._replace(second_weight=None if d_second_t is None else d_second_t.t()).flatten()
 
 
-def _first(parts: Sequence[Tensor | None]) -> Tensor:
-    """The first layers of all kinds, ``[kinds * h, f]``."""
-    return torch.cat([weight for weight in parts[:12:3] if weight is not None])
+def _first_weights(weights: BlockWeights) -> Tensor:
+    """Return the weights of all first layers below each other, ``[layers * h, f]``."""
+    return torch.cat([layer.weight for layer in weights.first_layers if layer is not None])
 
 
-def _zeros(part: Tensor, size: int) -> Tensor:
-    shape = (size, *part.shape[1:]) if part.ndim == 3 else part.shape
-    return torch.zeros(shape, dtype=torch.float32)
+def _gradient_buffers(weights: BlockWeights, d_first_t: Tensor, size: int) -> BlockWeights:
+    """Return zeros; the weights of first layers are views of ``d_first_t``."""
+    d_first = iter(torch.split(d_first_t.t(), len(weights.forward.weight)))
+
+    def zeros(tensor: Tensor | None) -> Tensor | None:
+        if tensor is None:
+            return None
+        shape = (size, *tensor.shape[1:]) if tensor.ndim == 3 else tensor.shape
+        return torch.zeros(shape, dtype=torch.float32)
+
+    layers = [
+        None if layer is None else EdgeLinear(next(d_first), zeros(layer.source), zeros(layer.target))
+        for layer in weights.first_layers
+    ]
+    return BlockWeights._make([*layers, zeros(weights.second_weight), zeros(weights.second_bias)])
 
 
-def _block(x: Tensor, mask: Tensor | None, parts: Sequence[Tensor | None]) -> _Block:
-    (size, n, m), h = x.shape[:3], len(parts[0])  # type: ignore[arg-type]
+def _block(x: Tensor, mask: Tensor | None, weights: BlockWeights) -> _Block:
+    (size, n, m), h = x.shape[:3], len(weights.forward.weight)
     bfloat16, threads = int(x.dtype == torch.bfloat16), min(torch.get_num_threads(), size)
     block = _Block(graphs=size, bfloat16=bfloat16, n=n, m=m, f=x.shape[-1], h=h, threads=threads)
     block.x, block.mask = x.data_ptr(), pointer(mask)
     check(mask, (size, n, m, 1))
-    if parts[6] is not None:  # the update
-        _check_linear(parts[12], parts[13], h)
-        if parts[9] is None:
+    if weights.update is not None:
+        _check_linear(weights.second_weight, weights.second_bias, h)
+        if weights.states is None:
             check(x, (size, n, m, h))
-    for kind in range(4):
-        weight, source, target = parts[3 * kind : 3 * kind + 3]
-        check(weight, (h, block.f))
-        check(source, (size, n, h))
-        check(target, (size, m, h))
-        block.column[kind] = -1 if weight is None else block.wide
-        block.wide += 0 if weight is None else h
-        block.half[kind].set(source, target)
+    for index, layer in enumerate(weights.first_layers):
+        if layer is None:
+            block.column[index] = -1
+            continue
+        check(layer.weight, (h, block.f))
+        check(layer.source, (size, n, h))
+        check(layer.target, (size, m, h))
+        block.column[index] = block.wide
+        block.wide += h
+        block.half[index].set(layer.source, layer.target)
     return block
 
 
 def check(tensor: Tensor | None, shape: tuple[int, ...]) -> None:
-    """Before its address is handed on."""
+    """Raise unless a tensor that is passed to C++ has this shape and, if it belongs to nodes, contiguous rows."""
     if tensor is not None and (tuple(tensor.shape) != shape or (tensor.ndim == 3 and tensor.stride(-1) != 1)):
         raise ShapeError(
             f"need {shape} with its last dimension contiguous, got {tuple(tensor.shape)} with strides {tensor.stride()}"
@@ -179,6 +204,7 @@ def _check_linear(weight: Tensor | None, bias: Tensor | None, h: int) -> None:
 
 
 def pointer(tensor: Tensor | None) -> int | None:
+    """Return the address of a tensor, or None."""
     return None if tensor is None else tensor.data_ptr()
 
 

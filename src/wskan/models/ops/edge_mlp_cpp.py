@@ -1,4 +1,4 @@
-"""The kernels of :mod:`wskan.models.ops.edge_mlp` in C++ (csrc/perceptron.cpp) on CPUs."""
+"""Run :mod:`wskan.models.ops.edge_mlp` in C++ on CPUs (csrc/edge_mlp.cpp)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from wskan.errors import ShapeError
-from wskan.models.ops.edge_messages import EdgeLinear
+from wskan.models.ops.edge_linear import EdgeLinear
 from wskan.models.ops.edge_messages_cpp import LANES, EdgeLinearStruct, check, pointer, warn_once
 from wskan.native import load_library
 
-SOURCE = Path(__file__).with_name("csrc") / "perceptron.cpp"
+SOURCE = Path(__file__).with_name("csrc") / "edge_mlp.cpp"
 
 _Pointer = ctypes.c_void_p
 
 
-class _Perceptron(ctypes.Structure):
+class _EdgeMLP(ctypes.Structure):
+    """The struct ``EdgeMLP`` of csrc/edge_mlp.h."""
+
     _fields_ = [
         ("graphs", ctypes.c_int64),
         *((name, ctypes.c_int32) for name in ("bfloat16", "n", "m", "f", "h", "out", "threads", "residual")),
@@ -37,6 +39,8 @@ class _Perceptron(ctypes.Structure):
 
 
 class _NormalSums(ctypes.Structure):
+    """The struct ``NormalSums`` of csrc/normal.h."""
+
     _fields_ = [
         ("graphs", ctypes.c_int64),
         ("edges", ctypes.c_int64),
@@ -47,7 +51,10 @@ class _NormalSums(ctypes.Structure):
 
 
 def available(x: Tensor, dtype: torch.dtype, h: int) -> bool:
-    """Whether the kernels can take edges ``x`` in a precision and with a hidden dimension. The first call compiles them (seconds)."""
+    """Return whether the kernels can read edges ``x`` in a precision and with hidden dimension ``h``.
+
+    The first call compiles them, which takes seconds.
+    """
     if x.device.type != "cpu" or x.shape[-1] % LANES or h % LANES or x.numel() == 0:
         return False
     if dtype not in (torch.float32, torch.bfloat16):
@@ -55,46 +62,52 @@ def available(x: Tensor, dtype: torch.dtype, h: int) -> bool:
     if isinstance(library := _library(), str):
         warn_once(library)
         return False
-    return dtype == torch.float32 or bool(library.wskan_perceptron_bfloat16())
+    return dtype == torch.float32 or bool(library.wskan_edge_mlp_bfloat16())
 
 
-def perceptron(
+def apply_edge_mlp(
     x: Tensor, first: EdgeLinear, weight: Tensor, bias: Tensor, dropout: float, eps: float, *, residual: bool
 ) -> Tensor:
-    """``[x +] dropout(weight @ act(first(normal(x))) + bias)``, where ``normal`` is layer normalisation without parameters.
+    """Return ``[x +] dropout(weight @ act(first(normal(x))) + bias)``.
+
+    Here ``normal`` is layer normalisation without parameters.
 
     Args:
         x: ``[B, n, m, f]``.
-        first: of width h.
+        first: first layer, of width h.
         weight: ``[f', h]``.
         bias: ``[f']``.
         dropout: probability.
-        eps: of the normalisation.
-        residual: whether x is added.
+        eps: small number of the normalisation.
+        residual: add x.
 
     Raises:
-        ShapeError: x is to be added to what has another shape.
+        ShapeError: x is to be added to a result of another shape.
     """
     out = len(bias)
     if residual and out != x.shape[-1]:
-        raise ShapeError(f"a perceptron whose result is added to edges of {x.shape[-1]} numbers gives {out}")
+        raise ShapeError(f"with residual=True the MLP must return {x.shape[-1]} numbers per edge, not {out}")
     pad = -out % LANES
     seed = int(torch.randint(2**62, ())) if dropout > 0 else 0
-    y: Tensor = _PerceptronFunction.apply(  # type: ignore[no-untyped-call]
+    y: Tensor = _EdgeMLPFunction.apply(  # type: ignore[no-untyped-call]
         x, first.weight, first.source, first.target, F.pad(weight, (0, 0, 0, pad)), F.pad(bias, (0, pad)),
         (dropout, seed, eps, residual),
     )  # fmt: skip
     return y[..., :out] if pad else y
 
 
-def layer_norm_sums(x: Tensor, exist: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
-    """Sums of normalised states ``[B, E, f]`` over the edges that exist, ``[B, E]`` bool or None: ``[B, f]``, in fp32; and ``x``, to go on with: what flows back to it is added in the same pass."""
-    total, x = _NormalSumsFunction.apply(x, exist, eps)  # type: ignore[no-untyped-call]
+def layer_norm_sums(x: Tensor, edge_mask: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
+    """Sum normalised states ``[B, E, f]`` over existing edges, ``[B, E]`` bool or None.
+
+    Returns:
+        The sums ``[B, f]`` in float32, and ``x`` for further use: its gradients are added in the same backward pass.
+    """
+    total, x = _NormalSumsFunction.apply(x, edge_mask, eps)  # type: ignore[no-untyped-call]
     return total, x
 
 
-class _PerceptronFunction(torch.autograd.Function):
-    """Saves its arguments; the random numbers of dropout follow from the seed."""
+class _EdgeMLPFunction(torch.autograd.Function):
+    """Saves its arguments. The random numbers of dropout follow from the seed."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, *arguments: Any) -> Tensor:
@@ -103,7 +116,7 @@ class _PerceptronFunction(torch.autograd.Function):
         block, keep = _block(x, parts, ctx.settings)
         y = x.new_empty(*x.shape[:3], block.out)
         block.y = y.data_ptr()
-        _run("wskan_perceptron_forward", block)
+        _run("wskan_edge_mlp_forward", block)
         ctx.save_for_backward(x, *parts)
         del keep  # alive until here
         return y
@@ -120,20 +133,20 @@ class _PerceptronFunction(torch.autograd.Function):
         block.d_y, block.d_x = d_y.data_ptr(), d_x.data_ptr()
         block.half.d_source, block.half.d_target = map(pointer, d_nodes)
         block.d_first_t, block.d_second_t, block.d_bias = map(pointer, (d_first_t, d_second_t, d_bias))
-        _run("wskan_perceptron_backward", block)
+        _run("wskan_edge_mlp_backward", block)
         del keep  # alive until here
         return d_x, d_first_t.t(), *d_nodes, d_second_t.t(), d_bias, None
 
 
 class _NormalSumsFunction(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, exist: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
-        x, exist = x.contiguous(), None if exist is None else exist.contiguous()
+    def forward(ctx: Any, x: Tensor, edge_mask: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
+        x, edge_mask = x.contiguous(), None if edge_mask is None else edge_mask.contiguous()
         sums = _sums((len(x), x.shape[-1]))
         ctx.eps = eps
         ctx.set_materialize_grads(False)
-        _run("wskan_normal_sums_forward", _sums_block(x, exist, eps), sums=sums)
-        ctx.save_for_backward(x, exist)
+        _run("wskan_normal_sums_forward", _sums_block(x, edge_mask, eps), sums=sums)
+        ctx.save_for_backward(x, edge_mask)
         return sums, x.view_as(x)
 
     @staticmethod
@@ -141,25 +154,28 @@ class _NormalSumsFunction(torch.autograd.Function):
     def backward(ctx: Any, d_sums: Tensor | None, through: Tensor | None) -> tuple[Tensor | None, ...]:
         if d_sums is None:
             return through, None, None
-        x, exist = ctx.saved_tensors
+        x, edge_mask = ctx.saved_tensors
         d_x, d_sums = torch.empty_like(x), d_sums.float().contiguous()
         through = None if through is None else through.to(x.dtype).contiguous()
-        block = _sums_block(x, exist, ctx.eps)
+        block = _sums_block(x, edge_mask, ctx.eps)
         block.through = pointer(through)
         _run("wskan_normal_sums_backward", block, d_sums=d_sums, d_x=d_x)
         return d_x, None, None
 
 
-def _block(x: Tensor, parts: Any, settings: tuple[float, int, float, bool]) -> tuple[_Perceptron, list[Tensor]]:
-    """The arguments, and the tensors that must live as long."""
+def _block(x: Tensor, parts: Any, settings: tuple[float, int, float, bool]) -> tuple[_EdgeMLP, list[Tensor]]:
+    """Return the arguments, and the tensors that must live as long."""
     (size, n, m, f), (weight, source, target, second, bias) = x.shape, parts
     dropout, seed, eps, residual = settings
     h, out = len(weight), len(second)
-    for tensor, shape in ((weight, (h, f)), (source, (size, n, h)), (target, (size, m, h)), (second, (out, h)), (bias, (out,))):  # fmt: skip
-        check(tensor, shape)
+    check(weight, (h, f))
+    check(source, (size, n, h))
+    check(target, (size, m, h))
+    check(second, (out, h))
+    check(bias, (out,))
     matrices = {"first": weight, "first_t": weight.t(), "second": second, "second_t": second.t(), "bias": bias}
     matrices = {name: matrix.contiguous() for name, matrix in matrices.items()}
-    block = _Perceptron(
+    block = _EdgeMLP(
         graphs=size, bfloat16=_narrow(x), n=n, m=m, f=f, h=h, out=out, threads=_threads(x), residual=residual,
         dropped=min(round(dropout * 2**32), 2**32 - 1), dropout_scale=0.0 if dropout >= 1 else 1 / (1 - dropout),
         seed=seed, eps=eps, x=x.data_ptr(), **{name: matrix.data_ptr() for name, matrix in matrices.items()},
@@ -168,12 +184,13 @@ def _block(x: Tensor, parts: Any, settings: tuple[float, int, float, bool]) -> t
     return block, list(matrices.values())
 
 
-def _sums_block(x: Tensor, exist: Tensor | None, eps: float) -> _NormalSums:
+def _sums_block(x: Tensor, edge_mask: Tensor | None, eps: float) -> _NormalSums:
     size, edges, f = x.shape
-    if exist is not None and (exist.shape != x.shape[:2] or exist.dtype != torch.bool):
-        raise ShapeError(f"need which edges exist, bool {tuple(x.shape[:2])}, got {exist.dtype} {tuple(exist.shape)}")
+    if edge_mask is not None and (edge_mask.shape != x.shape[:2] or edge_mask.dtype != torch.bool):
+        raise ShapeError(f"edge_mask must be bool {tuple(x.shape[:2])}, got {edge_mask.dtype} {tuple(edge_mask.shape)}")
     return _NormalSums(
-        graphs=size, edges=edges, bfloat16=_narrow(x), f=f, threads=_threads(x), eps=eps, x=x.data_ptr(), mask=pointer(exist)
+        graphs=size, edges=edges, bfloat16=_narrow(x), f=f, threads=_threads(x), eps=eps,
+        x=x.data_ptr(), mask=pointer(edge_mask),
     )  # fmt: skip
 
 

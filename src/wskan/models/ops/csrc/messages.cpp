@@ -1,7 +1,10 @@
-// The messages of complete bipartite blocks (wskan.models.messages), 16 edges at a time, so that everything between two products stays in cache.
+// The messages of complete bipartite blocks (wskan.models.ops.edge_messages), computed for 16 edges at a time, so that
+// everything between two products stays in cache.
 //
-// A block joins n sources to m targets. Three perceptrons read each edge: 0 the forward message, 1 the backward message, 2 the edge update. Their first layers are
-// one product, [E, f] x [f, kinds * h]; h is a multiple of 16. Where x holds features of edges, their states are kind 3 of it: a layer without activation. Numbers are floats or bfloat16 ("T"); sums are always floats.
+// A block joins n sources to m targets. Three MLPs read each edge: kind 0 is the forward message, kind 1 the backward
+// message, kind 2 the edge update. Their first layers are one product, [E, f] x [f, kinds * h], where h is a multiple
+// of 16. If x holds features of edges, kind 3 is the layer without activation that computes states from them. Numbers
+// are floats or bfloat16 ("T"); sums are always floats.
 #include "passes.h"
 
 extern "C" int wskan_messages_bfloat16() { return kHasBFloat16; }

@@ -12,26 +12,29 @@ struct NormalSums {
   const void *x, *mask;  // [B, E, f], [B, E] or null
   float* sums;           // [B, f], zeroed
   const float* d_sums;
-  const void* through;   // [B, E, f], what else flows back to x, or null
+  const void* through;   // [B, E, f], other gradients of x, or null
   void* d_x;             // [B, E, f]
 };
 }
 
 namespace {
 
-// The sums of 16 vectors, in the order of these.
+// The sum of each of 16 vectors, in order.
 inline v16 sums_of(const v16 x[kStrip]) {
   v16 out;
 #if defined(__AVX512F__)
   __m512 y[16], z[8];
   const auto add = [](__m512 a, __m512 b) { return _mm512_add_ps(a, b); };
   for (int i = 0; i < 16; ++i) y[i] = reinterpret_cast<__m512>(x[i]);
-  for (int i = 0; i < 8; ++i) z[i] = add(_mm512_unpacklo_ps(y[2 * i], y[2 * i + 1]), _mm512_unpackhi_ps(y[2 * i], y[2 * i + 1]));
+  for (int i = 0; i < 8; ++i)
+    z[i] = add(_mm512_unpacklo_ps(y[2 * i], y[2 * i + 1]), _mm512_unpackhi_ps(y[2 * i], y[2 * i + 1]));
   const auto fours = [&](int i) {
     const __m512d a = _mm512_castps_pd(z[i]), b = _mm512_castps_pd(z[i + 1]);
     return add(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
   };
-  const auto lanes = [&](__m512 a, __m512 b) { return add(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd)); };
+  const auto lanes = [&](__m512 a, __m512 b) {
+    return add(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+  };
   out = reinterpret_cast<v16>(lanes(lanes(fours(0), fours(2)), lanes(fours(4), fours(6))));
 #else
   for (int i = 0; i < 16; ++i) out[i] = sum(x[i]);
@@ -62,7 +65,7 @@ struct Strip {  // at most 16 contiguous rows of f numbers, with the mean and 1 
     store(scale, 1.0f / square_root(sums_of(part) / float(f) + eps));
   }
 
-  // Gradients of the rows from those of their normalised values, rows of a distance `ld`, plus what else flows to them.
+  // Gradients of the rows from those of their normalised values (`ld` numbers from row to row), plus `residual`.
   void backward(const float* gradient, int ld, const T* residual, T* out) const {
     v16 total[kStrip] = {}, along[kStrip] = {};
     for (int r = 0; r < rows; ++r)
@@ -82,14 +85,14 @@ struct Strip {  // at most 16 contiguous rows of f numbers, with the mean and 1 
   }
 };
 
-struct Nothing {  // weights and scratch of what needs none
+struct Nothing {  // weights and scratch of a pass that needs none
   template <class Block>
   Nothing(const Block&, bool) {}
   template <class Block>
   void add_to(const Block&) {}
 };
 
-// Each strip of a graph's edges, measured, with the number of its first edge among all.
+// Visits each strip of a graph's edges, with mean and deviation computed, and the number of its first edge among all.
 template <class T, class Visit>
 void over_strips(const NormalSums& b, int64_t g, Visit visit) {
   alignas(64) float mean[kStrip], scale[kStrip];

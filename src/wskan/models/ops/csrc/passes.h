@@ -1,4 +1,4 @@
-// Forward and backward pass over the edges of one graph.
+// Forward and backward pass of messages over the edges of one graph.
 #pragma once
 
 #include "rows.h"
@@ -8,7 +8,7 @@ extern "C" {
 struct Block {
   int64_t graphs;
   int32_t bfloat16, n, m, f, h, threads;
-  int32_t column[4];  // of each kind in the product, or -1
+  int32_t column[4];  // first column of each kind in the product, or -1
   int32_t wide;       // columns of the product: kinds * h
   Half half[4];
   const void *x, *mask;                   // [B, E, f], [B, E] or null
@@ -38,12 +38,13 @@ struct Weights {  // packed once for all threads
 
 template <class T>
 struct Scratch {  // of one thread
-  int wide, narrow;              // distances of rows
+  int wide, narrow;              // numbers from row to row
   Buffer sums, result;           // [kStrip, wide], [kStrip, narrow]
   Array<T> slopes, activations;  // [kTile, wide], [kTile, narrow]
   Array<Cell<T>> a, b;           // matrices with other cells
   Buffer d_first_t, d_second_t, d_bias;
-  Scratch(const Block& block, bool gradients) : wide(distance(block.wide)), narrow(distance(std::max(block.h, block.f))) {
+  Scratch(const Block& block, bool gradients)
+      : wide(distance(block.wide)), narrow(distance(std::max(block.h, block.f))) {
     const size_t rows = scratch_rows(int64_t(block.n) * block.m, gradients);
     sums.resize(size_t(kStrip) * wide);
     result.resize(size_t(kStrip) * narrow);
@@ -64,7 +65,7 @@ struct Scratch {  // of one thread
   }
 };
 
-// The first layers' edge halves, to `s.sums`.
+// Product of all first layers and a strip's edges, to `s.sums`.
 template <class T>
 void multiply(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t first, int rows) {
   int lda = b.f;
@@ -72,10 +73,13 @@ void multiply(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t 
   product<false>(rows, b.wide, cells<T>(b.f), x, lda, weights.first_t.data(), 0, s.sums, s.wide, false);
 }
 
-// Whether edge q of a run exists, for messages to be added up.
-inline bool exists(const Block& b, int64_t first, int q) { return !b.mask || static_cast<const uint8_t*>(b.mask)[first + q]; }
+// Whether edge q of a run exists, so that its messages count.
+inline bool exists(const Block& b, int64_t first, int q) {
+  return !b.mask || static_cast<const uint8_t*>(b.mask)[first + q];
+}
 
-// Activations of a run's edges, of which `first` is the number of the first: of kind 0 added up where they lead to, of kind 1 where they come from, of kind 2 kept in a row each.
+// Activations of a run's edges; `first` is the number of the first edge. Those of kind 0 are added up at targets, those
+// of kind 1 at sources, and those of kind 2 are stored in one row each.
 template <int kind, class T>
 void activate(const Block& b, Scratch<T>& s, int64_t g, int64_t first, const Run& run) {
   const int h = b.h;
@@ -97,13 +101,14 @@ void activate(const Block& b, Scratch<T>& s, int64_t g, int64_t first, const Run
   }
 }
 
-// Edges of a run updated: states, which are x itself or kind 3, and the second layer's `s.result`.
+// Updated edges of a run: states (x itself or kind 3) plus the second layer's `s.result` and bias.
 template <bool states, class T>
 void update_run(const Block& b, Scratch<T>& s, int64_t g, int64_t first, const Run& run) {
   const int h = b.h;
   for (int c = 0; c < h; c += 16) {
     const Ends<T> ends(b.half[3], g, run, b.n, b.m, h, c);
-    const float *sums = s.sums + int64_t(run.row) * s.wide + b.column[3] + c, *result = s.result + int64_t(run.row) * s.narrow + c;
+    const float *sums = s.sums + int64_t(run.row) * s.wide + b.column[3] + c,
+                *result = s.result + int64_t(run.row) * s.narrow + c;
     const T* x = row<T>(b.x, first, h) + c;
     T* updated = static_cast<T*>(b.updated) + first * h + c;
     const v16 bias = load(static_cast<const T*>(b.bias) + c), source = ends.from_source();
@@ -131,25 +136,32 @@ void forward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g
     int lda = s.narrow;
     const Cell<T>* a = rows_of_cells(s.activations.data(), rows, h, lda, s.a.data());
     product<false>(rows, h, cells<T>(h), a, lda, weights.second_t.data(), 0, s.result, s.narrow, false);
-    over_runs(begin, rows, b.m, [&](const Run& run) { b.column[3] < 0 ? update_run<false>(b, s, g, first + run.row, run) : update_run<true>(b, s, g, first + run.row, run); });
+    over_runs(begin, rows, b.m, [&](const Run& run) {
+      b.column[3] < 0 ? update_run<false>(b, s, g, first + run.row, run)
+                      : update_run<true>(b, s, g, first + run.row, run);
+    });
   }
 }
 
-// Gradients of what `activate` took, to row `at` of `s.slopes` and on and to the nodes; of kind 2, whose own are in `s.result`, activations again.
+// Gradients of the arguments of `activate`, to the nodes and to `s.slopes` from row `at` on. For kind 2, gradients of
+// the activations are in `s.result`, and the activations are recomputed.
 template <int kind, class T>
 void differentiate(const Block& b, Scratch<T>& s, int64_t g, int64_t first, const Run& run, int at) {
   const int h = b.h;
   for (int c = 0; c < h; c += 16) {
     const Ends<T> ends(b.half[kind], g, run, b.n, b.m, h, c);
     const float* sums = s.sums + int64_t(run.row) * s.wide + b.column[kind] + c;
-    const float* gradients = kind == 0 ? b.d_into + (g * b.m + run.j) * h + c : kind == 1 ? b.d_outof + (g * b.n + run.i) * h + c : s.result + int64_t(run.row) * s.narrow + c;
+    const float* gradients = kind == 0   ? b.d_into + (g * b.m + run.j) * h + c
+                             : kind == 1 ? b.d_outof + (g * b.n + run.i) * h + c
+                                         : s.result + int64_t(run.row) * s.narrow + c;
     const int64_t step = kind == 0 ? h : kind == 1 ? 0 : s.narrow;
     T* slopes = s.slopes + int64_t(at) * s.wide + b.column[kind] + c;
     T* activations = s.activations + int64_t(at) * s.narrow + c;
     const v16 source = ends.from_source();
     v16 total{};
     for (int q = 0; q < run.rows; ++q) {
-      const v16 t = load(sums + int64_t(q) * s.wide) + source + ends.from_target(q), gate = sigmoid<T>(t), value = t * gate;
+      const v16 t = load(sums + int64_t(q) * s.wide) + source + ends.from_target(q), gate = sigmoid<T>(t),
+                value = t * gate;
       v16 slope = load(gradients + q * step) * (gate + value * (1.0f - gate));
       if (kind < 2 && !exists(b, first, q)) slope = v16{};
       store(slopes + int64_t(q) * s.wide, slope);
@@ -161,7 +173,7 @@ void differentiate(const Block& b, Scratch<T>& s, int64_t g, int64_t first, cons
   }
 }
 
-// The same of kind 3, which has no activation: gradients of updated edges, to `s.slopes` and the nodes.
+// The same for kind 3, which has no activation: copies gradients of updated edges to `s.slopes` and adds them at nodes.
 template <class T>
 void pass_on(const Block& b, Scratch<T>& s, int64_t g, const T* through, const Run& run, int at) {
   for (int c = 0; c < b.h; c += 16) {
@@ -177,9 +189,10 @@ void pass_on(const Block& b, Scratch<T>& s, int64_t g, const T* through, const R
   }
 }
 
-// Slopes and activations of a strip, to row `at` and on.
+// Slopes and activations of a strip, from row `at` on.
 template <class T>
-void differentiate_strip(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g, int64_t begin, int rows, int at, const T* through) {
+void differentiate_strip(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t g, int64_t begin, int rows,
+                         int at, const T* through) {
   const int64_t first = g * b.n * b.m + begin;
   multiply(b, weights, s, first, rows);
   if (through) {
@@ -195,9 +208,10 @@ void differentiate_strip(const Block& b, const Weights<T>& weights, Scratch<T>& 
   });
 }
 
-// Gradients of what a strip's first layers read, from slopes in row `at` and on.
+// Gradients of a strip's edges, from the slopes in row `at` and below.
 template <class T>
-void through_first_layers(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t first, int rows, int at, const T* through) {
+void through_first_layers(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t first, int rows, int at,
+                          const T* through) {
   int lda = s.wide;
   const Cell<T>* d = rows_of_cells(s.slopes + int64_t(at) * s.wide, rows, b.wide, lda, s.b.data());
   product<false>(rows, b.f, cells<T>(b.wide), d, lda, weights.first.data(), 0, s.result, s.narrow, false);
@@ -219,7 +233,8 @@ void backward(const Block& b, const Weights<T>& weights, Scratch<T>& s, int64_t 
     const T* through = b.column[2] < 0 ? nullptr : row<T>(b.d_updated, first, h);
     for (int at = 0; at < rows; at += kStrip)
       differentiate_strip(b, weights, s, g, begin + at, std::min(kStrip, rows - at), at, row<T>(through, at, h));
-    product_of_columns(rows, row<T>(b.x, first, b.f), b.f, b.f, s.slopes.data(), s.wide, b.wide, s.d_first_t, s.a.data(), s.b.data());
+    product_of_columns(rows, row<T>(b.x, first, b.f), b.f, b.f, s.slopes.data(), s.wide, b.wide, s.d_first_t,
+                       s.a.data(), s.b.data());
     if (through) {
       product_of_columns(rows, s.activations.data(), s.narrow, h, through, h, h, s.d_second_t, s.a.data(), s.b.data());
       add_rows(s.d_bias.data(), through, h, rows, h);

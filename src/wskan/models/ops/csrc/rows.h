@@ -1,11 +1,11 @@
-// What the passes over rows of edges share.
+// Shared by the passes over rows of edges.
 #pragma once
 
 #include "gemm.h"
 
 extern "C" {
 
-struct Half {  // what nodes add to a first layer, or null; strides in numbers (0: the same for all graphs or nodes)
+struct Half {  // contributions of nodes to a first layer, or null; strides in numbers (0: shared by graphs or nodes)
   const void *source, *target;
   int64_t source_graph, source_node, target_graph, target_node;
   float *d_source, *d_target;  // contiguous [B, n, h] and [B, m, h], zeroed
@@ -14,36 +14,43 @@ struct Half {  // what nodes add to a first layer, or null; strides in numbers (
 
 namespace {
 
-constexpr int kStrip = 16;  // edges at a time: what lies between two products of theirs stays in the first level of the cache
+constexpr int kStrip = 16;  // edges at a time: everything between two of their products stays in the first-level cache
 constexpr int kTile = 128;   // edges whose gradients of weights are added up together
 
-// Of rows of n numbers of a scratch matrix: each begins a line of the cache, of floats and of bfloat16, and rows of a power of two do not all fall into few sets of it.
+// Numbers from row to row in a scratch matrix with rows of n numbers. Each row begins a cache line, in floats and
+// bfloat16, and rows whose length is a power of two do not all fall into a few cache sets.
 inline int distance(int n) { return (n + 31) / 32 * 32 + 32; }
 
 template <class T>
 inline v16 sigmoid(v16 x) { return reciprocal(1.0f + exponential(-x)); }
 
 #if defined(__AVX512BF16__)
-// To 2e-4 relative, a tenth of what rounding to bfloat16 costs, in less than half of the instructions: 2^-f for |f| <= 1/2 by a cubic, the least relative error.
+// The relative error is 2e-4, a tenth of that of rounding to bfloat16, in less than half of the instructions:
+// 2^-f for |f| <= 1/2 is approximated by the cubic with the least relative error.
 template <>
 inline v16 sigmoid<bfloat16>(v16 x) {
-  const __m512 t = reinterpret_cast<__m512>(x * -1.44269504f), whole = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m512 t = reinterpret_cast<__m512>(x * -1.44269504f),
+               whole = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const v16 f = reinterpret_cast<v16>(t) - reinterpret_cast<v16>(whole);
   const v16 p = ((f * 0.05517177f + 0.24261137f) * f + 0.69326097f) * f + 0.99992803f;
-  const __m512 power = _mm512_scalef_ps(reinterpret_cast<__m512>(p), whole);  // infinite for very negative x, whose sigmoid is then 0
+  const __m512 power =
+      _mm512_scalef_ps(reinterpret_cast<__m512>(p), whole);  // infinite for very negative x, whose sigmoid is then 0
   return reinterpret_cast<v16>(_mm512_rcp14_ps(reinterpret_cast<__m512>(1.0f + reinterpret_cast<v16>(power))));
 }
 #endif
 
-// Of the scratch matrices of a pass over graphs of so many edges: small graphs are many, and clearing memory takes time.
-inline size_t scratch_rows(int64_t edges, bool gradients) { return gradients ? size_t(std::min<int64_t>(kTile, (edges + kStrip - 1) / kStrip * kStrip)) : kStrip; }
+// Rows of the scratch matrices for graphs with this many edges. Small graphs need few, because clearing memory takes
+// time.
+inline size_t scratch_rows(int64_t edges, bool gradients) {
+  return gradients ? size_t(std::min<int64_t>(kTile, (edges + kStrip - 1) / kStrip * kStrip)) : kStrip;
+}
 
 template <class A, class B>
 inline void add(A* to, const B* from, int64_t n) {
   for (int64_t c = 0; c < n; c += 16) store(to + c, load(to + c) + load(from + c));
 }
 
-// The sum of rows of n numbers.
+// Adds the sum of rows of n numbers.
 template <class T>
 inline void add_rows(float* to, const T* from, int ld, int rows, int n) {
   for (int c = 0; c < n; c += 16) {
@@ -54,14 +61,17 @@ inline void add_rows(float* to, const T* from, int ld, int rows, int n) {
 }
 
 template <class T>
-inline const T* row(const void* from, int64_t index, int n) { return from ? static_cast<const T*>(from) + index * n : nullptr; }
+inline const T* row(const void* from, int64_t index, int n) {
+  return from ? static_cast<const T*>(from) + index * n : nullptr;
+}
 
-struct Run {  // edges of a strip that leave one node side by side: (i, j) to (i, j + rows - 1), in rows `row` and on of the strip
+struct Run {  // adjacent edges of a strip that leave one node: (i, j) to (i, j + rows - 1), from row `row` of the strip
+              // on
   int64_t i, j;
   int row, rows;
 };
 
-// The runs of a strip, in their order.
+// Visits the runs of a strip in order.
 template <class Visit>
 inline void over_runs(int64_t begin, int rows, int m, Visit visit) {
   for (int r = 0; r < rows;) {
@@ -73,9 +83,9 @@ inline void over_runs(int64_t begin, int rows, int m, Visit visit) {
 }
 
 template <class T>
-struct Ends {  // what the nodes at the ends of a run's edges add, from column c on, and what flows back to them
-  const T *source, *target;  // or null; of the first edge
-  int64_t step, wide;        // from one target to the next; of their gradients
+struct Ends {  // contributions of the nodes at the ends of a run's edges from column c on, and their gradients
+  const T *source, *target;  // of the first edge, or null
+  int64_t step, wide;        // numbers from one target to the next, and of their gradients
   float *d_source, *d_target;
   Ends(const Half& half, int64_t g, const Run& run, int n, int m, int h, int c)
       : source(row<T>(half.source, g * half.source_graph + run.i * half.source_node + c, 1)),
@@ -96,7 +106,7 @@ inline void pack_to(Array<Cell<T>>& to, const void* from, int rows, int n) {
   pack(static_cast<const T*>(from), rows, n, to.data());
 }
 
-// All graphs, each thread its share: pass(weights, scratch, graph). 1 if out of memory.
+// Runs pass(block, weights, scratch, graph) for all graphs, each thread its share. Returns 1 if out of memory.
 template <class Weights, class Scratch, class Block, class Pass>
 int over_graphs(const Block& b, bool gradients, Pass pass) {
   try {
@@ -107,7 +117,8 @@ int over_graphs(const Block& b, bool gradients, Pass pass) {
     for (int t = 0; t < b.threads; ++t) {
       [[maybe_unused]] const FlushDenormals flush;
       [[maybe_unused]] const TilesReleased tiles;
-      for (int64_t g = b.graphs * t / b.threads; g < b.graphs * (t + 1) / b.threads; ++g) pass(b, weights, *scratch[t], g);
+      for (int64_t g = b.graphs * t / b.threads; g < b.graphs * (t + 1) / b.threads; ++g)
+        pass(b, weights, *scratch[t], g);
     }
     for (auto& s : scratch) s->add_to(b);  // in this order: the same sum each time
   } catch (const std::bad_alloc&) {

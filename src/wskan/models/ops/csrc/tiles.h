@@ -1,10 +1,11 @@
-// Products of bfloat16 in tiles, where processor and operating system have them (Intel's AMX): one instruction multiplies 16 rows by 16 columns, 32 numbers deep.
+// Products of bfloat16 in tiles (Intel's AMX), if processor and operating system have them: one instruction multiplies
+// 16 rows by 16 columns, 32 numbers deep.
 #pragma once
 
 #include "vector.h"
 
 namespace {
-constexpr int kPanel = 32;  // columns of a product that are done together, and of a packed matrix
+constexpr int kPanel = 32;  // columns of a product that are computed together, and of a panel of a packed matrix
 }
 
 #if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
@@ -13,22 +14,23 @@ constexpr int kPanel = 32;  // columns of a product that are done together, and 
 
 namespace {
 
-constexpr int kTileRows = 16;  // also its columns, and its depth in pairs
+constexpr int kTileRows = 16;  // also columns, and the depth in pairs
 
 struct alignas(64) TileShapes {
   uint8_t palette = 1, start = 0, reserved[14] = {};
-  uint16_t bytes[16] = {};  // of a row
+  uint16_t bytes[16] = {};  // per row
   uint8_t rows[16] = {};
 };
 
-// Whether this process may use tiles, which are large: Linux wants to be asked once.
+// Whether this process may use tiles. Linux must be asked once, because tiles are large.
 inline bool has_tiles() {
   constexpr int kRequest = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
   static const bool granted = syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
   return granted;
 }
 
-// Shapes for products of a depth in pairs: of this thread's tiles, until they are released. Loading them takes as long as a dozen products of tiles.
+// The depth in pairs that this thread's tiles are shaped for, until they are released. Loading shapes takes as long as
+// a dozen products of tiles.
 inline int& shaped_depth() {
   static thread_local int depth = 0;
   return depth;
@@ -36,23 +38,25 @@ inline int& shaped_depth() {
 
 inline void shape_tiles(int depth) {
   if (shaped_depth() == depth) return;
-  TileShapes shapes;  // 0 to 3 sum, 4 and 5 hold A, 6 and 7 B
-  for (int t = 0; t < 8; ++t) shapes.bytes[t] = t == 4 || t == 5 ? 4 * depth : 64, shapes.rows[t] = t < 6 ? kTileRows : depth;
-  asm volatile("" ::"r"(&shapes) : "memory");  // GCC 12 takes the instruction for one that reads 8 bytes
+  TileShapes shapes;  // tiles 0 to 3 hold sums, 4 and 5 hold A, 6 and 7 hold B
+  for (int t = 0; t < 8; ++t)
+    shapes.bytes[t] = t == 4 || t == 5 ? 4 * depth : 64, shapes.rows[t] = t < 6 ? kTileRows : depth;
+  asm volatile("" ::"r"(&shapes) : "memory");  // GCC 12 assumes that the instruction reads 8 bytes
   _tile_loadconfig(&shapes);
   shaped_depth() = depth;
 }
 
-struct TilesReleased {  // at the end of a thread's work: others on it shape their own
+struct TilesReleased {  // at the end of a thread's work, because other code on it shapes its own
   ~TilesReleased() {
     if (shaped_depth()) _tile_release();
     shaped_depth() = 0;
   }
 };
 
-// C[R*16, V*16] = or += A[R*16, k] B[k, V*16], in steps of the depth that tiles are shaped for; R and V are 1 or 2.
+// C[R*16, V*16] = or += A[R*16, k] B[k, V*16], in steps of the depth that tiles are shaped for. R and V are 1 or 2.
 template <int R, int V>
-inline void tile_block(int k, int depth, const uint32_t* a, int lda, const uint32_t* b, int ldb, float* c, int ldc, bool accumulate) {
+inline void tile_block(int k, int depth, const uint32_t* a, int lda, const uint32_t* b, int ldb, float* c, int ldc,
+                       bool accumulate) {
   float* below = c + int64_t(kTileRows) * ldc;
   if (accumulate) {
     _tile_loadd(0, c, 4 * ldc);
@@ -85,13 +89,15 @@ inline void tile_block(int k, int depth, const uint32_t* a, int lda, const uint3
   if (R > 1 && V > 1) _tile_stored(3, below + kTileRows, 4 * ldc);
 }
 
-// C[m, n] = or += A[m, k] B[k, n] in as many rows as fill tiles; returns their number. Arguments are those of `product`.
-inline int product_in_tiles(int m, int n, int k, const uint32_t* a, int lda, const uint32_t* b, int ldb, float* c, int ldc, bool accumulate) {
+// C[m, n] = or += A[m, k] B[k, n] in as many rows as fill tiles; returns their number. Arguments as for `product`.
+inline int product_in_tiles(int m, int n, int k, const uint32_t* a, int lda, const uint32_t* b, int ldb, float* c,
+                            int ldc, bool accumulate) {
   int steps = std::max((k + kTileRows - 1) / kTileRows, 1);
   while (k % steps && 8 * steps <= k) ++steps;  // of at least 8 pairs each
   const int depth = k / steps, rows = m - m % kTileRows;
   if (!rows || !depth || k % steps || !has_tiles()) return 0;
-  const auto barrier = [] { asm volatile("" ::: "memory"); };  // GCC does not know that tiles are loaded from memory and stored to it
+  // GCC is not aware that tiles are loaded from memory and stored to it
+  const auto barrier = [] { asm volatile("" ::: "memory"); };
   barrier();
   shape_tiles(depth);
   for (int i = 0; i < rows; i += 2 * kTileRows)
@@ -100,7 +106,9 @@ inline int product_in_tiles(int m, int n, int k, const uint32_t* a, int lda, con
       const uint32_t *x = a + int64_t(i) * lda, *y = ldb ? b + j : b + int64_t(j) * k;
       float* to = c + int64_t(i) * ldc + j;
       const bool rows_of_two = i + 2 * kTileRows <= rows, columns_of_two = width > kTileRows;
-      const auto multiply = rows_of_two ? (columns_of_two ? tile_block<2, 2> : tile_block<2, 1>) : columns_of_two ? tile_block<1, 2> : tile_block<1, 1>;
+      const auto multiply = rows_of_two      ? (columns_of_two ? tile_block<2, 2> : tile_block<2, 1>)
+                            : columns_of_two ? tile_block<1, 2>
+                                             : tile_block<1, 1>;
       multiply(k, depth, x, lda, y, ld, to, ldc, accumulate);
     }
   barrier();

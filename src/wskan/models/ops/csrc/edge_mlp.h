@@ -1,16 +1,16 @@
-// Forward and backward pass of a perceptron over the edges of one graph.
+// Forward and backward pass of an MLP over the edges of one graph.
 #pragma once
 
 #include "normal.h"
 
 extern "C" {
 
-struct Perceptron {
+struct EdgeMLP {
   int64_t graphs;
   int32_t bfloat16, n, m, f, h, out, threads;
-  int32_t residual;                        // whether x is added; out is then f
-  uint32_t dropped;                        // of 2^32: how often a number of the result is dropped
-  float dropout_scale, eps;                // of those that are not; of the normalisation
+  int32_t residual;                        // add x; out is then f
+  uint32_t dropped;                        // probability of dropping a number of the result, times 2^32
+  float dropout_scale, eps;                // factor of the other numbers; small number of the normalisation
   uint64_t seed;
   Half half;
   const void *x;                           // [B, E, f]
@@ -30,13 +30,13 @@ typedef uint32_t u16 __attribute__((vector_size(64), aligned(4), may_alias));
 struct Dropout {  // of one row: a hash of (seed, row, column)
   uint32_t key, dropped;
   float scale;
-  Dropout(const Perceptron& b, int64_t row) : dropped(b.dropped), scale(b.dropout_scale) {
+  Dropout(const EdgeMLP& b, int64_t row) : dropped(b.dropped), scale(b.dropout_scale) {
     uint64_t z = b.seed + uint64_t(row + 1) * 0x9E3779B97F4A7C15ull;  // SplitMix64
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
     key = uint32_t(z ^ (z >> 31));
   }
-  v16 operator()(int c) const {  // what a number is multiplied by
+  v16 operator()(int c) const {  // factors of 16 numbers
     u16 z = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     z = (z + uint32_t(c)) * 0x9E3779B9u + key;  // MurmurHash3's last steps
     z = (z ^ (z >> 16)) * 0x85EBCA6Bu;
@@ -47,9 +47,9 @@ struct Dropout {  // of one row: a hash of (seed, row, column)
 };
 
 template <class T>
-struct PerceptronWeights {  // packed once for all threads
+struct EdgeMLPWeights {  // packed once for all threads
   Array<Cell<T>> first_t, first, second_t, second;
-  PerceptronWeights(const Perceptron& b, bool gradients) {
+  EdgeMLPWeights(const EdgeMLP& b, bool gradients) {
     pack_to<T>(first_t, b.first_t, b.f, b.h);
     pack_to<T>(second_t, gradients ? nullptr : b.second_t, b.h, b.out);
     pack_to<T>(first, gradients ? b.first : nullptr, b.h, b.f);
@@ -58,14 +58,14 @@ struct PerceptronWeights {  // packed once for all threads
 };
 
 template <class T>
-struct PerceptronScratch {  // of one thread
-  int wide;                                       // distance of rows
+struct EdgeMLPScratch {  // of one thread
+  int wide;                                       // numbers from row to row
   Buffer sums, result;                            // [kStrip, wide]
   Array<T> normal, activations, through, slopes;  // [kTile, wide]
-  Buffer mean, scale;                             // [kTile], of what is normalised
+  Buffer mean, scale;                             // [kTile], of the rows of normal
   Array<Cell<T>> a, b;                            // matrices with other cells
   Buffer d_first_t, d_second_t, d_bias;
-  PerceptronScratch(const Perceptron& block, bool gradients) : wide(distance(std::max({block.f, block.h, block.out}))) {
+  EdgeMLPScratch(const EdgeMLP& block, bool gradients) : wide(distance(std::max({block.f, block.h, block.out}))) {
     const size_t edges = scratch_rows(int64_t(block.n) * block.m, gradients);
     for (Buffer* buffer : {&sums, &result}) buffer->resize(size_t(kStrip) * wide);
     for (auto* rows : {&normal, &activations, &through, &slopes}) rows->resize(edges * wide);
@@ -76,7 +76,7 @@ struct PerceptronScratch {  // of one thread
     d_second_t.resize(size_t(block.h) * block.out);
     d_bias.resize(block.out);
   }
-  void add_to(const Perceptron& block) {
+  void add_to(const EdgeMLP& block) {
     if (!d_bias) return;
     add(block.d_first_t, static_cast<float*>(d_first_t), int64_t(block.f) * block.h);
     add(block.d_second_t, static_cast<float*>(d_second_t), int64_t(block.h) * block.out);
@@ -84,9 +84,10 @@ struct PerceptronScratch {  // of one thread
   }
 };
 
-// The first layer's edge half of a strip, to `s.sums`; its normalised values to row `at` of `s.normal` and on.
+// Product of the first layer and a strip's edges, to `s.sums`; normalised values, to `s.normal` from row `at` on.
 template <class T>
-void first_layer(const Perceptron& b, const PerceptronWeights<T>& weights, PerceptronScratch<T>& s, int64_t first, int rows, int at) {
+void first_layer(const EdgeMLP& b, const EdgeMLPWeights<T>& weights, EdgeMLPScratch<T>& s, int64_t first, int rows,
+                 int at) {
   T* normalised = s.normal + int64_t(at) * s.wide;
   const Strip<T> strip{row<T>(b.x, first, b.f), rows, b.f, s.mean + at, s.scale + at};
   strip.measure(b.eps);
@@ -98,7 +99,7 @@ void first_layer(const Perceptron& b, const PerceptronWeights<T>& weights, Perce
 }
 
 template <class T>
-void activate(const Perceptron& b, PerceptronScratch<T>& s, int64_t g, const Run& run) {
+void activate(const EdgeMLP& b, EdgeMLPScratch<T>& s, int64_t g, const Run& run) {
   for (int c = 0; c < b.h; c += 16) {
     const Ends<T> ends(b.half, g, run, b.n, b.m, b.h, c);
     const int64_t at = int64_t(run.row) * s.wide + c;
@@ -111,7 +112,7 @@ void activate(const Perceptron& b, PerceptronScratch<T>& s, int64_t g, const Run
 }
 
 template <class T>
-void perceptron_forward(const Perceptron& b, const PerceptronWeights<T>& weights, PerceptronScratch<T>& s, int64_t g) {
+void edge_mlp_forward(const EdgeMLP& b, const EdgeMLPWeights<T>& weights, EdgeMLPScratch<T>& s, int64_t g) {
   const int64_t edges = int64_t(b.n) * b.m;
   for (int64_t begin = 0; begin < edges; begin += kStrip) {
     const int rows = int(std::min<int64_t>(kStrip, edges - begin));
@@ -135,9 +136,10 @@ void perceptron_forward(const Perceptron& b, const PerceptronWeights<T>& weights
   }
 }
 
-// Gradients of what `activate` took, to row `at` of `s.slopes` and on and to the nodes, from those in `s.result`; activations again.
+// From gradients of activations in `s.result`: gradients of their arguments, to the nodes and to `s.slopes` from row
+// `at` on. Also recomputes the activations.
 template <class T>
-void differentiate(const Perceptron& b, PerceptronScratch<T>& s, int64_t g, const Run& run, int at) {
+void differentiate(const EdgeMLP& b, EdgeMLPScratch<T>& s, int64_t g, const Run& run, int at) {
   for (int c = 0; c < b.h; c += 16) {
     const Ends<T> ends(b.half, g, run, b.n, b.m, b.h, c);
     const int64_t from = int64_t(run.row) * s.wide + c, to = int64_t(at) * s.wide + c;
@@ -156,16 +158,18 @@ void differentiate(const Perceptron& b, PerceptronScratch<T>& s, int64_t g, cons
   }
 }
 
-// What flows back through the dropout of a strip, its slopes and its activations, to row `at` and on.
+// Gradients behind the dropout of a strip, its slopes and its activations, from row `at` on.
 template <class T>
-void differentiate_strip(const Perceptron& b, const PerceptronWeights<T>& weights, PerceptronScratch<T>& s, int64_t g, int64_t begin, int rows, int at) {
+void differentiate_strip(const EdgeMLP& b, const EdgeMLPWeights<T>& weights, EdgeMLPScratch<T>& s, int64_t g,
+                         int64_t begin, int rows, int at) {
   const int64_t first = g * b.n * b.m + begin;
   first_layer(b, weights, s, first, rows, at);
   T* through = s.through + int64_t(at) * s.wide;
   for (int r = 0; r < rows; ++r) {
     const Dropout dropout(b, first + r);
     const T* d_y = row<T>(b.d_y, first + r, b.out);
-    for (int c = 0; c < b.out; c += 16) store(through + int64_t(r) * s.wide + c, b.dropped ? load(d_y + c) * dropout(c) : load(d_y + c));
+    for (int c = 0; c < b.out; c += 16)
+      store(through + int64_t(r) * s.wide + c, b.dropped ? load(d_y + c) * dropout(c) : load(d_y + c));
   }
   int lda = s.wide;
   const Cell<T>* a = rows_of_cells(through, rows, b.out, lda, s.a.data());
@@ -173,9 +177,10 @@ void differentiate_strip(const Perceptron& b, const PerceptronWeights<T>& weight
   over_runs(begin, rows, b.m, [&](const Run& run) { differentiate(b, s, g, run, at + run.row); });
 }
 
-// Gradients of what a strip reads, from slopes in row `at` and on.
+// Gradients of a strip's edges, from the slopes in row `at` and below.
 template <class T>
-void through_first_layer(const Perceptron& b, const PerceptronWeights<T>& weights, PerceptronScratch<T>& s, int64_t first, int rows, int at) {
+void through_first_layer(const EdgeMLP& b, const EdgeMLPWeights<T>& weights, EdgeMLPScratch<T>& s, int64_t first,
+                         int rows, int at) {
   int lda = s.wide;
   const Cell<T>* d = rows_of_cells(s.slopes + int64_t(at) * s.wide, rows, b.h, lda, s.b.data());
   product<false>(rows, b.f, cells<T>(b.h), d, lda, weights.first.data(), 0, s.result, s.wide, false);
@@ -184,15 +189,19 @@ void through_first_layer(const Perceptron& b, const PerceptronWeights<T>& weight
 }
 
 template <class T>
-void perceptron_backward(const Perceptron& b, const PerceptronWeights<T>& weights, PerceptronScratch<T>& s, int64_t g) {
+void edge_mlp_backward(const EdgeMLP& b, const EdgeMLPWeights<T>& weights, EdgeMLPScratch<T>& s, int64_t g) {
   const int64_t edges = int64_t(b.n) * b.m;
   for (int64_t begin = 0; begin < edges; begin += kTile) {
     const int rows = int(std::min<int64_t>(kTile, edges - begin));
-    for (int at = 0; at < rows; at += kStrip) differentiate_strip(b, weights, s, g, begin + at, std::min(kStrip, rows - at), at);
-    product_of_columns(rows, s.activations.data(), s.wide, b.h, s.through.data(), s.wide, b.out, s.d_second_t, s.a.data(), s.b.data());
-    product_of_columns(rows, s.normal.data(), s.wide, b.f, s.slopes.data(), s.wide, b.h, s.d_first_t, s.a.data(), s.b.data());
+    for (int at = 0; at < rows; at += kStrip)
+      differentiate_strip(b, weights, s, g, begin + at, std::min(kStrip, rows - at), at);
+    product_of_columns(rows, s.activations.data(), s.wide, b.h, s.through.data(), s.wide, b.out, s.d_second_t,
+                       s.a.data(), s.b.data());
+    product_of_columns(rows, s.normal.data(), s.wide, b.f, s.slopes.data(), s.wide, b.h, s.d_first_t, s.a.data(),
+                       s.b.data());
     add_rows(s.d_bias.data(), s.through.data(), s.wide, rows, b.out);
-    for (int at = 0; at < rows; at += kStrip) through_first_layer(b, weights, s, g * edges + begin + at, std::min(kStrip, rows - at), at);
+    for (int at = 0; at < rows; at += kStrip)
+      through_first_layer(b, weights, s, g * edges + begin + at, std::min(kStrip, rows - at), at);
   }
 }
 
