@@ -47,7 +47,9 @@ def check_adapts(functions: Basis) -> None:
         DataError: they cannot. The message says what to do.
     """
     if not functions.adapts:
-        raise DataError(f"only grids of B-splines can be adapted, not those of {functions.name!r}: set adapt_grid=False")
+        raise DataError(
+            f"only grids of B-splines can be adapted, not those of {functions.name!r}: set adapt_grid=False"
+        )
 
 
 def _adapt_layer(layer: Layer, x: Tensor, functions: Basis, grid_eps: float, rcond: float | None) -> Layer:

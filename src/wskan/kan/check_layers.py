@@ -1,14 +1,16 @@
-"""Checks of the tensors of a KAN: their types and values."""
+"""Checks of the tensors of a KAN: their types, shapes and values."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from wskan.errors import DataError
-from wskan.kan.layer import Layer
+from wskan.errors import DataError, ShapeError
+from wskan.kan.layer import FIELDS, Layer
+from wskan.kan.spec import KANSpec
 
 PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 LARGEST_KNOT = 1e18  # its square still fits in single precision
@@ -33,6 +35,25 @@ def check_precision_of(layers: Sequence[Layer]) -> None:
         f"weights, coefficients and masks must all be of one of {allowed}, "
         f"and so must knots, got {' and '.join(named[0])}, knots {' and '.join(named[1])}; convert them with .to()"
     )
+
+
+def check_shapes_of(layers: Sequence[Layer], spec: KANSpec) -> None:
+    """Raise unless the layers are those of K KANs of a specification.
+
+    Raises:
+        ShapeError: there are too few or too many layers, or a tensor has another shape. The message names it.
+    """
+    if len(layers) != spec.num_layers:
+        raise ShapeError(f"{spec.widths} needs {spec.num_layers} layers, got {len(layers)}")
+    if any(layer.coef.ndim == 0 for layer in layers):
+        raise ShapeError(f"coefficients must be [K, in, out, {spec.num_basis}], got a single number")
+    size = len(layers[0].coef)
+    for index, (layer, edge) in enumerate(zip(layers, itertools.pairwise(spec.widths), strict=True)):
+        shapes = {"coef": (*edge, spec.num_basis), "knots": (edge[0], spec.num_knots)}
+        for name in FIELDS:
+            found, expected = tuple(getattr(layer, name).shape), (size, *shapes.get(name, edge))
+            if found != expected and not (name == "knots" and found == (1, 1, spec.num_knots)):
+                raise ShapeError(f"layers.{index}.{name} has shape {found}, {spec} needs {expected}")
 
 
 def check_values_of(layers: Sequence[Layer]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wskan.kan.bases.base import Basis
 from wskan.kan.spec import KANSpec
 
 BASE_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -36,6 +37,24 @@ class Layer:
     coef: Tensor
     mask: Tensor
     knots: Tensor
+
+    @classmethod
+    def init(
+        cls, functions: Basis, n_in: int, n_out: int, generators: Sequence[torch.Generator], noise_scale: float
+    ) -> Layer:
+        """Initialise a layer of K KANs from their K generators; see :meth:`wskan.kan.Population.init`."""
+        coef, base = [], []
+        for generator in generators:  # in pykan's order: the noise before the base weights
+            coef.append(functions.init_coefficients(n_in, n_out, generator, noise_scale))
+            base.append(torch.rand(n_in, n_out, generator=generator, dtype=torch.float32) * 2 - 1)
+        ones = torch.ones(len(generators), n_in, n_out, dtype=torch.float32)
+        return cls(
+            base_weight=torch.stack(base) / n_in**0.5,
+            spline_weight=ones / functions.inverse_init_scale(n_in),
+            coef=torch.stack(coef),
+            mask=ones,
+            knots=functions.knots().expand(1, 1, -1),
+        )
 
     def __call__(self, x: Tensor, spec: KANSpec) -> Tensor:
         """Map x ``[K, B, in]`` to ``[K, B, out]`` with one batched matrix product over all edges."""

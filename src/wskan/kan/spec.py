@@ -98,7 +98,7 @@ class KANSpec:
 
     @property
     def num_knots(self) -> int:
-        """Return the number T of knots per neuron: G + 2k + 1 for B-splines, k of them beyond each end of the domain."""
+        """Return the number T of knots per neuron: G + 2k + 1 for B-splines, with k beyond each end of the domain."""
         return self.basis_functions.num_knots
 
     @property

@@ -76,9 +76,7 @@ def _read(path: Path, limit: int) -> bytes:
     except zlib.error as error:
         raise DataError(f"{path}: not a gzip file ({reason(error)}); get it again") from error
     if len(content) > limit:
-        raise DataError(
-            f"{path}: decompresses to more than {limit:,} bytes, the limit for such a file; get it again"
-        )
+        raise DataError(f"{path}: decompresses to more than {limit:,} bytes, the limit for such a file; get it again")
     if not inflater.eof or inflater.unused_data:
         raise DataError(f"{path}: is cut short, or continues after its end; get it again")
     return content

@@ -16,9 +16,9 @@ from wskan.kan.spline import uniform_knots
 class Basis(abc.ABC):
     """The functions B_1, ..., B_C of phi(x) = w_b b(x) + w_s sum_i c_i B_i(x) (paper, eq. 3).
 
-    In every basis, phi is linear in its coefficients. A neuron has a grid of G intervals: G + 1 inner knots from the start
-    to the end of its domain. Some bases have more knots beyond them. Every method takes the knots of many neurons at once,
-    ``[..., T]``.
+    In every basis, phi is linear in its coefficients. A neuron has a grid of G intervals: G + 1 inner knots from the
+    start to the end of its domain. Some bases have more knots beyond them. Every method takes the knots of many
+    neurons at once, ``[..., T]``.
 
     Args:
         grid, degree, domain: as in :class:`wskan.kan.KANSpec`; each basis documents their meaning.
@@ -106,7 +106,7 @@ class Basis(abc.ABC):
     def constant_part(self, coef: Tensor) -> Tensor:
         """Return the constant part of each function, ``[..., 1]``, from ``coef [..., C]``.
 
-        It is linear in ``coef`` and unchanged by :meth:`mirror`. Only bases with :meth:`constant_coefficients` have one.
+        It is linear in ``coef`` and unchanged by :meth:`mirror`. Only for bases with :meth:`constant_coefficients`.
         """
         raise NotImplementedError(f"{self.name} has no constant function")
 

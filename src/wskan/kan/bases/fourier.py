@@ -41,7 +41,7 @@ class Fourier(ConstantFirst):
         return math.pi * torch.arange(1, self.grid + 1, device=like.device, dtype=like.dtype)
 
     def init_coefficients(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
-        """Draw coefficients as FourierKAN does: normal with standard deviation noise_scale / sqrt(in G), the constant 0."""
+        """Draw coefficients as FourierKAN does: normal with deviation noise_scale / sqrt(in G), the constant 0."""
         coef = noise_scale * self._normal(n_in, n_out, generator) / math.sqrt(n_in * self.grid)
         coef[..., 0] = 0
         return coef

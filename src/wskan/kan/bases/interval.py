@@ -9,7 +9,7 @@ from wskan.kan.bases.base import Basis
 
 
 class OnInterval(Basis):
-    """A base class for functions of u, the position of x in the domain from -1 to 1; only the outermost knots matter."""
+    """A base class for functions of u, the position of x in the domain from -1 to 1; inner knots are not used."""
 
     def _place(self, x: Tensor, knots: Tensor) -> tuple[Tensor, Tensor]:
         """Return u ``[..., B, 1]`` and du/dx ``[..., 1, 1]``."""

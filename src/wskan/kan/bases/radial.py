@@ -13,8 +13,8 @@ class RadialBasis(Basis):
 
     Their G + 1 centres are the knots, and h is the mean distance between them. FastKAN's eight centres on [-2, 2] are
     ``grid=7, domain=(-2, 2)``. This is FastKAN with ``use_layernorm=False``: a layer norm mixes the neurons, so what
-    follows it is not a sum of univariate functions. FastKAN has no spline weight (initially 1 here) and a bias, which is
-    left out.
+    follows it is not a sum of univariate functions. FastKAN has no spline weight (initially 1 here). Its bias is left
+    out.
     """
 
     name = "rbf"
