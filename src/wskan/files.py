@@ -84,7 +84,7 @@ def check_inside(top: Path, folder: Path) -> None:
             raise cannot_write(place, error) from error
         if not stat.S_ISDIR(mode):
             what = "is a link" if stat.S_ISLNK(mode) else "is not a folder"
-            raise DataError(f"{place} {what}: replace it with a real folder, or remove it")
+            raise DataError(f"{place} {what}, and nothing is written through it: put a real folder there, or remove it")
 
 
 def remove_litter(folder: Path, *inside: str) -> None:
@@ -123,13 +123,13 @@ def plainly(error: OSError) -> str:
     if place is not None:
         return str(_temporary_is_full(place))
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-    more = f"; free some space, {_AGAIN}" if error.errno in _FULL else ""
+    more = f"; make room, {_AGAIN}" if error.errno in _FULL else ""
     return f"{where}{reason(error)}{more}"
 
 
 def cannot_write(place: Path, error: OSError) -> DataError:
     """Build the error to raise if ``place`` could not be written."""
-    return DataError(f"could not write {place}: {reason(error)}; free some space or choose another folder, {_AGAIN}")
+    return DataError(f"could not write {place}: {reason(error)}; make room or choose another folder, {_AGAIN}")
 
 
 def disk_error(folder: Path, error: OSError) -> DataError:
@@ -140,7 +140,7 @@ def disk_error(folder: Path, error: OSError) -> DataError:
 
 def _temporary_is_full(place: Path) -> DataError:
     return DataError(
-        f"the temporary folder {place} is full: free some space, or set the environment variable TMPDIR to another "
+        f"the temporary folder {place} is full: make room there, or set the environment variable TMPDIR to another "
         f"folder, {_AGAIN}"
     )
 

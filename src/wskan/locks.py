@@ -1,4 +1,4 @@
-"""Locks on folders: one process works at a time, and others are told which."""
+"""Locks on folders: one process works at a time, and the error for others names it."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def check(value: Any, shape: Any, name: str) -> None:
     Args:
         value: plain types, as :func:`read_json` returns them.
         shape: the shape.
-        name: of the value, and of its file, for the message.
+        name: the value and its file, for the message.
 
     Raises:
         DataError: the value differs. The message says where.

@@ -10,6 +10,7 @@ import torch
 
 from wskan.errors import DataError, DivergedError, ShapeError
 from wskan.kan import Engine, FitConfig, KANSpec, Population, fit, fit_population, kernel
+from wskan.kan.fit_config import FitProblem
 
 SPEC = KANSpec(widths=(2, 8, 1), grid=5)
 needs_kernel = pytest.mark.skipif(kernel.unavailable(SPEC) is not None, reason=str(kernel.unavailable(SPEC)))

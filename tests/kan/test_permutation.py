@@ -98,7 +98,7 @@ def test_what_is_no_permutation_of_these_kans_is_refused() -> None:
         draw(0).then(Permutation.identity((2, 5, 1)))
     with pytest.raises(ShapeError, match="integers"):
         Permutation([torch.tensor([0.4, 1.9])])
-    with pytest.raises(ShapeError, match="no permutations"):
+    with pytest.raises(ShapeError, match="at least one permutation"):
         Permutation.cat([])
     for outside in (3, -4):
         with pytest.raises(IndexError, match="among 3"):

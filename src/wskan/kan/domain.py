@@ -1,4 +1,4 @@
-"""Where symmetries stop being exact: activations outside their grids, and the resulting error of the outputs."""
+"""Limits of symmetries: activations outside their grids, and the resulting error of the outputs."""
 
 from __future__ import annotations
 

@@ -38,13 +38,13 @@ class Population:
         torch.Size([3, 10, 1])
         >>> kans.layers[0].coef.shape  # [K, in, out, C]
         torch.Size([3, 2, 3, 8])
-        >>> len(kans[:2])
-        2
     """
 
     def __init__(self, spec: KANSpec, layers: Sequence[Layer]) -> None:
         self.spec = spec
         self.layers = tuple(layers)
+        if len(self.layers) != spec.num_layers:
+            raise ShapeError(f"{spec.widths} has {spec.num_layers} layers, got {len(self.layers)}")
         check_precision_of(self.layers)
         check_shapes_of(self.layers, spec)
 

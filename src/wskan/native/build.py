@@ -120,7 +120,7 @@ def _compile_alone(source: Path, flags: tuple[str, ...], path: Path) -> None:
             if (place := _full(folder, error)) is not None:
                 variable = "WSKAN_CACHE" if place == folder else "TMPDIR"
                 raise DataError(
-                    f"{place} is full: free some space, or set the environment variable {variable} to another folder"
+                    f"{place} is full: make room there, or set the environment variable {variable} to another folder"
                 ) from error
             raise
 
