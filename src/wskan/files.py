@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import hashlib
+import json
 import os
 import platform
 import re
@@ -16,6 +18,7 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from wskan.errors import DataError, reason
 
@@ -115,6 +118,11 @@ def is_empty_folder(folder: Path) -> bool:
 def is_litter_by_name(name: str) -> bool:
     """Return whether a name is that of a lock or a temporary file of this library."""
     return name == LOCK or bool(_TEMPORARY.fullmatch(name) or _FORMER.fullmatch(name))
+
+
+def digest(value: Any, digits: int) -> str:
+    """Return hexadecimal digits that identify a value of JSON types in file names."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:digits]
 
 
 def plainly(error: OSError) -> str:

@@ -127,7 +127,7 @@ def drawn_inputs(population: Population, count: int = DRAWS, seed: int = SEED) -
     """
     spec, inner = population.spec, population.spec.basis_functions.inner(population.layers[0].knots)
     ranks = torch.rand(spec.widths[0], count, generator=torch.Generator().manual_seed(seed)).argsort(1)
-    return along_grid(inner, (ranks + 0.5) / count).transpose(1, 2)  # each input comes by all quantiles
+    return along_grid(inner, (ranks + 0.5) / count).transpose(1, 2)  # each input gets all quantiles
 
 
 def along_grid(inner: Tensor, share: Tensor) -> Tensor:

@@ -59,8 +59,7 @@ class Population:
         Args:
             spec: their architecture.
             seeds: one per KAN.
-            noise_scale: scale of the coefficients. The default is that of the basis's library: 0.3 for B-splines, 0.1
-                for FastKAN (:mod:`wskan.kan.bases`).
+            noise_scale: scale of the coefficients; by default that of the basis, 0.3 for B-splines, 0.1 for FastKAN.
         """
         functions = spec.basis_functions
         scale = functions.noise_scale if noise_scale is None else noise_scale

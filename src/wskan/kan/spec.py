@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import itertools
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from wskan.errors import DataError, reason
+from wskan.files import digest
 from wskan.kan.bases import BASES, Basis
 from wskan.reading import number, shown, whole
 
@@ -114,7 +113,7 @@ class KANSpec:
     @property
     def digest(self) -> str:
         """Return twelve hexadecimal digits that identify this specification in file names."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
+        return digest(self.to_dict(), 12)
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON types, the inverse of :meth:`from_dict`."""

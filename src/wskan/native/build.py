@@ -24,7 +24,7 @@ from wskan.files import write_atomically
 from wskan.locks import hold
 
 SHARED = Path(__file__).parent  # vector.h
-# -ffast-math would change the floating-point mode of the whole process and optimise NaN checks away.
+# Without -ffast-math, which would change the floating-point mode of the whole process and optimise NaN checks away.
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
 PATIENCE = 600  # seconds to wait for another process that compiles
 _BUILD = "build-"  # prefix of the folders used for compiling

@@ -114,8 +114,7 @@ struct SplineLayer : Parameters {  // E has K rows of zeros before and after tho
     return B - zeros[p];
   }
 
-  // Returns whether no parameter of neuron p can have a gradient on this batch. This is so if the neuron is always zero
-  // and its functions are zero there, too; every base function is.
+  // Returns whether neuron p can have no gradient on this batch: it is always zero, and its functions are zero there.
   bool idle(int p) {
     bool zero = zeros[p] == B;
     for (int r = 0; r < R; ++r) zero = zero && still[p * R + r] == 0.0f;
