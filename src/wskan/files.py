@@ -1,10 +1,12 @@
-"""Writing files so that nothing that existed is ever lost, and nothing is written elsewhere."""
+"""Atomic writes that never lose an existing file and never write outside the given folder."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import functools
+import hashlib
+import json
 import os
 import platform
 import re
@@ -16,31 +18,32 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from wskan.errors import DataError, reason
 
 LOCK = ".wskan.lock"  # see wskan.locks
-STALE = 3600  # seconds after which a temporary file is nobody's, whoever wrote it
+STALE = 3600  # seconds after which a temporary file is abandoned, whichever process wrote it
 _TEMPORARY = re.compile(r"\..*\.wskan-(?P<machine>[0-9a-f]{8})-(?P<pid>\d{1,9})-[0-9a-f]{16}\.tmp", re.DOTALL)
-_FORMER = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)  # of earlier versions
+_FORMER = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)  # temporary files of earlier versions
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_AGAIN = "then run the same command again: what is finished is kept"
+_AGAIN = "then run the same command again: finished work is kept"
 
 
 def write_atomically(path: Path, write: Callable[[Path], object], *, top: Path | None = None) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then rename it: readers see the old file or the new, no part.
+    """Let ``write`` fill a temporary file next to ``path``, then rename it.
 
-    The temporary file is a new one of a name that nobody can guess. Where ``path`` is a link, the link is replaced, and
-    what it points to stays as it is.
+    Readers see the old file or the new one, never a part. The temporary file is new and has an unpredictable name. If
+    ``path`` is a link, the link is replaced and its target stays as it is.
 
     Args:
         path: the file.
         write: called with the name of the temporary file, which is empty.
-        top: a folder above it. Folders between the two must be real ones, no links that lead elsewhere.
+        top: a folder above it. The folders between the two must be real, not links.
 
     Raises:
-        DataError: the disk is full or may not be written to; what existed is unchanged.
+        DataError: the disk is full or not writable. Existing files are unchanged.
     """
     temporary = path.with_name(f".{path.name[:40]}.wskan-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.tmp")
     created = False
@@ -66,12 +69,12 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, top: Path |
 
 
 def check_inside(top: Path, folder: Path) -> None:
-    """Refuse to write or delete in a folder that a link below ``top`` leads to.
+    """Raise if the path from ``top`` down to ``folder`` leads through a link.
 
-    Folders may be absent; ``top`` itself may be a link.
+    Folders may be absent, and ``top`` itself may be a link.
 
     Raises:
-        DataError: naming the first that is not a real folder.
+        DataError: a link or a file is in the way. The message names the first one.
     """
     place = top
     for name in folder.relative_to(top).parts:
@@ -101,10 +104,10 @@ def remove_litter(folder: Path, *inside: str) -> None:
 
 
 def is_empty_folder(folder: Path) -> bool:
-    """Whether a folder is absent, or holds nothing but what a killed process left half-written.
+    """Return whether a folder is absent, or holds only leftovers of killed processes.
 
     Raises:
-        DataError: it is a file, or may not be read.
+        DataError: it is a file or cannot be read.
     """
     try:
         return not folder.exists() or all(is_litter_by_name(path.name) for path in folder.iterdir())
@@ -113,12 +116,17 @@ def is_empty_folder(folder: Path) -> bool:
 
 
 def is_litter_by_name(name: str) -> bool:
-    """Whether a file is a lock or a temporary file of this library, going by its name."""
+    """Return whether a name is that of a lock or a temporary file of this library."""
     return name == LOCK or bool(_TEMPORARY.fullmatch(name) or _FORMER.fullmatch(name))
 
 
+def digest(value: Any, digits: int) -> str:
+    """Return hexadecimal digits that identify a value of JSON types in file names."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:digits]
+
+
 def plainly(error: OSError) -> str:
-    """One line of an error that nobody expected: the file, if it names one, and what to do where a disk is full."""
+    """Describe an unexpected error in one line: the file, the reason, and what to do if a disk is full."""
     place = full_temporary_folder(Path.cwd(), error)
     if place is not None:
         return str(_temporary_is_full(place))
@@ -128,26 +136,26 @@ def plainly(error: OSError) -> str:
 
 
 def cannot_write(place: Path, error: OSError) -> DataError:
-    """The error to raise where ``place`` could not be written."""
+    """Build the error to raise if ``place`` could not be written."""
     return DataError(f"could not write {place}: {reason(error)}; make room or choose another folder, {_AGAIN}")
 
 
 def disk_error(folder: Path, error: OSError) -> DataError:
-    """The error to raise where work in ``folder`` failed that also writes to the temporary folder: whichever is full."""
+    """Build the error to raise if work in ``folder`` or in the temporary folder failed, whichever is full."""
     place = full_temporary_folder(folder, error)
     return cannot_write(folder, error) if place is None else _temporary_is_full(place)
 
 
 def _temporary_is_full(place: Path) -> DataError:
     return DataError(
-        f"the temporary folder {place} is full: make room there, or name another one in the environment variable "
-        f"TMPDIR, {_AGAIN}"
+        f"the temporary folder {place} is full: make room there, or set the environment variable TMPDIR to another "
+        f"folder, {_AGAIN}"
     )
 
 
 def full_temporary_folder(folder: Path, error: OSError) -> Path | None:
-    """The temporary folder, if that is what is full, and not ``folder``."""
-    if "No usable temporary directory" in str(error):  # Python tries to write to each that it knows
+    """Return the temporary folder if that is full rather than ``folder``; otherwise None."""
+    if "No usable temporary directory" in str(error):  # Python has tried to write to each candidate
         return Path(os.environ.get("TMPDIR", "/tmp"))
     if error.errno not in _FULL:
         return None
@@ -162,7 +170,7 @@ def full_temporary_folder(folder: Path, error: OSError) -> Path | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring a new name to the disk. Some systems cannot: there, a power cut may bring the old file back."""
+    """Flush a new name to the disk. On systems that cannot do this, a power cut may bring back the old file."""
     with contextlib.suppress(OSError):
         number = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         try:
@@ -173,7 +181,7 @@ def _sync_folder(folder: Path) -> None:
 
 @functools.cache
 def _machine() -> str:
-    """Eight digits that name the machine, or container, whose processes a number in a file's name belongs to."""
+    """Return eight digits that identify the machine or container to which the process number in a file name belongs."""
     try:
         processes = os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -189,7 +197,7 @@ def _is_litter(entry: os.DirEntry[str], machine: str, pid: int) -> bool:
 
 
 def _is_dead(pid: int) -> bool:
-    if os.name != "posix":  # where os.kill would not ask, but kill
+    if os.name != "posix":  # elsewhere os.kill would end the process instead of testing for it
         return False
     try:
         os.kill(pid, 0)

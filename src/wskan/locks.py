@@ -1,4 +1,4 @@
-"""One process at a time in a folder: the second is told who works there."""
+"""Locks on folders: one process works at a time, and the error for others names it."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-PATIENCE = 3.0  # seconds: processes that were killed leave helpers behind, which end within one
+PATIENCE = 3.0  # seconds; helpers of a killed process end within one second
 _OPEN = os.O_RDWR | os.O_CREAT | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"))
-_MOST = 4096  # bytes that are read of what is said of a holder
+_MOST = 4096  # bytes read from the description of the holder
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
 @contextlib.contextmanager
 def hold(folder: Path, what: str, *, inside: Sequence[str] = (), patience: float = PATIENCE) -> Iterator[None]:
-    """Keep others out of a folder, which is created if absent, and clear it of what killed processes left half-written.
+    """Lock a folder against other processes and remove what killed processes left half-written in it.
 
-    The lock is the system's (``flock``), on a file that is there only meanwhile: that of a process that has died is no
-    lock. What only reads needs none.
+    The folder is created if absent. The lock is a system lock (``flock``) on a file that exists only while it is held.
+    So a process that has died holds no lock. Readers do not need it.
 
     Args:
-        folder: it may be a link.
-        what: happens there, for the message to others: "a zoo is built".
-        inside: folders in it that will be written to; they must be real ones or absent.
+        folder: the folder, which may be a link.
+        what: the work done there, for the message to others: "a zoo is built".
+        inside: folders in it that will be written to; they must be real or absent.
         patience: seconds to wait for another process to end.
 
     Raises:
-        DataError: another process works there, a link where a folder has to be, or a disk that is full or may not be
-            written to.
+        DataError: another process works there, a link stands where a folder has to be, or the disk is full or not
+            writable.
     """
     for name in inside:
         check_inside(folder, folder / name)
@@ -67,19 +67,19 @@ def hold(folder: Path, what: str, *, inside: Sequence[str] = (), patience: float
 
 
 def _lock(folder: Path, what: str, until: float) -> int:
-    """The open lock file, locked."""
+    """Return the descriptor of the lock file, once it is locked."""
     path = folder / LOCK
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             number = _open(path)
-        except FileNotFoundError:  # another process has just ended, and removed what it created
+        except FileNotFoundError:  # another process has just ended and removed the folder that it created
             if time.monotonic() > until:
                 raise
             continue
         try:
             locked = _try(number, folder)
-            if locked and _is_at(number, path):  # and not one that its holder has removed meanwhile
+            if locked and _is_at(number, path):  # its holder may have removed the file in the meantime
                 _sign(number, what)
                 return number
             if not locked and time.monotonic() > until:
@@ -100,14 +100,14 @@ def _open(path: Path) -> int:
             raise
         raise DataError(f"{path} is not a lock file ({reason(error)}); remove it") from error
     found = os.fstat(number)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:  # which a link of the other kind would have
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:  # a hard link
         os.close(number)
         raise DataError(f"{path} is not a lock file; remove it")
     return number
 
 
 def _try(number: int, folder: Path) -> bool:
-    """Whether the lock is ours now; where the system has no locks, it says so."""
+    """Try to take the lock and return whether it is ours; warn if the system has no locks."""
     try:
         if fcntl is None:
             raise OSError(errno.ENOSYS, "this system has no flock")
@@ -117,7 +117,7 @@ def _try(number: int, folder: Path) -> bool:
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
-        warnings.warn(f"{folder} cannot be locked ({reason(error)}): let no other process work in it", stacklevel=5)
+        warnings.warn(f"{folder} cannot be locked ({reason(error)}): run only one process in it", stacklevel=5)
     return True
 
 
@@ -129,7 +129,7 @@ def _is_at(number: int, path: Path) -> bool:
 
 
 def _sign(number: int, what: str) -> None:
-    """Say who holds the lock; on a full disk, nobody knows."""
+    """Write who holds the lock into its file; on a full disk, the file stays empty."""
     command = shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]] if sys.argv else [])
     since = time.strftime("%Y-%m-%d %H:%M:%S")
     facts = {"pid": os.getpid(), "host": platform.node(), "since": since, "what": what, "command": command[:500]}
@@ -139,12 +139,12 @@ def _sign(number: int, what: str) -> None:
 
 
 def _holder(number: int) -> str:
-    """What the lock file says, which anybody may have written."""
+    """Describe the holder from the lock file, whose content is not trusted."""
     try:
         facts = json.loads(os.pread(number, _MOST, 0))
         pid, host, since, what, command = (_plain(facts[name]) for name in ("pid", "host", "since", "what", "command"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return "another process works in it"
+        return "another process is working there"
     return f"{what} by process {pid} on {host} since {since} ({command})"
 
 

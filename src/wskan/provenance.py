@@ -1,4 +1,4 @@
-"""Where a figure comes from: command, commit, machine and versions, to be kept beside it."""
+"""Provenance of a result: command, commit, machine and versions, saved next to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from wskan.printing import plain
 
 
 def provenance() -> dict[str, Any]:
-    """Command line, commit of the source (with ``-dirty`` if anything but results was changed since), processor, cores and versions, as JSON types."""
+    """Collect the command line, commit, processor, cores and versions as JSON types.
+
+    The commit ends in ``-dirty`` if anything but results has changed since.
+    """
     return {
         "command": _command(),
         "commit": _commit(),
@@ -31,14 +34,14 @@ def provenance() -> dict[str, Any]:
 
 
 def _command() -> str:
-    """As it was typed, less the folders of absolute paths: those are the machine's own."""
+    """Return the command as typed, with absolute paths cut to file names, because folders are private."""
     words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv]
     program = Path(words[0]).name
     return plain(" ".join([*(["python"] if program.endswith(".py") else []), program, *words[1:]]), 100_000)
 
 
 def _commit() -> str:
-    """Of this file's own repository, not of one that it is merely installed in."""
+    """Return the commit of this file's own repository, not of one that it is merely installed in."""
     commit = _git("describe", "--always", "--abbrev=12") if _git("ls-files", Path(__file__).name) else ""
     changed = commit and _git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", ":(top,exclude)results")
     return (commit + ("-dirty" if changed else "")) or "unknown"

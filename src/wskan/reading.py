@@ -1,4 +1,4 @@
-"""Reading what others wrote: files of a bounded size, JSON, and values that are checked by name."""
+"""Read untrusted input: files of a bounded size, JSON, and values that are checked by name."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Any
 
 from wskan.errors import DataError, reason
 
-MAX_DEPTH = 32  # lists and objects within each other
-DIGITS = 20  # of a whole number: more than 64 bits hold
+MAX_DEPTH = 32  # nested lists and objects
+DIGITS = 20  # of a whole number: more than fit in 64 bits
 CHUNK = 2**20
 KINDS = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
 
 
 def read_bytes(path: Path, limit: int, hint: str = "get it again") -> bytes:
-    """Read a regular file, also through a link; never more than ``limit`` and one byte of it, whatever its size is said to be.
+    """Read a regular file, or one that a link points to; never more than ``limit`` bytes and one.
 
     Args:
         path: the file.
-        limit: bytes that it may have.
-        hint: what to do about a file that cannot be used.
+        limit: maximum number of bytes, whatever size the system reports.
+        hint: what to do about an unusable file, for the message.
 
     Raises:
-        DataError: it is missing, larger, a folder, a pipe or a device, or may not be read.
+        DataError: the file is missing, too large, a folder, a pipe or a device, or cannot be read.
     """
     parts, left = [], limit + 1
     try:
-        _check_regular(os.stat(path), path, hint)  # opening a device may do something
+        _check_regular(os.stat(path), path, hint)  # opening a device may have side effects
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
             _check_regular(os.fstat(file.fileno()), path, hint)
             while left and (part := file.read(min(CHUNK, left))):
@@ -41,7 +41,7 @@ def read_bytes(path: Path, limit: int, hint: str = "get it again") -> bytes:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({reason(error)}); {hint}") from error
     if not left:
-        raise DataError(f"{path}: has more than {limit:,} bytes, all that such a file may have; {hint}")
+        raise DataError(f"{path}: has more than {limit:,} bytes, the limit for such a file; {hint}")
     return b"".join(parts)
 
 
@@ -50,11 +50,11 @@ def read_json(path: Path, limit: int, hint: str = "get it again", *, infinite: b
 
     Args:
         path, limit, hint: see :func:`read_bytes`.
-        infinite: accept NaN and infinite numbers, which Python writes though JSON has none.
+        infinite: accept NaN and infinite numbers, which are not JSON but written by Python.
 
     Raises:
-        DataError: as :func:`read_bytes`, and for what is not JSON, says a key twice, is nested deeper than anything wskan writes, or holds numbers of more
-            than 64 bits or characters that cannot be written.
+        DataError: the file cannot be read (:func:`read_bytes`), is not JSON, repeats a key or is nested too deeply.
+            The same holds for numbers of more than 64 bits and for characters that cannot be written.
     """
     data = read_bytes(path, limit, hint)
     try:
@@ -71,7 +71,7 @@ def read_json(path: Path, limit: int, hint: str = "get it again", *, infinite: b
         if _too_deep(value, MAX_DEPTH):
             raise _Unfit(f"nested deeper than {MAX_DEPTH}")
         if re.search(r"\\u[dD][89a-fA-F]", text):
-            json.dumps(value, ensure_ascii=False).encode()  # half of a pair cannot be written
+            json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair cannot be written
     except RecursionError as error:
         raise DataError(f"{path}: not JSON that wskan reads (nested deeper than {MAX_DEPTH}); {hint}") from error
     except ValueError as error:
@@ -80,7 +80,7 @@ def read_json(path: Path, limit: int, hint: str = "get it again", *, infinite: b
 
 
 class _Unfit(ValueError):
-    """What is wrong with a text that may well be JSON."""
+    """A problem with a text that may be valid JSON."""
 
 
 def _check_regular(status: os.stat_result, path: Path, hint: str) -> None:
@@ -92,7 +92,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
         names = [name for name, _ in pairs]
-        raise _Unfit(f"says {shown(next(name for name in names if names.count(name) > 1))} twice")
+        raise _Unfit(f"has the key {shown(next(name for name in names if names.count(name) > 1))} twice")
     return result
 
 
@@ -114,23 +114,28 @@ def _too_deep(value: Any, left: int) -> bool:
 
 
 def check(value: Any, shape: Any, name: str) -> None:
-    """Compare a value of a file with what it must look like.
+    """Raise unless a value has the given shape.
+
+    A shape is one of:
+
+    - ``float`` (any number), ``int``, ``str``, ``bool``, or ``object`` for anything;
+    - ``[shape]`` for a list of any length, ``(shape, shape)`` for a list of exactly these;
+    - ``{"key": shape}`` for an object with exactly these keys; with ``str: shape`` also any others.
 
     Args:
-        value: plain types, as :func:`read_json` gives them.
-        shape: ``float`` (any number), ``int``, ``str`` or ``bool``; ``[shape]`` for a list of any length, ``(shape, shape)`` for one of just these; ``{"key": shape}``
-            for an object with just these keys, with ``str: shape`` among them with any others; ``object`` for anything.
-        name: of the value, and of its file.
+        value: plain types, as :func:`read_json` returns them.
+        shape: the shape.
+        name: the value and its file, for the message.
 
     Raises:
-        DataError: naming what differs.
+        DataError: the value differs. The message says where.
     """
     if isinstance(shape, dict):
         for key in (key for key in shape if isinstance(key, str) and key not in mapping(value, name)):
             raise DataError(f"{name} lacks {key}")
         for key, part in mapping(value, name).items():
             if (own := shape.get(key, shape.get(str))) is None:
-                raise DataError(f"{name} must have no {shown(key)}")
+                raise DataError(f"{name} must not have {shown(key)}")
             check(part, own, f"{name}.{key if key.isprintable() else shown(key):.50}")
     elif isinstance(shape, list | tuple):
         if not isinstance(value, list) or (isinstance(shape, tuple) and len(value) != len(shape)):
@@ -146,7 +151,7 @@ def check(value: Any, shape: Any, name: str) -> None:
 
 
 def shown(value: object) -> str:
-    """A value as messages show it: on one line, and not for ever."""
+    """Format a value for a message: on one line of at most 100 characters."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # a number of thousands of digits, a list that holds itself
@@ -155,10 +160,10 @@ def shown(value: object) -> str:
 
 
 def whole(value: Any, name: str, low: int, high: int) -> int:
-    """A whole number in a range; ``name`` says of what, and in which file.
+    """Return a whole number in a range, or raise; ``name`` says what it is, and in which file.
 
     Raises:
-        DataError: it is none.
+        DataError: it is not a whole number from ``low`` to ``high``.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise DataError(f"{name} must be a whole number from {low:,} to {high:,}, got {shown(value)}")
@@ -166,10 +171,10 @@ def whole(value: Any, name: str, low: int, high: int) -> int:
 
 
 def number(value: Any, name: str, low: float, high: float) -> float:
-    """A number in a range, which no NaN is.
+    """Return a number in a range, or raise. NaN is never in it.
 
     Raises:
-        DataError: it is none.
+        DataError: it is not a number from ``low`` to ``high``.
     """
     huge = isinstance(value, int) and value.bit_length() > 1000  # too large for a float
     if not isinstance(value, int | float) or isinstance(value, bool) or huge or not low <= value <= high:
@@ -178,7 +183,7 @@ def number(value: Any, name: str, low: float, high: float) -> float:
 
 
 def boolean(value: Any, name: str) -> bool:
-    """True or false, and no number that counts as either.
+    """Return True or False, or raise; 0 and 1 do not count.
 
     Raises:
         DataError: it is neither.
@@ -189,10 +194,10 @@ def boolean(value: Any, name: str) -> bool:
 
 
 def text(value: Any, name: str, limit: int = 200) -> str:
-    """A text of one line.
+    """Return a text of one line, or raise.
 
     Raises:
-        DataError: it is none, or longer than ``limit``, or holds control characters.
+        DataError: it is not a text, is longer than ``limit``, or contains control characters.
     """
     if not isinstance(value, str) or len(value) > limit or not value.isprintable():
         raise DataError(f"{name} must be a text of up to {limit:,} printable characters, got {shown(value)}")
@@ -200,10 +205,10 @@ def text(value: Any, name: str, limit: int = 200) -> str:
 
 
 def mapping(value: Any, name: str, keys: set[str] | None = None) -> Mapping[str, Any]:
-    """An object, with exactly these keys if any are given.
+    """Return an object, or raise; with ``keys``, it must have exactly these.
 
     Raises:
-        DataError: it is none, or has others.
+        DataError: it is not an object, or has other keys.
     """
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise DataError(f"{name} must be an object, got {shown(value)}")

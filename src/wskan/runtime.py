@@ -14,16 +14,18 @@ import torch
 # mallopt(3)
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 _KEEP = {_MMAP_MAX: 0, _TRIM_THRESHOLD: -1}
-_GIVE_BACK = {_MMAP_MAX: 2**16, _MMAP_THRESHOLD: 2**25, _TRIM_THRESHOLD: 2**26}  # as far as glibc itself lets them grow
+_GIVE_BACK = {_MMAP_MAX: 2**16, _MMAP_THRESHOLD: 2**25, _TRIM_THRESHOLD: 2**26}  # the largest glibc itself would use
 
 
 @contextlib.contextmanager
 def retain_freed_memory() -> Iterator[None]:
-    """Within, freed memory stays with the process; at the end it goes back to the system. Not to be nested.
+    """Keep freed memory in the process within the context, and return it to the system at the end. Do not nest.
 
-    glibc maps each block of more than 32 MB anew and unmaps it when it is freed, so that every tensor of that size is paid for page by page, each time: a quarter of a training step
-    on classifier KANs (benchmarks/ws_kan_memory.py). Afterwards glibc no longer tunes these limits itself, nor do MALLOC_ variables of the environment hold: they are as high as it would
-    have let them grow. Without glibc nothing happens.
+    By default, glibc maps each block of more than 32 MB separately and unmaps it when it is freed. So every large
+    tensor costs page faults each time, a quarter of a training step on classifier KANs
+    (benchmarks/ws_kan_memory.py). Afterwards, glibc no longer tunes these limits, and MALLOC_ variables of the
+    environment have no effect. The limits are then as high as glibc would have let them grow. Without glibc nothing
+    happens.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):
@@ -42,7 +44,10 @@ def retain_freed_memory() -> Iterator[None]:
 
 @contextlib.contextmanager
 def single_threaded() -> Iterator[None]:
-    """Let PyTorch use a single thread meanwhile: products of matrices this small wait for a second one longer than they compute (docs/decisions)."""
+    """Let PyTorch use a single thread within the context.
+
+    For products of small matrices, waiting for a second thread takes longer than computing (docs/decisions).
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -213,7 +213,7 @@ def test_few_kans_at_a_time_give_the_same(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_cannot_be_scored_is_told() -> None:
     kans = random_population(WIDTHS, 2, 0)
-    with pytest.raises(DataError, match="activation is measured on data: give inputs x"):
+    with pytest.raises(DataError, match="the score activation needs data: give inputs x"):
         edge_scores(kans, score="activation")
     with pytest.raises(ShapeError, match="x has shape"):
         attribution(kans, torch.zeros(5, 3))

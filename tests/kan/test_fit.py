@@ -10,6 +10,7 @@ import torch
 
 from wskan.errors import DataError, DivergedError, ShapeError
 from wskan.kan import Engine, FitConfig, KANSpec, Population, fit, fit_population, kernel
+from wskan.kan.fit_config import FitProblem
 
 SPEC = KANSpec(widths=(2, 8, 1), grid=5)
 needs_kernel = pytest.mark.skipif(kernel.unavailable(SPEC) is not None, reason=str(kernel.unavailable(SPEC)))
@@ -181,7 +182,8 @@ def test_masked_edges_stay_absent(engine: Engine) -> None:
     population = Population.init(SPEC, seeds)
     population.layers[0].mask[:, 0, :4] = 0
     run = fit._engine(engine, SPEC, torch.device("cpu"))
-    fitted, _ = run(population, x[None], y, seeds, FitConfig(steps=20, batch_size=64), None)
+    config = FitConfig(steps=20, batch_size=64)
+    fitted, _ = run(FitProblem(population=population, inputs=x[None], targets=y, seeds=seeds, config=config))
     assert torch.equal(fitted.layers[0].mask, population.layers[0].mask)
     assert torch.equal(fitted.layers[0].base_weight[:, 0, :4], population.layers[0].base_weight[:, 0, :4])
     assert not torch.equal(fitted.layers[0].base_weight[:, 0, 4:], population.layers[0].base_weight[:, 0, 4:])

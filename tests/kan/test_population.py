@@ -81,7 +81,7 @@ def test_masks_that_are_not_finite_are_refused() -> None:
     kans = random_population((2, 3, 1), 2, 0)
     masks = [layer.mask.clone() for layer in kans.layers]
     masks[1][0, 0, 0] = torch.nan
-    with pytest.raises(DataError, match="masks hold NaN"):
+    with pytest.raises(DataError, match="must not contain NaN"):
         kans.prune(masks)
 
 
@@ -125,9 +125,9 @@ WRONG: dict[str, tuple[str, Callable[[Tensor], Tensor], str]] = {
     "float8": ("layers.0.coef", lambda t: t.to(torch.float8_e4m3fn), "float8_e4m3fn"),
     "mixed": ("layers.1.coef", lambda t: t.double(), "float32 and float64"),
     "mixed knots": ("layers.1.knots", lambda t: t.double(), "float32 and float64"),
-    "half a mask": ("layers.0.mask", lambda t: t.fill_(0.5), "something else than 0 and 1"),
-    "reversed knots": ("layers.0.knots", lambda t: t.flip(-1), "must not fall"),
-    "huge knots": ("layers.0.knots", lambda t: t.mul_(1e30), "can be computed with"),
+    "half a mask": ("layers.0.mask", lambda t: t.fill_(0.5), "values other than 0 and 1"),
+    "reversed knots": ("layers.0.knots", lambda t: t.flip(-1), "must not decrease"),
+    "huge knots": ("layers.0.knots", lambda t: t.mul_(1e30), "must not exceed"),
 }
 
 

@@ -36,7 +36,7 @@ def test_forward_equals_pykan_trained_with_adapted_grids(widths, grid, degree, d
 
 
 def test_what_is_no_pykan_model_is_refused() -> None:
-    with pytest.raises(DataError, match=r"Linear is no KAN of pykan.*no width"):
+    with pytest.raises(DataError, match=r"expected a model of pykan.*Linear, which has no width"):
         from_pykan(torch.nn.Linear(2, 2))
 
 

@@ -105,7 +105,7 @@ def test_activations_outside_are_counted_and_errors_measured() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     kans = random_population(WIDTHS, 3, 0)
     for act in (scale_edges, shift_edges):
-        with pytest.raises(ShapeError, match="each edge"):
+        with pytest.raises(ShapeError, match="one value per edge"):
             act(kans, edges(0)[:2])
     with pytest.raises(DataError, match="not be zero"):
         scale_edges(kans, [torch.zeros_like(value) for value in edges(0)])

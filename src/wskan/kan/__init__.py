@@ -1,4 +1,4 @@
-"""Kolmogorov-Arnold networks: specification, populations of KANs and their symmetries, fitting, evaluating and pruning them."""
+"""Kolmogorov-Arnold networks (KANs): specification, populations, symmetries, fitting, evaluation and pruning."""
 
 from wskan.kan.adapt_grid import adapt_grid
 from wskan.kan.attribution import Attribution, attribution

@@ -1,4 +1,4 @@
-"""Grid adaptation: moving the knots to where the activations are, as pykan 0.2.8 does while it fits."""
+"""Grid adaptation: move the knots to where the activations are, as pykan 0.2.8 does during fitting."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ from wskan.kan.population import Population
 
 
 def adapt_grid(population: Population, x: Tensor, grid_eps: float = 0.02, rcond: float | None = None) -> Population:
-    """One grid update of every layer, first to last, from one batch (pykan's ``update_grid``).
+    """Update the grid of every layer once, first to last, from one batch (pykan's ``update_grid``).
 
-    Each layer sees the activations that the layers already updated give it.
+    Each layer receives the activations of the layers before it, whose grids are already updated.
 
     Args:
         population: K KANs.
         x: ``[K, B, in]`` inputs.
-        grid_eps: 1 for a uniform grid on the range of the activations, 0 for one at their quantiles, a mixture in between.
-        rcond: in refitting the coefficients, singular values of no more than this share of the largest count as zero; None for LAPACK's share in single precision.
+        grid_eps: 1 for a uniform grid on the range of the activations, 0 for a grid at their quantiles.
+            Values between mix the two.
+        rcond: cutoff for refitting the coefficients. Singular values up to this share of the largest count as zero.
+            None for LAPACK's share in single precision.
+
+    Returns:
+        The same KANs with new knots and refitted coefficients.
 
     Raises:
-        DataError: the grids of this basis stay as they are.
+        DataError: the grids of this basis cannot be adapted.
     """
     spec, layers = population.spec, []
     check_adapts(spec.basis_functions)
@@ -36,13 +41,15 @@ def adapt_grid(population: Population, x: Tensor, grid_eps: float = 0.02, rcond:
 
 
 def check_adapts(functions: Basis) -> None:
-    """Refuse a basis whose grids stay as they are.
+    """Raise unless the grids of this basis can be adapted.
 
     Raises:
-        DataError: saying what to do.
+        DataError: they cannot. The message says what to do.
     """
     if not functions.adapts:
-        raise DataError(f"only grids of B-splines are adapted, not those of {functions.name!r}: say adapt_grid=False")
+        raise DataError(
+            f"only grids of B-splines can be adapted, not those of {functions.name!r}: set adapt_grid=False"
+        )
 
 
 def _adapt_layer(layer: Layer, x: Tensor, functions: Basis, grid_eps: float, rcond: float | None) -> Layer:
@@ -56,7 +63,7 @@ def _adapt_layer(layer: Layer, x: Tensor, functions: Basis, grid_eps: float, rco
 
 
 def _place_knots(x: Tensor, grid: int, grid_eps: float) -> Tensor:
-    """G + 1 knots ``[K, in, G+1]`` at quantiles of x ``[K, in, B]``, mixed with a uniform grid (pykan's ``get_grid``)."""
+    """Place G + 1 knots ``[K, in, G+1]``: quantiles of x ``[K, in, B]``, mixed with a uniform grid (``get_grid``)."""
     size = x.shape[-1]
     ordered = x.sort(dim=-1).values
     quantiles = ordered[..., [int(size / grid * i) for i in range(grid)] + [size - 1]]
@@ -66,10 +73,11 @@ def _place_knots(x: Tensor, grid: int, grid_eps: float) -> Tensor:
 
 
 def _least_squares(new: Tensor, old: Tensor, rcond: float | None) -> Tensor:
-    """The matrix T of least norm with least ``|new T - old|``: new coefficients are T times the old ones. ``[..., B, C]`` each.
+    """Return the matrix T of least norm that minimises ``|new T - old|``, for ``[..., B, C]`` each.
 
-    Both splines are linear in their coefficients, so one C x C problem serves every output of a neuron. The normal equations are in double precision. A KAN that is not finite gets a harmless matrix here (its batched eigenvalue problem would fail for all) and
-    stays not finite, since its knots are.
+    New coefficients are T times the old ones. Both splines are linear in their coefficients, so one C x C problem
+    serves every output of a neuron. The normal equations are in double precision. One KAN that is not finite would
+    make the batched eigenvalue problem fail for all. It gets the identity here and stays not finite, as its knots are.
     """
     gram, cross = new.mT @ new, new.mT @ old
     finite = (gram.isfinite() & cross.isfinite()).all(-1).all(-1)[..., None, None]

@@ -1,8 +1,9 @@
-"""How much of a KAN's output each edge and neuron accounts for: pykan's attribution, from data or the KAN alone.
+"""Attribution: the share of a KAN's output that each edge and neuron accounts for, from data or from the KAN alone.
 
-A neuron hands its score down to the edges that lead to it, in proportion to how much these vary, over how much the
-neuron itself does; its own score is the sum over the edges that lead away from it (pykan 0.2.8, ``attribute``). Without
-data, what varies how much is read off the grids: grid adaptation puts knots at quantiles of what a neuron saw.
+Scores pass from the outputs to the inputs (pykan 0.2.8, ``attribute``). A neuron distributes its score over its
+incoming edges: each gets the standard deviation of the edge divided by that of the neuron. The score of a neuron is
+the sum over its outgoing edges. Without data, the deviations come from the grids, because grid adaptation puts knots
+at quantiles of a neuron's activations.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ from wskan.kan.layer import Layer
 from wskan.kan.population import Population
 from wskan.kan.spec import KANSpec
 
-EPSILON = 1e-4  # pykan's, against neurons that never vary
-POINTS = 10  # of a grid, at least
-DRAWS, SEED = 1_000, 0  # inputs for KANs whose grids never adapted
-LEAST_SCORE = 1e-6  # whose logarithm is taken, in zoos and features
-TOLERANCE = 1e-3  # share of the domain by which a grid may miss the uniform one and still be it: half precision
+EPSILON = 1e-4  # pykan's; guards against neurons that never vary
+POINTS = 10  # least number of points per grid
+DRAWS, SEED = 1_000, 0  # random inputs for KANs whose grids were never adapted
+LEAST_SCORE = 1e-6  # zoos and features clamp scores here before they take the logarithm
+TOLERANCE = 1e-3  # share of the domain by which a uniform grid may be off: zoos are stored in half precision
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Attribution:
-    """Scores of the edges and neurons of K KANs.
+    """The scores of the edges and neurons of K KANs.
 
     Attributes:
-        edges: ``[K, n_l, n_{l+1}]`` of each layer; 0 for a pruned edge.
-        nodes: ``[K, n_l]`` of the inputs, each hidden layer and the outputs (1/out each).
+        edges: ``[K, n_l, n_{l+1}]`` per layer; 0 for a pruned edge.
+        nodes: ``[K, n_l]`` for the inputs, each hidden layer and the outputs (1/out each).
     """
 
     edges: tuple[Tensor, ...]
@@ -43,18 +44,28 @@ class Attribution:
 def attribution(population: Population, x: Tensor | None = None) -> Attribution:
     """Attribute the outputs of each KAN to its edges and neurons.
 
-    Without data, KAN by KAN: where every hidden layer has a grid that adapted, in closed form
-    (:func:`grid_deviations`). Where one still has the uniform grid of the specification, and with every basis but
-    B-splines, grids say nothing of activations, and inputs drawn from those of the first layer stand in for data
-    (:func:`drawn_inputs`).
+    Without data, each KAN is treated on its own. If the grids of all its hidden layers were adapted, the scores have a
+    closed form (:func:`grid_deviations`). Otherwise its grids carry no information about activations. Then random
+    inputs from the grids of the first layer replace the data (:func:`drawn_inputs`).
 
     Args:
         population: K KANs.
-        x: ``[N, in]`` for all KANs alike, or ``[K, N, in]``, at least two; None to do without data.
+        x: at least two inputs, ``[N, in]`` for all KANs or ``[K, N, in]``; None to use no data.
 
     Raises:
         ShapeError: x has another shape.
         DataError: x or a KAN is not finite.
+
+    Example:
+        >>> import torch
+        >>> from wskan.kan import KANSpec, Population, attribution
+        >>> kans = Population.init(KANSpec(widths=(2, 3, 1)), seeds=[0, 1])
+        >>> scores = attribution(kans, torch.rand(100, 2) * 2 - 1)
+        >>> [tuple(edges.shape) for edges in scores.edges], [tuple(nodes.shape) for nodes in scores.nodes]
+        ([(2, 2, 3), (2, 3, 1)], [(2, 2), (2, 3), (2, 1)])
+        >>> scores.nodes[-1]  # a single output has the whole score
+        tensor([[1.],
+                [1.]])
     """
     if x is not None:
         return _from_data(population, x)
@@ -75,11 +86,11 @@ def attribution(population: Population, x: Tensor | None = None) -> Attribution:
 
 
 def hand_down(edge_std: Sequence[Tensor], node_std: Sequence[Tensor]) -> Attribution:
-    """Hand scores down from the outputs, 1/out each, to the inputs.
+    """Distribute scores from the outputs, 1/out each, down to the inputs.
 
     Args:
-        edge_std: ``[K, n_l, n_{l+1}]`` of each layer, how much each edge varies.
-        node_std: ``[K, n_{l+1}]`` of each layer, how much the neurons do that the edges lead to.
+        edge_std: ``[K, n_l, n_{l+1}]`` per layer, the standard deviation of each edge.
+        node_std: ``[K, n_{l+1}]`` per layer, the standard deviation of the neurons that the edges lead to.
     """
     nodes = [torch.full_like(node_std[-1], 1 / node_std[-1].shape[1])]  # pykan's mean over outputs, each scoring 1
     edges: list[Tensor] = []
@@ -90,11 +101,14 @@ def hand_down(edge_std: Sequence[Tensor], node_std: Sequence[Tensor]) -> Attribu
 
 
 def grid_deviations(population: Population) -> tuple[list[Tensor], list[Tensor]]:
-    """Read standard deviations off the grids: of edges ``[K, n_l, n_{l+1}]`` and of the neurons ``[K, n_{l+1}]`` that
-    they lead to, for each layer.
+    """Estimate standard deviations from the grids.
 
-    A neuron is taken to be uniform between neighbouring inner knots, as often in each interval. Outputs have no grid:
-        their edges are taken to be independent.
+    A neuron is assumed to be uniform between neighbouring inner knots, and equally often in each interval. Outputs have
+    no grid, so their edges are assumed to be independent.
+
+    Returns:
+        For each layer, the deviations of edges ``[K, n_l, n_{l+1}]`` and of the neurons that they lead to
+        ``[K, n_{l+1}]``.
     """
     spec = population.spec
     points = [_middles(spec.basis_functions.inner(layer.knots), spec.grid) for layer in population.layers]  # [K, in, B]
@@ -107,23 +121,26 @@ def grid_deviations(population: Population) -> tuple[list[Tensor], list[Tensor]]
 
 
 def drawn_inputs(population: Population, count: int = DRAWS, seed: int = SEED) -> Tensor:
-    """Draw inputs ``[1 or K, count, in]`` from the grids of the first layer, each independently of the others, as often
-    from each interval; for every KAN from the same random numbers.
+    """Draw inputs ``[1 or K, count, in]`` from the grids of the first layer.
+
+    Each input is independent of the others and falls equally often in each interval. All KANs share the random numbers.
     """
     spec, inner = population.spec, population.spec.basis_functions.inner(population.layers[0].knots)
     ranks = torch.rand(spec.widths[0], count, generator=torch.Generator().manual_seed(seed)).argsort(1)
-    return along_grid(inner, (ranks + 0.5) / count).transpose(1, 2)  # each input comes by all quantiles
+    return along_grid(inner, (ranks + 0.5) / count).transpose(1, 2)  # each input gets all quantiles
 
 
 def along_grid(inner: Tensor, share: Tensor) -> Tensor:
-    """Go along each grid, every interval as long as the others: from its first knot at 0 to its last at 1.
+    """Return the points at given shares of each grid, from its first knot (0) to its last (1).
+
+    All intervals count as equally long.
 
     Args:
         inner: inner knots ``[K or 1, in or 1, G+1]``.
-        share: how far, ``[in, N]``.
+        share: the shares, ``[in, N]``.
 
     Returns:
-        ``[K or 1, in, N]``. On an adapted grid these are quantiles of what the neuron saw.
+        ``[K or 1, in, N]``. On an adapted grid these are quantiles of the neuron's activations.
     """
     intervals = inner.shape[-1] - 1
     place = share.to(inner) * intervals
@@ -134,8 +151,9 @@ def along_grid(inner: Tensor, share: Tensor) -> Tensor:
 
 
 def adapted_grids(population: Population) -> Tensor:
-    """Tell which KANs have a grid that adapted in every hidden layer, ``[K]`` bool: one that is uniform neither on the
-    domain nor on its mirror image (:func:`wskan.kan.negate_neurons`).
+    """Find the KANs whose grids were adapted in every hidden layer, ``[K]`` bool.
+
+    An adapted grid is uniform neither on the domain nor on its mirror image (:func:`wskan.kan.negate_neurons`).
     """
     spec, device = population.spec, population.layers[0].coef.device
     if not spec.basis_functions.adapts:
@@ -156,30 +174,30 @@ def _from_data(population: Population, x: Tensor) -> Attribution:
 
 
 def _edge_deviations(layer: Layer, x: Tensor, spec: KANSpec) -> Tensor:
-    """Standard deviation of each phi_{p,q} over points ``[K or 1, in or 1, B]`` of neuron p, ``[K, in, out]``."""
+    """Compute the deviation of each phi_{p,q} over points ``[K or 1, in or 1, B]`` of neuron p, ``[K, in, out]``."""
     functions = layer.functions(x, spec)  # [K or 1, in or 1, B, 1+C]
     deviations = layer.weights() @ (functions - functions.mean(-2, keepdim=True)).mT  # [K, in, out, B]
     return deviations.square_().mean(-1).sqrt_()
 
 
 def _middles(inner: Tensor, grid: int) -> Tensor:
-    """Of equal parts of each interval between inner knots ``[..., G+1]``, ``[..., B]``."""
+    """Return the midpoints ``[..., B]`` of equal parts of each interval between inner knots ``[..., G+1]``."""
     parts = _parts(grid)
     u = (torch.arange(parts, device=inner.device, dtype=inner.dtype) + 0.5) / parts
     return (inner[..., :-1, None] + u * inner.diff(dim=-1).unsqueeze(-1)).flatten(-2)
 
 
 def _parts(grid: int) -> int:
-    """Of each interval."""
+    """Return the number of parts per interval."""
     return max(2, -(-POINTS // grid))
 
 
 def _few(chosen: Tensor, size: int) -> list[Tensor]:
-    """Rows of the KANs that are chosen, ``[K]`` bool, a few at a time."""
+    """Split the chosen KANs (``[K]`` bool) into groups of at most ``size`` and return their rows."""
     return [rows for rows in torch.split(chosen.nonzero().squeeze(1), max(1, size)) if len(rows)]
 
 
 def _put(scores: Attribution, rows: Tensor, part: Attribution) -> None:
-    """Write the scores of some rows into their places."""
+    """Write the scores of some KANs into their rows."""
     for whole, own in zip((*scores.edges, *scores.nodes), (*part.edges, *part.nodes), strict=True):
         whole[rows] = own.to(whole.device)

@@ -1,4 +1,4 @@
-"""Canonical forms: of all weights that give the same function by scale, shift and sign, one choice."""
+"""Canonical forms: one choice among all weights that differ by scale, shift and sign and give the same function."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from wskan.kan.symmetry import negatable, negate_neurons
 
 
 def fold(population: Population) -> Population:
-    """The spline weights multiplied into the coefficients, and all of them 1: what scaling cannot change. The function is the same everywhere."""
+    """Multiply the spline weights into the coefficients and set them to 1, which removes the freedom of scale.
+
+    The functions stay exactly the same everywhere.
+    """
     layers = []
     for layer in population.layers:
         coef = layer.spline_weight.unsqueeze(-1) * layer.coef
@@ -25,12 +28,12 @@ def fold(population: Population) -> Population:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class CanonicalForm:
-    """KANs of which scale, shift and sign are fixed; see :func:`canonicalize`.
+    """KANs with fixed scale, shift and sign; see :func:`canonicalize`.
 
     Attributes:
-        population: spline weights are 1, and the edges hold no constant: coefficients of B-splines have mean 0.
-        biases: of layer l ``[K, n_{l+1}]``, what is added to each neuron that the layer leads to.
-        negated: ``[K, n_l]`` bool for each hidden layer, which neurons were negated.
+        population: KANs with spline weights 1 whose edges contain no constant: coefficients of B-splines have mean 0.
+        biases: ``[K, n_{l+1}]`` per layer, added to each neuron that the layer leads to.
+        negated: ``[K, n_l]`` bool per hidden layer, True for the neurons that were negated.
     """
 
     population: Population
@@ -38,22 +41,26 @@ class CanonicalForm:
     negated: tuple[Tensor, ...]
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Outputs ``[K, B, out]`` on ``[K, B, in]``, in the domain those of the KANs that it was made from."""
+        """Evaluate at ``[K, B, in]``, giving ``[K, B, out]``; the same outputs as the original KANs in the domain."""
         for layer, bias in zip(self.population.layers, self.biases, strict=True):
             x = layer(x, self.population.spec) + bias.unsqueeze(1)
         return x
 
 
 def canonicalize(population: Population) -> CanonicalForm:
-    """One choice of all KANs that differ by scale, shift and sign of hidden neurons, the same function in the domain.
+    """Choose one of all KANs that differ by scale, shift and sign of hidden neurons, without changing the function.
 
-    Spline weights are folded into the coefficients; the constant of each edge, the mean of its coefficients where they are of B-splines, moves to a bias of the neuron that the edge leads to; and a
-    hidden neuron is negated (:func:`wskan.kan.negate_neurons`) unless its *polarity* is positive: the sum of the base weights that lead to it, or its bias where the base
-    function is the identity or zero. Either changes sign with the neuron, and neither with the neurons before it: silu(-x) = silu(x) - x keeps its weight, a mirrored spline its
-    mean. A neuron of polarity zero, as one that no edge leads to, stays as it is, and so does each of a KAN that has no such symmetry, for want of a straight line beside silu.
+    The function is the same in the domain. Spline weights are folded into the coefficients. The constant of each edge
+    moves to a bias of the neuron that the edge leads to. For B-splines this constant is the mean of the coefficients.
+    Then each hidden neuron of negative *polarity* is negated (:func:`wskan.kan.negate_neurons`).
+
+    With silu, the polarity is the sum of the incoming base weights; with identity or zero it is the neuron's bias. It
+    changes sign with the neuron but not with the neurons before it: silu(-x) = silu(x) - x keeps its weight, and a
+    mirrored spline keeps its mean. A neuron of polarity zero stays as it is, for example one without incoming edges.
+    With silu and a basis that contains no straight line, no neuron can be negated.
 
     Raises:
-        DataError: basis functions that cannot be a constant (``"rbf"``, ``"wavelet"``).
+        DataError: the basis contains no constant (``"rbf"``, ``"wavelet"``).
     """
     functions, base = population.spec.basis_functions, population.spec.base
     constant = gauge_constant(functions)
@@ -72,20 +79,21 @@ def canonicalize(population: Population) -> CanonicalForm:
 
 
 def gauge_constant(functions: Basis) -> Tensor:
-    """Coefficients ``[C]`` of the constant that a gauge takes out of the edges.
+    """Return the coefficients ``[C]`` of the constant function, which the canonical form removes from the edges.
 
     Raises:
-        DataError: basis functions that cannot be a constant.
+        DataError: the basis contains no constant.
     """
     if (constant := functions.constant_coefficients()) is None:
         raise DataError(
-            f"{functions.name!r} has no constant to take out, so no gauge: describe its KANs folded, raw or by their functions"
+            f"{functions.name!r} has no constant function, so its KANs have no gauge: "
+            "describe them folded, raw or by their functions"
         )
     return constant
 
 
 def _polarity(layer: Layer, base: str, functions: Basis) -> Tensor:
-    """``[K, out]``, of folded KANs."""
+    """Compute the polarity of each neuron ``[K, out]`` from folded KANs."""
     return (
         (layer.base_weight if base == "silu" else functions.constant_part(layer.coef).squeeze(-1)) * layer.mask
     ).sum(1)

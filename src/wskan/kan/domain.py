@@ -1,4 +1,4 @@
-"""Where symmetries stop being exact: activations that leave their grids, and what that does to the outputs."""
+"""Limits of symmetries: activations outside their grids, and the resulting error of the outputs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from wskan.kan.population import Population
 
 @torch.no_grad()
 def outside_domain(population: Population, x: Tensor) -> Tensor:
-    """Share of the activations that lie beyond the first or last knot of their neuron's grid (extended knots left out), ``[K, L]`` float32.
+    """Compute the share of activations outside the grid of their neuron, ``[K, L]`` float32.
 
-    Column l is about the inputs of layer l: column 0 about x itself.
+    A grid ends at its first and last inner knot; extended knots do not count. Column l is for the inputs of layer l, so
+    column 0 is for x itself.
 
     Args:
         population: K KANs.
-        x: ``[N, in]`` for all KANs alike, or ``[K, N, in]``.
+        x: ``[N, in]`` for all KANs, or ``[K, N, in]``.
 
     Raises:
         ShapeError: x has another shape.
@@ -26,7 +27,7 @@ def outside_domain(population: Population, x: Tensor) -> Tensor:
     """
     spec, x = population.spec, checked_inputs(population, x)
     rows = []
-    for index in range(len(population)):  # one at a time: activations of all would be many
+    for index in range(len(population)):  # one at a time, to save memory
         values = x[min(index, len(x) - 1)].unsqueeze(0)
         shares = []
         for layer in population[index].layers:
@@ -38,16 +39,17 @@ def outside_domain(population: Population, x: Tensor) -> Tensor:
 
 
 def symmetry_error(population: Population, other: Population, x: Tensor) -> Tensor:
-    """How far the outputs of ``other`` are from those of ``population``: root mean square over inputs and outputs, in units of the standard deviation of the latter, ``[K]``.
+    """Compute the relative difference ``[K]`` between the outputs of two populations.
 
-    Zero if ``other`` came out of a symmetry and no activation left the domain.
+    It is the root mean square of the difference over inputs and outputs, divided by the standard deviation of the
+    outputs of ``population``. It is zero if ``other`` is the result of a symmetry and no activation left the domain.
 
     Args:
         population, other: K KANs each.
-        x: ``[N, in]`` for all KANs alike, or ``[K, N, in]``.
+        x: ``[N, in]`` for all KANs, or ``[K, N, in]``.
 
     Raises:
-        ShapeError: x has another shape, or ``other`` another number of KANs or of outputs.
+        ShapeError: x has another shape, or ``other`` has another number of KANs or outputs.
         DataError: x or a KAN is not finite.
     """
     if len(population) != len(other) or population.spec.widths[-1] != other.spec.widths[-1]:

@@ -1,4 +1,4 @@
-"""The univariate function of each edge, by its values: a description that does not depend on how the function is parametrised."""
+"""The univariate function of each edge as values and slopes, which do not depend on how it is parametrised."""
 
 from __future__ import annotations
 
@@ -22,20 +22,22 @@ BASE_SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
 def edge_functions(
     population: Population, points: int, scale: Tensor | None = None, shift: Tensor | None = None
 ) -> list[tuple[Tensor, Tensor]]:
-    """Evaluate phi_{p,q}(x) and phi_{p,q}'(x) of every edge (eq. 3) at points spread over its own domain.
+    """Evaluate phi_{p,q}(x) and phi_{p,q}'(x) of every edge (paper, eq. 3) at points spread over its own domain.
 
-    They are the middles of ``points`` equal parts of the interval between the first and the last knot of neuron p (extended knots left out). Zero for a masked edge.
+    The points are the midpoints of ``points`` equal parts of the grid of neuron p, without extended knots. Masked edges
+    give zero.
 
     Args:
         population: K KANs.
-        points: how many.
-        scale, shift: describe the KANs that compute ``f(scale * x + shift)``, ``[K, in]`` each; where that leaves the first layer's domain, the value at its border is taken.
+        points: number of points, at least 1.
+        scale, shift: ``[K, in]`` each; evaluate the KANs that compute ``f(scale * x + shift)`` instead. Points
+            outside the first layer's domain take the value at its border.
 
     Returns:
-        A pair ``[K, n_l, n_{l+1}, points]`` a layer.
+        A pair of ``[K, n_l, n_{l+1}, points]`` per layer: values and slopes.
 
     Raises:
-        DataError: no point.
+        DataError: ``points`` is less than 1.
     """
     tables = edge_function_tables(population, points, scale, shift)
     return [(table[..., :points], table[..., points:]) for table in tables]
@@ -44,9 +46,9 @@ def edge_functions(
 def edge_function_tables(
     population: Population, points: int, scale: Tensor | None = None, shift: Tensor | None = None
 ) -> list[Tensor]:
-    """Evaluate as :func:`edge_functions` does, values and slopes side by side: ``[K, n_l, n_{l+1}, 2 * points]`` for each layer."""
+    """Evaluate as :func:`edge_functions`, values before slopes in one ``[K, n_l, n_{l+1}, 2 * points]`` per layer."""
     if points < 1:
-        raise DataError(f"a function is described at one point or more, got {points}")
+        raise DataError(f"points must be at least 1, got {points}")
     first, *rest = population.layers
     blocks = [_layer_table(layer, points, population.spec) for layer in rest]
     return [_layer_table(first, points, population.spec, scale, shift), *blocks]
@@ -67,4 +69,4 @@ def _layer_table(
     if scale is not None:
         slopes = slopes * scale.to(x)[..., None, None]
     both = torch.cat([layer.functions(x, spec), slopes], -2)
-    return layer.weights() @ both.mT  # one product for everything
+    return layer.weights() @ both.mT  # one product for values and slopes

@@ -1,4 +1,4 @@
-"""What KANs compute on many inputs, without gradients and in single precision: outputs, accuracy, and how much their edges and neurons vary."""
+"""Evaluation of KANs on many inputs, without gradients and in single precision: outputs, accuracy and activations."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from wskan.kan.layer import BASE_FUNCTIONS, Layer
 from wskan.kan.population import Population
 from wskan.kan.spec import KANSpec
 
-NUMBERS = 2**25  # held at once: 128 MB in single precision
+NUMBERS = 2**25  # numbers in memory at a time: 128 MB in single precision
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Activations:
-    """How the edges and neurons of one layer vary over inputs.
+    """The variation of the edges and neurons of one layer over inputs.
 
     Attributes:
         edge_std: ``[K, in, out]`` standard deviation of each phi_{p,q}(x_p) (pykan's ``edge_actscale``).
-        edge_mean: ``[K, in, out]`` mean absolute value of it (``acts_scale`` of pykan's first releases).
+        edge_mean: ``[K, in, out]`` mean absolute value of phi_{p,q}(x_p) (``acts_scale`` of pykan's first releases).
         node_std: ``[K, out]`` standard deviation of the sum that a neuron receives (``subnode_actscale``).
     """
 
@@ -34,11 +34,13 @@ class Activations:
 
 @torch.no_grad()
 def outputs(population: Population, x: Tensor) -> Tensor:
-    """Outputs of every KAN, ``[K, N, out]`` float32, as ``population(x)`` gives them: by the C++ kernel where it can be used, many times faster.
+    """Compute the outputs of every KAN, ``[K, N, out]`` float32.
+
+    The result is that of ``population(x)``. The C++ kernel is many times faster and is used if possible.
 
     Args:
         population: K KANs.
-        x: ``[N, in]`` for all KANs alike, or ``[K, N, in]``.
+        x: ``[N, in]`` for all KANs, or ``[K, N, in]``.
 
     Raises:
         ShapeError: x has another shape.
@@ -59,16 +61,16 @@ def _outputs(population: Population, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def accuracy(population: Population, x: Tensor, labels: Tensor) -> Tensor:
-    """Share of inputs that each KAN gives its largest output for the right class, ``[K]`` float32 in [0, 1].
+    """Compute the share of inputs that each KAN classifies correctly, ``[K]`` float32 in [0, 1].
 
     Args:
-        population: K classifiers.
+        population: K classifiers; the largest output is the predicted class.
         x: ``[N, in]``.
         labels: ``[N]`` int64.
 
     Raises:
         ShapeError: x or labels have another shape.
-        DataError: x or a KAN is not finite, or a label is no class.
+        DataError: x or a KAN is not finite, or a label is not a class.
     """
     if x.ndim != 2 or tuple(labels.shape) != tuple(x.shape[:1]):
         raise ShapeError(f"need inputs [N, in] and labels [N], got shapes {tuple(x.shape)} and {tuple(labels.shape)}")
@@ -84,11 +86,11 @@ def accuracy(population: Population, x: Tensor, labels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def activations(population: Population, x: Tensor) -> list[Activations]:
-    """How edges and neurons vary over N inputs, layer by layer; masked edges do not.
+    """Measure the variation of edges and neurons over N inputs, one result per layer; masked edges have none.
 
     Args:
         population: K KANs.
-        x: ``[N, in]`` for all KANs alike, or ``[K, N, in]``; at least two.
+        x: ``[N, in]`` for all KANs, or ``[K, N, in]``; at least two inputs.
 
     Raises:
         ShapeError: x has another shape.
@@ -96,7 +98,7 @@ def activations(population: Population, x: Tensor) -> list[Activations]:
     """
     x = checked_inputs(population, x)
     if x.shape[1] < 2:
-        raise ShapeError(f"one input does not vary: x has shape {tuple(x.shape)}, need at least two")
+        raise ShapeError(f"x has shape {tuple(x.shape)}: need at least two inputs to measure their variation")
     if by_kernel(population):
         return [
             Activations(edge_std=edge, edge_mean=mean, node_std=node)
@@ -104,13 +106,17 @@ def activations(population: Population, x: Tensor) -> list[Activations]:
         ]
     parts = [_activations(kans, own) for kans, own in _few_kans(population, x)]
     return [
-        Activations(**{name: torch.cat([vars(part[index])[name] for part in parts]) for name in vars(parts[0][index])})
-        for index in range(population.spec.num_layers)
+        Activations(
+            edge_std=torch.cat([part.edge_std for part in layer]),
+            edge_mean=torch.cat([part.edge_mean for part in layer]),
+            node_std=torch.cat([part.node_std for part in layer]),
+        )
+        for layer in zip(*parts, strict=True)
     ]
 
 
 def _activations(population: Population, x: Tensor) -> list[Activations]:
-    """The definition, a few inputs at a time."""
+    """Compute activations in plain PyTorch, a few inputs at a time."""
     spec, size = population.spec, x.shape[1]
     edges = [_Moments() for _ in population.layers]
     nodes = [_Moments() for _ in population.layers]
@@ -129,7 +135,7 @@ def _activations(population: Population, x: Tensor) -> list[Activations]:
 
 
 def edge_values(layer: Layer, x: Tensor, spec: KANSpec) -> Tensor:
-    """phi_{p,q}(x_p), ``[K, B, in, out]``, at x ``[K, B, in]``."""
+    """Compute phi_{p,q}(x_p), ``[K, B, in, out]``, at x ``[K, B, in]``."""
     basis = spec.basis_functions.values(x.unsqueeze(-1), layer.knots.unsqueeze(1)).squeeze(-2)
     spline = torch.einsum("kbic,kioc->kbio", basis, (layer.spline_weight * layer.mask).unsqueeze(-1) * layer.coef)
     base = BASE_FUNCTIONS[spec.base](x).unsqueeze(-1)
@@ -137,7 +143,7 @@ def edge_values(layer: Layer, x: Tensor, spec: KANSpec) -> Tensor:
 
 
 class _Moments:
-    """Sums over samples, less the first of them, in double precision."""
+    """Sums over samples, shifted by the first sample, in double precision."""
 
     def __init__(self) -> None:
         self.shift: Tensor | None = None
@@ -146,7 +152,7 @@ class _Moments:
         self.absolute: Tensor | float = 0.0
 
     def add(self, values: Tensor) -> None:
-        """Of samples along axis 1."""
+        """Add samples along axis 1."""
         if self.shift is None:
             self.shift = values[:, :1].double()
         difference = values - self.shift
@@ -155,21 +161,21 @@ class _Moments:
         self.absolute = self.absolute + values.abs().sum(1, dtype=torch.float64)
 
     def std(self, size: int) -> Tensor:
-        """Unbiased, as ``torch.std``."""
+        """Return the unbiased standard deviation, like ``torch.std``."""
         variance = (torch.as_tensor(self.square) - torch.as_tensor(self.sum).square() / size) / (size - 1)
         return variance.clamp_min(0).sqrt().float()
 
     def mean(self, size: int) -> Tensor:
-        """Of absolute values."""
+        """Return the mean of absolute values."""
         return (torch.as_tensor(self.absolute) / size).float()
 
 
 def checked_inputs(population: Population, x: Tensor) -> Tensor:
-    """``[1 or K, N, in]`` in single precision, from ``[N, in]`` or ``[1 or K, N, in]``.
+    """Check inputs ``[N, in]`` or ``[1 or K, N, in]`` and return them as ``[1 or K, N, in]`` in single precision.
 
     Raises:
         ShapeError: x has another shape.
-        DataError: x or a KAN is not finite: what kernels make of NaN is anybody's guess.
+        DataError: x or a KAN is not finite, for which the result of kernels is undefined.
     """
     population.check_finite()
     given = tuple(x.shape)
@@ -183,13 +189,13 @@ def checked_inputs(population: Population, x: Tensor) -> Tensor:
 
 
 def by_kernel(population: Population) -> bool:
-    """Whether the C++ kernel can evaluate these KANs where they are."""
+    """Return whether the C++ kernel can evaluate these KANs on their device."""
     cpu = population.layers[0].coef.device.type == "cpu"
     return cpu and kernel.unavailable(population.spec) is None
 
 
 def _few_kans(population: Population, x: Tensor) -> Iterator[tuple[Population, Tensor]]:
-    """Some KANs at a time, with their inputs, on their device."""
+    """Yield groups of KANs with their inputs, on their device."""
     x = x.to(population.layers[0].coef.device)
     for begin in range(0, len(population), 16):
         rows = slice(begin, begin + 16)

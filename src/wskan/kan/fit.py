@@ -1,7 +1,8 @@
-"""Fitting a population: every KAN with its own target and its own seed, all at once."""
+"""Fit populations: every KAN with its own target and its own seed."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import warnings
 from collections.abc import Callable
@@ -12,14 +13,14 @@ from torch import Tensor
 from wskan.errors import DataError, DivergedError, ShapeError, reason
 from wskan.kan import kernel
 from wskan.kan.adapt_grid import check_adapts
-from wskan.kan.fit_config import Engine, FitConfig, FitResult
+from wskan.kan.fit_config import Engine, FitConfig, FitProblem, FitResult
 from wskan.kan.fit_torch import fit_chunks
 from wskan.kan.minibatches import derive_seed
 from wskan.kan.population import Population
 from wskan.kan.spec import KANSpec
 from wskan.reading import shown
 
-PATIENCE = 100  # a KAN fitted for fewer steps may still be worse than a constant
+PATIENCE = 100  # KANs fitted for fewer steps may still be worse than a constant
 
 
 def fit_population(
@@ -36,56 +37,70 @@ def fit_population(
 ) -> FitResult:
     """Fit K KANs of one specification, each to its own target from its own seed.
 
-    A KAN's result does not depend on the others: to the bit in the kernel, to rounding elsewhere. A KAN that diverges (anything not finite or, from 100 steps on, a squared
-    error above that of the best constant) is fitted again with a seed derived from its own.
+    The result for a KAN does not depend on the others: bit for bit with the kernel, up to rounding elsewhere. A KAN
+    that diverges is fitted again with a seed derived from its own. It has diverged if a number is not finite. From 100
+    steps on, it also has if its squared error is above that of the best constant.
 
     Args:
-        spec: their architecture.
-        inputs: ``[N, in]`` for all KANs alike, or ``[K, N, in]``.
+        spec: the architecture.
+        inputs: ``[N, in]`` for all KANs, or ``[K, N, in]``.
         targets: ``[K, N, out]`` floating point for the squared error, ``[K, N]`` int64 class indices for cross-entropy.
-        seeds: ``[K]`` int64, not negative: of initial weights and of mini-batches.
+        seeds: ``[K]`` int64, not negative; seeds of initial weights and mini-batches.
         config: defaults to ``FitConfig()``.
-        engine: ``"kernel"`` (C++, one KAN a CPU core), ``"torch"``, ``"compile"`` (torch under ``torch.compile``), or ``"auto"``: the kernel on CPUs where it can be built.
-        device: where the torch engines run; default the CPU.
-        max_retries: how many new seeds a diverged KAN gets.
-        progress: called now and then with the number of KANs fitted so far.
+        engine: ``"kernel"`` (C++, one KAN per CPU core), ``"torch"``, ``"compile"`` (PyTorch with ``torch.compile``)
+            or ``"auto"``, the kernel on CPUs if it can be built.
+        device: device of the PyTorch engines, the CPU by default.
+        max_retries: number of new seeds for a diverged KAN.
+        progress: called from time to time with the number of KANs fitted so far.
 
     Raises:
-        ShapeError: tensors that do not fit the specification.
-        DataError: inputs or targets that are not finite, an engine that cannot run here, or grids to adapt that stay as they are.
-        DivergedError: KANs that diverge with every seed.
+        ShapeError: a tensor does not fit the specification.
+        DataError: a number is not finite, the engine cannot run here, or the grids cannot be adapted.
+        DivergedError: a KAN diverges with every seed.
+
+    Example:
+        >>> import torch
+        >>> from wskan.kan import FitConfig, KANSpec, fit_population
+        >>> x = torch.linspace(-1, 1, 100).unsqueeze(1)  # 100 points of one input
+        >>> targets = torch.stack([x.square(), x.sin()])  # one function per KAN
+        >>> config = FitConfig(steps=50, batch_size=100)
+        >>> fit = fit_population(KANSpec(widths=(1, 3, 1)), x, targets, torch.tensor([0, 1]), config, engine="torch")
+        >>> fit.population
+        Population(2 KANs [1, 3, 1], bspline, G=5, k=3)
+        >>> bool((fit.loss < 0.01).all())
+        True
     """
     config = config or FitConfig()
     inputs = inputs.unsqueeze(0) if inputs.ndim == 2 else inputs
     _check(spec, inputs, targets, seeds, config)
     run = _engine(engine, spec, _device(device))
     fresh = functools.partial(Population.init, spec, noise_scale=config.noise_scale)
+    problem = FitProblem(
+        population=fresh(seeds), inputs=inputs, targets=targets, seeds=seeds, config=config, progress=progress
+    )
     attempts = torch.zeros_like(seeds)
-    population, loss = run(fresh(seeds), inputs, targets, seeds, config, progress)
+    population, loss = run(problem)
     for attempt in range(1, max_retries + 1):
         if not (bad := _diverged(population, loss, targets, config)).any():
             break
         seeds = torch.where(bad, derive_seed(seeds, attempt), seeds)
         attempts = torch.where(bad, attempt, attempts)
         rows = bad.nonzero().squeeze(1)
-        own = inputs if inputs.shape[0] == 1 else inputs[rows]
-        again, loss[rows] = run(fresh(seeds[rows]), own, targets[rows], seeds[rows], config, None)
+        retry = dataclasses.replace(
+            problem.select(rows), population=fresh(seeds[rows]), seeds=seeds[rows], progress=None
+        )
+        again, loss[rows] = run(retry)
         population = _replace(population, rows, again)
     if (bad := _diverged(population, loss, targets, config)).any():
         raise DivergedError(
-            f"KANs {bad.nonzero().squeeze(1).tolist()[:10]} of {len(seeds)} diverge with {max_retries + 1} seeds each "
+            f"KANs {bad.nonzero().squeeze(1).tolist()[:10]} of {len(seeds)} diverged with all {max_retries + 1} seeds "
             f"(losses {loss[bad].tolist()[:10]}); lower lr ({config.lr}) or check their targets"
         )
     return FitResult(population=population, loss=loss, seeds=seeds, attempts=attempts)
 
 
-_Run = Callable[
-    [Population, Tensor, Tensor, Tensor, FitConfig, Callable[[int], None] | None], tuple[Population, Tensor]
-]
-
-
-def _engine(engine: Engine, spec: KANSpec, device: torch.device) -> _Run:
-    """The function that fits, with the choice of ``"auto"`` made."""
+def _engine(engine: Engine, spec: KANSpec, device: torch.device) -> Callable[[FitProblem], tuple[Population, Tensor]]:
+    """Return the function that fits; for ``"auto"``, choose the engine."""
     if engine not in ("auto", "kernel", "torch", "compile"):
         raise DataError(f"unknown engine {engine!r}; choose auto, kernel, torch or compile")
     if engine == "kernel" or (engine == "auto" and device.type == "cpu"):
@@ -96,17 +111,9 @@ def _engine(engine: Engine, spec: KANSpec, device: torch.device) -> _Run:
             raise DataError(f"the C++ kernel cannot run here: {reason or f'it runs on the CPU, not on {device}'}")
         warnings.warn(f"fitting with PyTorch instead of the C++ kernel, several times slower: {reason}", stacklevel=3)
 
-    def run(
-        population: Population,
-        inputs: Tensor,
-        targets: Tensor,
-        seeds: Tensor,
-        config: FitConfig,
-        progress: Callable[[int], None] | None,
-    ) -> tuple[Population, Tensor]:
-        compiled = engine == "compile"
-        inputs, targets = inputs.to(device), targets.to(device)
-        return fit_chunks(population, inputs, targets, seeds, config, compiled=compiled, progress=progress)
+    def run(problem: FitProblem) -> tuple[Population, Tensor]:
+        there = dataclasses.replace(problem, inputs=problem.inputs.to(device), targets=problem.targets.to(device))
+        return fit_chunks(there, compiled=engine == "compile")
 
     return run
 
@@ -115,13 +122,11 @@ def _device(name: torch.device | str | None) -> torch.device:
     try:
         device = torch.device(name or "cpu")
         if device.type == "cuda" and not torch.cuda.is_available():
-            raise DataError("no CUDA GPU can be used here; leave the device out for the CPU")
-        torch.zeros(
-            1, device=device
-        ).item()  # fails where there is no such device, and for "meta", which computes nothing
+            raise DataError("no CUDA GPU can be used here; leave out the device to use the CPU")
+        torch.zeros(1, device=device).item()  # fails if the device does not exist, and for "meta"
     except (RuntimeError, NotImplementedError, AssertionError, ImportError) as error:
         raise DataError(
-            f"no device {shown(str(name))} can be used here ({reason(error):.200}); choose cpu or cuda"
+            f"device {shown(str(name))} cannot be used here ({reason(error):.200}); choose cpu or cuda"
         ) from error
     return device
 
@@ -138,7 +143,8 @@ def _check(spec: KANSpec, inputs: Tensor, targets: Tensor, seeds: Tensor, config
     if config.loss == "mse":
         if tuple(targets.shape) != (size, points, n_out) or not targets.is_floating_point():
             raise ShapeError(
-                f"targets must be [{size}, {points}, {n_out}] floating point, got {tuple(targets.shape)} {targets.dtype}"
+                f"targets must be [{size}, {points}, {n_out}] floating point, "
+                f"got {tuple(targets.shape)} {targets.dtype}"
             )
     elif tuple(targets.shape) != (size, points) or targets.dtype != torch.int64:
         raise ShapeError(f"targets must be [{size}, {points}] int64, got {tuple(targets.shape)} {targets.dtype}")
@@ -151,6 +157,7 @@ def _check(spec: KANSpec, inputs: Tensor, targets: Tensor, seeds: Tensor, config
 
 
 def _diverged(population: Population, loss: Tensor, targets: Tensor, config: FitConfig) -> Tensor:
+    """Return which KANs have diverged, ``[K]`` bool."""
     bad = ~(population.is_finite() & loss.isfinite())
     if config.loss == "mse" and config.steps >= PATIENCE:
         spread = targets.double().var(1, correction=0).mean(1)  # the squared error of the best constant
@@ -159,7 +166,7 @@ def _diverged(population: Population, loss: Tensor, targets: Tensor, config: Fit
 
 
 def _replace(population: Population, rows: Tensor, new: Population) -> Population:
-    """The population with the KANs in ``rows`` replaced."""
+    """Replace the KANs in ``rows``."""
     order = torch.arange(len(population))
     order[rows] = len(population) + torch.arange(len(new))
     return Population.cat([population, new])[order]

@@ -1,9 +1,9 @@
-"""How KANs are fitted, and the result."""
+"""The configuration of a fit, what an engine gets, and the result."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from torch import Tensor
@@ -13,23 +13,26 @@ from wskan.kan.population import Population
 from wskan.reading import boolean, number, shown, whole
 
 Engine = Literal["auto", "kernel", "torch", "compile"]
-FINAL_RATE = 0.01  # a decaying rate ends at this fraction of the first
+FINAL_RATE = 0.01  # final learning rate of the decay, as a share of the first
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FitConfig:
-    """How KANs are trained: Adam, one mini-batch a step, as pykan's ``fit`` (paper, C.1.1; its "epochs" are these steps).
+    """The training of KANs: Adam with one mini-batch per step, as in pykan's ``fit`` (paper, C.1.1).
+
+    The paper's "epochs" are these steps.
 
     Args:
         steps: number of steps.
-        batch_size: points a mini-batch, drawn without replacement at each step.
+        batch_size: points per mini-batch, drawn without replacement at each step.
         lr: learning rate.
-        schedule: ``"constant"`` (the paper's letter), or ``"decay"``: constant over the first half of the steps, then linearly to 1 %.
+        schedule: ``"constant"`` (as the paper is written), or ``"decay"``: constant over the first half of the steps,
+            then linear down to 1 %.
         loss: ``"mse"`` or ``"cross_entropy"``.
-        adapt_grid: whether the knots follow the activations; those of B-splines only.
+        adapt_grid: whether the knots follow the activations; B-splines only.
         grid_eps: see :func:`wskan.kan.adapt_grid`.
         grid_updates: number of grid updates (pykan's ``grid_update_num``).
-        grid_update_until: they are spread over this many first steps (pykan's ``stop_grid_update_step``).
+        grid_update_until: number of first steps over which they are spread (pykan's ``stop_grid_update_step``).
         rcond: see :func:`wskan.kan.adapt_grid`.
         noise_scale: see :meth:`wskan.kan.Population.init`.
 
@@ -68,7 +71,7 @@ class FitConfig:
             number(self.noise_scale, "FitConfig: noise_scale", 0, 100)
 
     def rates(self) -> list[float]:
-        """The learning rate of every step."""
+        """Return the learning rate of every step."""
         half = self.steps // 2
         if self.schedule == "constant" or self.steps - half < 2:
             return [self.lr] * self.steps
@@ -76,27 +79,27 @@ class FitConfig:
         return [self.lr * (1 - slope * max(step - half, 0)) for step in range(self.steps)]
 
     def update_steps(self) -> frozenset[int]:
-        """The steps that begin with a grid update."""
+        """Return the steps that begin with a grid update."""
         if not self.adapt_grid:
             return frozenset()
         every = self.grid_update_until // self.grid_updates
         return frozenset(range(0, min(self.grid_update_until, self.steps), every))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, the inverse of :meth:`from_dict`."""
-        data = dataclasses.asdict(self)  # None is absent: the digests of older recipes stay
+        """Convert to JSON types, the inverse of :meth:`from_dict`."""
+        data = dataclasses.asdict(self)  # leaving None out keeps the digests of older recipes
         return {name: value for name, value in data.items() if value is not None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FitConfig:
-        """Read a configuration from JSON types.
+        """Build a configuration from JSON types.
 
         Raises:
             DataError: unknown keys, wrong types, or values out of range.
         """
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(data, Mapping) or not set(data) <= known:
-            raise DataError(f"a fit configuration is an object with any of {sorted(known)}, got {shown(data)}")
+            raise DataError(f"a fit configuration must be an object with any of {sorted(known)}, got {shown(data)}")
         try:
             return cls(**data)
         except TypeError as error:
@@ -104,14 +107,46 @@ class FitConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class FitProblem:
+    """The KANs, data and settings that an engine gets.
+
+    Attributes:
+        population: K KANs with initial weights.
+        inputs: ``[1 or K, N, in]``.
+        targets: ``[K, N, out]`` floating point, or ``[K, N]`` int64 class indices.
+        seeds: ``[K]`` int64, seeds of the mini-batches.
+        config: see :class:`FitConfig`.
+        progress: called with the number of KANs fitted so far.
+    """
+
+    population: Population
+    inputs: Tensor
+    targets: Tensor
+    seeds: Tensor
+    config: FitConfig
+    progress: Callable[[int], None] | None = None
+
+    def select(self, rows: Tensor) -> FitProblem:
+        """Return the problem of some of the KANs, ``rows`` int64."""
+        return dataclasses.replace(
+            self,
+            population=self.population[rows],
+            inputs=self.inputs if self.inputs.shape[0] == 1 else self.inputs[rows],
+            targets=self.targets[rows],
+            seeds=self.seeds[rows],
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class FitResult:
-    """What :func:`fit_population` returns.
+    """The result of :func:`fit_population`.
 
     Attributes:
         population: the K fitted KANs, on the CPU.
-        loss: ``[K]`` float64, mean loss at the end over all N points; from 8,192 points on, over 4,096 or some more spread evenly.
-        seeds: ``[K]`` int64, the seed each was fitted with in the end.
-        attempts: ``[K]`` int64, how many seeds diverged before it.
+        loss: ``[K]`` float64, mean final loss over all N points. From 8,192 points on, it is measured on 4,096 or a few
+            more, evenly spread.
+        seeds: ``[K]`` int64, the seed with which each KAN was finally fitted.
+        attempts: ``[K]`` int64, the number of seeds that diverged before.
     """
 
     population: Population

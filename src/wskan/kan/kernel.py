@@ -1,4 +1,4 @@
-"""The C++ kernel that fits and evaluates KANs (csrc/)."""
+"""Bindings of the C++ kernel that fits and evaluates KANs (csrc/)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from wskan.kan.bases import BASES
-from wskan.kan.fit_config import FitConfig
+from wskan.kan.fit_config import FitProblem
 from wskan.kan.layer import FIELDS
 from wskan.kan.population import Population
 from wskan.kan.spec import ACTIVATIONS, KANSpec
@@ -61,33 +61,33 @@ class _Evaluation(ctypes.Structure):
 
 
 def unavailable(spec: KANSpec) -> str | None:
-    """Why the kernel cannot take KANs of this specification here, or None if it can. The first call compiles it (seconds)."""
+    """Return why the kernel cannot be used for this specification here, or None if it can.
+
+    The first call compiles it, which takes seconds.
+    """
     if (problem := spec.basis_functions.kernel_invalid_reason()) is not None:
         return problem
     library = _library()
     return library if isinstance(library, str) else None
 
 
-def fit(
-    population: Population,
-    inputs: Tensor,
-    targets: Tensor,
-    seeds: Tensor,
-    config: FitConfig,
-    progress: Callable[[int], None] | None,
-) -> tuple[Population, Tensor]:
-    """Fit every KAN, one a core on ``torch.get_num_threads()`` cores; arguments as :func:`wskan.kan.fit.fit_population`'s.
+def fit(problem: FitProblem) -> tuple[Population, Tensor]:
+    """Fit one KAN per core, on ``torch.get_num_threads()`` cores.
 
     An interrupt (Ctrl-C) stops it after the KANs in progress.
+
+    Returns:
+        The fitted KANs and their losses ``[K]`` float64.
     """
+    population, config = problem.population, problem.config
     tensors = _tensors(population, copy=True)
-    inputs, points = _here(inputs), inputs.shape[1]
-    targets = _here(targets) if config.loss == "mse" else targets.cpu().contiguous()
+    inputs, points = _to_cpp(problem.inputs), problem.inputs.shape[1]
     classes = config.loss == "cross_entropy"
+    targets = problem.targets.cpu().contiguous() if classes else _to_cpp(problem.targets)
     rates, updates = np.asarray(config.rates(), dtype=np.float32), config.update_steps()
     adapt = np.asarray([step in updates for step in range(config.steps)], dtype=np.uint8)
-    losses, seeds = torch.empty(len(population), dtype=torch.float64), seeds.cpu().contiguous()
-    problem = _Training(
+    losses, seeds = torch.empty(len(population), dtype=torch.float64), problem.seeds.cpu().contiguous()
+    training = _Training(
         kans=_kans(population.spec, tensors),
         loss=int(classes),
         points=points,
@@ -104,7 +104,7 @@ def fit(
         rcond=config.rcond or 0.0,
         losses=losses.data_ptr(),
     )
-    _run("wskan_fit", problem, population, progress)
+    _run("wskan_fit", training, population, problem.progress)
     layers = []
     for index, layer in enumerate(population.layers):
         fields = {name: tensors[name][index] for name in FIELDS}
@@ -115,16 +115,21 @@ def fit(
 
 
 def evaluate(population: Population, inputs: Tensor) -> Tensor:
-    """Outputs ``[K, N, out]`` on ``[1 or K, N, in]``."""
-    inputs = _here(inputs)
+    """Compute outputs ``[K, N, out]`` on ``[1 or K, N, in]``."""
+    inputs = _to_cpp(inputs)
     outputs = torch.empty(len(population), inputs.shape[1], population.spec.widths[-1], dtype=torch.float32)
     _evaluate(population, inputs, outputs=outputs.data_ptr())
     return outputs
 
 
 def activations(population: Population, inputs: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Of each layer, the deviation ``[K, in, out]`` and the mean absolute value ``[K, in, out]`` of edges over samples, and the deviation ``[K, out]`` of neurons."""
-    inputs = _here(inputs)
+    """Measure each layer over samples.
+
+    Returns:
+        Per layer, the standard deviation ``[K, in, out]`` and the mean absolute value ``[K, in, out]`` of edges, and
+        the standard deviation ``[K, out]`` of neurons.
+    """
+    inputs = _to_cpp(inputs)
     shapes = [tuple(layer.mask.shape) for layer in population.layers]
     edge_std, edge_mean = ([torch.empty(shape, dtype=torch.float32) for shape in shapes] for _ in range(2))
     node_std = [torch.empty(shape[0], shape[2], dtype=torch.float32) for shape in shapes]
@@ -133,8 +138,12 @@ def activations(population: Population, inputs: Tensor) -> tuple[list[Tensor], l
 
 
 def responses(population: Population, inputs: Tensor, edge_points: int) -> tuple[list[Tensor], list[Tensor]]:
-    """For each layer, activations ``[K, out, N]`` of neurons and, at the first inputs, values ``[K, in, out, edge_points]`` of edges."""
-    inputs = _here(inputs)
+    """Evaluate neurons at all inputs and edges at the first inputs.
+
+    Returns:
+        Per layer, activations ``[K, out, N]`` of neurons and values ``[K, in, out, edge_points]`` of edges.
+    """
+    inputs = _to_cpp(inputs)
     shapes = [tuple(layer.mask.shape) for layer in population.layers]
     nodes = [torch.empty(shape[0], shape[2], inputs.shape[1], dtype=torch.float32) for shape in shapes]
     edges = [torch.zeros(*shape, edge_points, dtype=torch.float32) for shape in shapes]
@@ -154,15 +163,15 @@ def _evaluate(population: Population, inputs: Tensor, **results: Any) -> None:
     _run("wskan_evaluate", problem, population, None)
 
 
-def _here(tensor: Tensor) -> Tensor:
-    """As C++ reads it."""
+def _to_cpp(tensor: Tensor) -> Tensor:
+    """Convert to the layout that C++ reads."""
     return tensor.to("cpu", torch.float32).contiguous()
 
 
 def _tensors(population: Population, *, copy: bool) -> dict[str, list[Tensor]]:
-    """Contiguous single-precision tensors of all layers, every KAN with knots of its own."""
+    """Return contiguous single-precision tensors of all layers, with separate knots for every KAN."""
     layers = population.expand_knots().layers
-    tensors = {name: [_here(getattr(layer, name)) for layer in layers] for name in FIELDS}
+    tensors = {name: [_to_cpp(getattr(layer, name)) for layer in layers] for name in FIELDS}
     return {name: [t.clone() for t in ts] for name, ts in tensors.items()} if copy else tensors
 
 
@@ -170,7 +179,15 @@ def _kans(spec: KANSpec, tensors: dict[str, list[Tensor]]) -> _KANs:
     widths = (ctypes.c_int32 * len(spec.widths))(*spec.widths)
     arrays = {name: _array(tensors[name]) for name in FIELDS}
     basis, base = list(BASES).index(spec.basis), ACTIVATIONS.index(spec.base)
-    return _KANs(layers=spec.num_layers, basis=basis, grid=spec.grid, degree=spec.degree, base=base, widths=widths, **arrays)  # fmt: skip
+    return _KANs(
+        layers=spec.num_layers,
+        basis=basis,
+        grid=spec.grid,
+        degree=spec.degree,
+        base=base,
+        widths=widths,
+        **arrays,
+    )
 
 
 def _array(tensors: Sequence[Tensor]) -> Any:
@@ -182,7 +199,7 @@ def _stride(inputs: Tensor) -> int:
 
 
 def _run(name: str, problem: ctypes.Structure, population: Population, progress: Callable[[int], None] | None) -> None:
-    """Run the kernel in a thread, so that progress is told and an interrupt heard meanwhile."""
+    """Run the kernel in a thread, so that progress is reported and an interrupt is noticed in the meantime."""
     library, size = _library(), len(population)
     if isinstance(library, str):
         raise RuntimeError(library)
@@ -191,10 +208,14 @@ def _run(name: str, problem: ctypes.Structure, population: Population, progress:
     result: list[int] = []
     begin, ended = threading.Event(), threading.Event()
 
+    function = getattr(library, name)
+
     def work() -> None:
-        begin.wait()  # for ever if an interrupt hits the start of the thread: then nobody waits for its end
+        begin.wait()  # forever if an interrupt hits the start of the thread; then nothing waits for its end
         try:
-            result.append(getattr(library, name)(ctypes.byref(problem), ctypes.c_int64(size), threads, ctypes.byref(done), ctypes.byref(stop)))  # fmt: skip
+            result.append(
+                function(ctypes.byref(problem), ctypes.c_int64(size), threads, ctypes.byref(done), ctypes.byref(stop))
+            )
         finally:
             ended.set()
 
@@ -209,7 +230,8 @@ def _run(name: str, problem: ctypes.Structure, population: Population, progress:
     finally:
         stop.value = 1
         begin.set()
-        # It writes into tensors that must live till then. No `join`: one that was interrupted makes the next return at once.
+        # The kernel writes into tensors, which must live until it ends. After an interrupted `join`, the next one would
+        # return at once, so wait for the event.
         while not ended.is_set():
             with contextlib.suppress(KeyboardInterrupt):
                 ended.wait()
@@ -218,7 +240,7 @@ def _run(name: str, problem: ctypes.Structure, population: Population, progress:
 
 
 def _library() -> Any:
-    """The loaded library, or a sentence that says why there is none."""
+    """Return the loaded library, or a sentence that says why it is not available."""
     library = load_library(SOURCE, "-pthread")
     if not isinstance(library, str):
         library.wskan_fit.restype = library.wskan_evaluate.restype = ctypes.c_int

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wskan.kan.bases.base import Basis
 from wskan.kan.spec import KANSpec
 
 BASE_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -25,9 +26,10 @@ class Layer:
     Attributes:
         base_weight: ``[K, in, out]`` w_b (``scale_base``).
         spline_weight: ``[K, in, out]`` w_s (``scale_sp``).
-        coef: ``[K, in, out, C]`` c (``coef``), of C basis functions: G + k B-splines.
+        coef: ``[K, in, out, C]`` c (``coef``) for C basis functions: G + k B-splines.
         mask: ``[K, in, out]`` 1 for an edge that exists, 0 for a pruned one (``mask``).
-        knots: ``[K, in, T]`` of each input neuron (``grid``), or ``[1, 1, T]`` for one uniform grid shared by all; T is G + 2k + 1 for B-splines.
+        knots: ``[K, in, T]`` for each input neuron (``grid``), or ``[1, 1, T]`` for one uniform grid shared by all.
+            T is G + 2k + 1 for B-splines.
     """
 
     base_weight: Tensor
@@ -36,14 +38,32 @@ class Layer:
     mask: Tensor
     knots: Tensor
 
+    @classmethod
+    def init(
+        cls, functions: Basis, n_in: int, n_out: int, generators: Sequence[torch.Generator], noise_scale: float
+    ) -> Layer:
+        """Initialise a layer of K KANs from their K generators; see :meth:`wskan.kan.Population.init`."""
+        coef, base = [], []
+        for generator in generators:  # in pykan's order: the noise before the base weights
+            coef.append(functions.init_coefficients(n_in, n_out, generator, noise_scale))
+            base.append(torch.rand(n_in, n_out, generator=generator, dtype=torch.float32) * 2 - 1)
+        ones = torch.ones(len(generators), n_in, n_out, dtype=torch.float32)
+        return cls(
+            base_weight=torch.stack(base) / n_in**0.5,
+            spline_weight=ones / functions.inverse_init_scale(n_in),
+            coef=torch.stack(coef),
+            mask=ones,
+            knots=functions.knots().expand(1, 1, -1),
+        )
+
     def __call__(self, x: Tensor, spec: KANSpec) -> Tensor:
-        """x ``[K, B, in]`` to ``[K, B, out]``, as one batched product with the functions of all edges side by side."""
+        """Map x ``[K, B, in]`` to ``[K, B, out]`` with one batched matrix product over all edges."""
         basis = spec.basis_functions.values(x.unsqueeze(-1), self.knots.unsqueeze(1)).squeeze(-2)  # [K, B, in, C]
         base = BASE_FUNCTIONS[spec.base](x).unsqueeze(-1)
         return torch.cat([base, basis], -1).flatten(2) @ self.matrix()  # [K, B, in*(1+C)] @ [K, in*(1+C), out]
 
     def weights(self) -> Tensor:
-        """Collect what multiplies b(x) and the basis on each edge, ``[K, in, out, 1+C]``; zero for a pruned edge."""
+        """Return the weights of b(x) and of the basis on each edge, ``[K, in, out, 1+C]``; zero for a pruned edge."""
         spline = (self.spline_weight * self.mask).unsqueeze(-1) * self.coef  # [K, in, out, C]
         return torch.cat([(self.base_weight * self.mask).unsqueeze(-1), spline], -1)
 
@@ -52,16 +72,19 @@ class Layer:
         return self.weights().transpose(2, 3).flatten(1, 2)
 
     def functions(self, x: Tensor, spec: KANSpec) -> Tensor:
-        """Evaluate b(x) and the basis of each neuron at x ``[K or 1, in or 1, B]``, ``[..., B, 1+C]``."""
+        """Evaluate b(x) and the basis of each neuron at x ``[K or 1, in or 1, B]``, giving ``[..., B, 1+C]``."""
         return torch.cat([BASE_FUNCTIONS[spec.base](x).unsqueeze(-1), spec.basis_functions.values(x, self.knots)], -1)
 
     @property
     def shared_knots(self) -> bool:
-        """Whether one grid serves all KANs and neurons. The knots of a single KAN with a single input have the same shape, and are its own."""
+        """Return whether all KANs and neurons share one grid.
+
+        The knots of a single KAN with a single input have the same shape, but are its own.
+        """
         return self.knots.shape[:2] == (1, 1) and self.coef.shape[:2] != (1, 1)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Layer:
-        """The layer with ``function`` applied to each tensor."""
+        """Apply ``function`` to each tensor and return the new layer."""
         return Layer(**{field: function(getattr(self, field)) for field in FIELDS})
 
 

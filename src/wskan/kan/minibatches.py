@@ -1,4 +1,4 @@
-"""Which samples a KAN sees at which step: a pure function of its seed, so no neighbour and no resumption can change it."""
+"""Mini-batches as a pure function of a KAN's seed, so that neither its neighbours nor a resumption change them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def splitmix64(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection that mixes 64 bits."""
+    """Mix 64 bits with the finaliser of SplitMix64, a bijection (Steele, Lea and Flood, 2014)."""
     with np.errstate(over="ignore"):
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -19,7 +19,7 @@ def splitmix64(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def derive_seed(seeds: Tensor, stream: int) -> Tensor:
-    """New seeds in [0, 2^63) from old ones, ``[K]`` int64; another stream gives unrelated seeds."""
+    """Derive new seeds in [0, 2^63) from old ones, ``[K]`` int64; different streams give unrelated seeds."""
     with np.errstate(over="ignore"):
         mixed = splitmix64(seeds.numpy().astype(np.uint64) + _GOLDEN * np.uint64(stream + 1))
     return torch.from_numpy((mixed >> np.uint64(1)).astype(np.int64))
@@ -28,17 +28,17 @@ def derive_seed(seeds: Tensor, stream: int) -> Tensor:
 def minibatches(seeds: Tensor, steps: range, points: int, batch: int) -> Tensor:
     """Sample mini-batches without replacement within a step, as pykan's ``fit`` does.
 
-    The first ``batch`` places of a Fisher-Yates shuffle of 0..points-1, with random numbers that depend on (seed, step) alone. The C++ kernel
-    draws the same.
+    A mini-batch is the first ``batch`` entries of a Fisher-Yates shuffle of 0..points-1. Its random numbers depend only
+    on (seed, step). The C++ kernel draws the same.
 
     Args:
         seeds: ``[K]`` int64.
-        steps: which steps.
+        steps: the steps to draw for.
         points: number N of points.
-        batch: size of a mini-batch; all points in order if it is N or more.
+        batch: size of a mini-batch; with N or more, all points in order.
 
     Returns:
-        ``[K, len(steps), min(batch, points)]`` int64.
+        Indices ``[K, len(steps), min(batch, points)]`` int64.
     """
     size = len(seeds)
     order = np.broadcast_to(np.arange(points, dtype=np.int32), (size * len(steps), points)).copy()

@@ -1,4 +1,4 @@
-"""Oracle pruning: which edges matter, from data, by pykan's scores (paper, section 5.3 and C.3)."""
+"""Oracle pruning: choose the edges to keep from data, by pykan's scores (paper, sections 5.3 and C.3)."""
 
 from __future__ import annotations
 
@@ -14,62 +14,69 @@ from wskan.kan.evaluate import activations
 from wskan.kan.population import Population
 
 Score = Literal["attribution", "activation"]
-THRESHOLD = 0.01  # of the paper
+THRESHOLD = 0.01  # the paper's
 
 
 def edge_scores(population: Population, x: Tensor | None = None, score: Score = "attribution") -> list[Tensor]:
-    """A score for each edge of each KAN on N inputs, or without any.
+    """Score each edge of each KAN, on N inputs or without data.
 
-    ``"attribution"`` is what ``attribute()`` and ``prune_edge`` of pykan 0.2.8 use: a neuron's score, 1/out for an
-    output, is handed down to its edges in proportion to the deviation of their activations, over that of their sum
-    (:func:`wskan.kan.attribution`). ``"activation"`` is the mean absolute activation, which pykan's first releases used
-    and the paper's text names; the shares of edges that the paper's zoos keep are those of attribution
-    (docs/decisions).
+    ``"attribution"`` is the score of ``attribute()`` and ``prune_edge`` in pykan 0.2.8 (:func:`wskan.kan.attribution`).
+    ``"activation"`` is the mean absolute activation, which pykan's first releases used and the paper's text names. The
+    shares of edges that the paper's zoos keep match attribution (docs/decisions).
 
     Args:
         population: K KANs.
-        x: ``[N, in]`` for all KANs alike, or ``[K, N, in]``; at least two. None for attribution without data.
-        score: which.
+        x: at least two inputs, ``[N, in]`` for all KANs or ``[K, N, in]``; None for attribution without data.
+        score: ``"attribution"`` or ``"activation"``.
 
     Returns:
-        ``[K, n_l, n_{l+1}]`` of each layer.
+        ``[K, n_l, n_{l+1}]`` per layer.
 
     Raises:
         ShapeError: x has another shape.
-        DataError: x or a KAN is not finite, no such score, or activation without data.
+        DataError: x or a KAN is not finite, the score is unknown, or activation is asked for without data.
     """
     if score not in get_args(Score):
-        raise DataError(f"no score {score!r:.100}; choose from {get_args(Score)}")
+        raise DataError(f"unknown score {score!r:.100}; choose from {get_args(Score)}")
     if score == "attribution":
         return list(attribution(population, x).edges)
     if x is None:
-        raise DataError("activation is measured on data: give inputs x, or ask for the score attribution")
+        raise DataError("the score activation needs data: give inputs x, or use the score attribution")
     return [layer.edge_mean for layer in activations(population, x)]
 
 
 def oracle_masks(
     population: Population, x: Tensor, threshold: float = THRESHOLD, score: Score = "attribution"
 ) -> list[Tensor]:
-    """Which edges pykan's ``prune_edge(threshold)`` keeps: those that exist and score more. ``[K, n_l, n_{l+1}]`` bool of each layer.
+    """Choose the edges that pykan's ``prune_edge(threshold)`` keeps: existing edges that score more.
+
+    Args:
+        population: K KANs.
+        x: at least two inputs, ``[N, in]`` for all KANs or ``[K, N, in]``.
+        threshold: edges must score more than this.
+        score: see :func:`edge_scores`.
+
+    Returns:
+        ``[K, n_l, n_{l+1}]`` bool per layer, True for an edge to keep.
 
     Raises:
         ShapeError: x has another shape.
-        DataError: x or a KAN is not finite, no such score, or a threshold that is no number.
+        DataError: x or a KAN is not finite, the score is unknown, or the threshold is NaN.
     """
     return masks_above(population, edge_scores(population, x, score), threshold)
 
 
 def masks_above(population: Population, scores: Sequence[Tensor], threshold: float) -> list[Tensor]:
-    """Tell which edges exist and score more than a threshold, ``[K, n_l, n_{l+1}]`` bool of each layer.
+    """Find the edges that exist and score more than a threshold, ``[K, n_l, n_{l+1}]`` bool per layer.
 
     Args:
         population: K KANs.
-        scores: ``[K, n_l, n_{l+1}]`` of each layer.
-        threshold: what a score must exceed.
+        scores: ``[K, n_l, n_{l+1}]`` per layer.
+        threshold: edges must score more than this.
 
     Raises:
-        DataError: a threshold that is no number.
+        DataError: the threshold is NaN.
     """
     if math.isnan(threshold):
-        raise DataError("threshold is no number: no edge would be above it")
+        raise DataError("threshold is NaN; give a number")
     return [(s > threshold) & (layer.mask != 0) for s, layer in zip(scores, population.layers, strict=True)]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError, ShapeError
-from wskan.kan.check_layers import check_precision_of, check_values_of
+from wskan.kan.check_layers import check_precision_of, check_shapes_of, check_values_of
 from wskan.kan.layer import FIELDS, Layer
 from wskan.kan.permutation import Permutation
 from wskan.kan.spec import KANSpec
@@ -26,7 +26,18 @@ class Population:
 
     Raises:
         ShapeError: a tensor does not fit the specification.
-        DataError: tensors that are not all of one floating-point type (:func:`wskan.kan.check_layers.check_precision_of`).
+        DataError: the tensors are not all of one floating-point type.
+
+    Example:
+        >>> import torch
+        >>> from wskan.kan import KANSpec, Population
+        >>> kans = Population.init(KANSpec(widths=(2, 3, 1)), seeds=[0, 1, 2])
+        >>> kans
+        Population(3 KANs [2, 3, 1], bspline, G=5, k=3)
+        >>> kans(torch.zeros(10, 2)).shape  # every KAN at the same 10 points
+        torch.Size([3, 10, 1])
+        >>> kans.layers[0].coef.shape  # [K, in, out, C]
+        torch.Size([3, 2, 3, 8])
     """
 
     def __init__(self, spec: KANSpec, layers: Sequence[Layer]) -> None:
@@ -35,53 +46,34 @@ class Population:
         if len(self.layers) != spec.num_layers:
             raise ShapeError(f"{spec.widths} has {spec.num_layers} layers, got {len(self.layers)}")
         check_precision_of(self.layers)
-        if any(layer.coef.ndim == 0 for layer in self.layers):
-            raise ShapeError(f"coefficients must be [K, in, out, {spec.num_basis}], got a single number")
-        size = len(self)
-        for index, layer in enumerate(self.layers):
-            for name, shape in layer_shapes(spec, index).items():
-                tensor, expected = getattr(layer, name), (size, *shape)
-                shared = name == "knots" and tuple(tensor.shape) == (1, 1, spec.num_knots)
-                if tuple(tensor.shape) != expected and not shared:
-                    raise ShapeError(f"layers.{index}.{name} has shape {tuple(tensor.shape)}, {spec} needs {expected}")
+        check_shapes_of(self.layers, spec)
 
     @classmethod
     def init(cls, spec: KANSpec, seeds: Sequence[int] | Tensor, *, noise_scale: float | None = None) -> Population:
-        """Fresh KANs. Base weights are uniform in +-1/sqrt(in); coefficients and spline weights are those of the basis.
+        """Initialise KANs. Base weights are uniform in +-1/sqrt(in); the basis determines the rest.
 
-        B-spline KANs are as pykan 0.2.8 initialises them, from the random numbers that its ``KAN(..., seed=s)`` draws: the splines interpolate noise in
-        [-noise_scale/2G, noise_scale/2G] at the grid points (minimum-norm coefficients), spline weights are 1/sqrt(in).
+        B-spline KANs are initialised as in pykan 0.2.8, with the random numbers that its ``KAN(..., seed=s)`` draws.
+        The splines interpolate noise in [-noise_scale/2G, noise_scale/2G] at the grid points, with minimum-norm
+        coefficients. Their spline weights are 1/sqrt(in). No KAN depends on the others.
 
         Args:
             spec: their architecture.
-            seeds: one a KAN.
-            noise_scale: how large the coefficients are, if not as in the library of the basis: 0.3 for B-splines, 0.1 for FastKAN (:mod:`wskan.kan.bases`).
+            seeds: one per KAN.
+            noise_scale: scale of the coefficients; by default that of the basis, 0.3 for B-splines, 0.1 for FastKAN.
         """
         functions = spec.basis_functions
         scale = functions.noise_scale if noise_scale is None else noise_scale
         generators = [torch.Generator().manual_seed(int(seed) % 2**63) for seed in seeds]
-        layers = []
-        for n_in, n_out in itertools.pairwise(spec.widths):
-            coef, base = [], []
-            for generator in generators:  # pykan draws the noise first, then the base weights, layer by layer;
-                # one KAN at a time: same bits in any company
-                coef.append(functions.init_coefficients(n_in, n_out, generator, scale))
-                base.append(torch.rand(n_in, n_out, generator=generator, dtype=torch.float32) * 2 - 1)
-            ones = torch.ones(len(generators), n_in, n_out, dtype=torch.float32)
-            layers.append(
-                Layer(
-                    base_weight=torch.stack(base) / n_in**0.5,
-                    spline_weight=ones / functions.inverse_init_scale(n_in),
-                    coef=torch.stack(coef),
-                    mask=ones,
-                    knots=functions.knots().expand(1, 1, -1),
-                )
-            )
-        return cls(spec, layers)
+        pairs = itertools.pairwise(spec.widths)
+        return cls(spec, [Layer.init(functions, n_in, n_out, generators, scale) for n_in, n_out in pairs])
 
     @classmethod
     def cat(cls, populations: Sequence[Population]) -> Population:
-        """Several populations of one specification as one."""
+        """Join several populations of one specification.
+
+        Raises:
+            ShapeError: the specifications differ.
+        """
         spec = populations[0].spec
         if any(population.spec != spec for population in populations):
             raise ShapeError(f"cannot join KANs of different specifications: {[p.spec.widths for p in populations]}")
@@ -93,16 +85,19 @@ class Population:
 
     @classmethod
     def from_tensors(cls, spec: KANSpec, tensors: Mapping[str, Tensor], *, check_values: bool = True) -> Population:
-        """The inverse of :meth:`tensors`; absent masks are all ones, absent knots the specification's uniform grid.
+        """Build a population from named tensors, the inverse of :meth:`tensors`.
+
+        Absent masks are all ones. Absent knots are the uniform grid of the specification.
 
         Args:
-            spec: of the KANs.
-            tensors: by name.
-            check_values: look at every number; without it, tensors that are mapped from a file are not read.
+            spec: the architecture.
+            tensors: tensors by name.
+            check_values: check every number. Without it, tensors that are mapped from a file are not read.
 
         Raises:
-            DataError: a missing or unknown key, types that do not go together, no KANs, or numbers that are not finite or no grid.
-            ShapeError: a wrong shape.
+            DataError: a key is missing or unknown, the types do not match, there are no KANs, a number is not finite,
+                a mask is not 0 or 1, or knots decrease.
+            ShapeError: a tensor has another shape.
         """
         known = {f"layers.{index}.{name}" for index in range(spec.num_layers) for name in FIELDS}
         if not set(tensors) <= known:
@@ -123,7 +118,10 @@ class Population:
         return population
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor by name, ``layers.{l}.{field}``, each ``[K, ...]``; shared uniform knots and all-one masks are left out."""
+        """Return the tensors by name, ``layers.{l}.{field}``, each ``[K, ...]``.
+
+        Shared uniform knots and masks that are all ones are left out.
+        """
         tensors = {f"layers.{i}.{name}": getattr(layer, name) for i, layer in enumerate(self.layers) for name in FIELDS}
         if self.uniform_grid:
             tensors = {key: value for key, value in tensors.items() if not key.endswith("knots")}
@@ -131,11 +129,11 @@ class Population:
 
     @property
     def uniform_grid(self) -> bool:
-        """Whether every KAN still has the specification's uniform grid, stored once."""
+        """Return whether every KAN still has the specification's uniform grid, stored once."""
         return self.layers[0].shared_knots and all(layer.knots.shape[:2] == (1, 1) for layer in self.layers)
 
     def expand_knots(self) -> Population:
-        """The same KANs with knots ``[K, in, T]`` of their own."""
+        """Return the same KANs with separate knots ``[K, in, T]``."""
         layers = [
             dataclasses.replace(layer, knots=layer.knots.expand(*layer.coef.shape[:2], -1).contiguous())
             for layer in self.layers
@@ -146,7 +144,7 @@ class Population:
         """Reorder the hidden neurons, which leaves every function unchanged (paper, Proposition 3.1).
 
         Args:
-            permutation: of size K, or of size 1 for all KANs alike.
+            permutation: one of size K, or of size 1 for all KANs.
 
         Raises:
             ShapeError: it is for other KANs.
@@ -168,32 +166,32 @@ class Population:
         return connected
 
     def prune(self, masks: Sequence[Tensor]) -> Population:
-        """The KANs without the edges that a mask leaves out; what was pruned before stays so.
+        """Remove the edges that a mask leaves out; pruned edges stay pruned.
 
         Args:
-            masks: ``[K, n_l, n_{l+1}]`` of each layer, 0 (or False) for an edge to leave out.
+            masks: ``[K, n_l, n_{l+1}]`` per layer, 0 (or False) for an edge to remove.
 
         Raises:
-            ShapeError: masks of another shape.
-            DataError: masks with NaN.
+            ShapeError: the masks have another shape.
+            DataError: a mask contains NaN.
         """
         shapes = [tuple(layer.mask.shape) for layer in self.layers]
         if [tuple(mask.shape) for mask in masks] != shapes:
             raise ShapeError(f"masks have shapes {[tuple(mask.shape) for mask in masks]}, these KANs need {shapes}")
         if any(bool(mask.isnan().any()) for mask in masks):
-            raise DataError("masks hold NaN, which says of no edge whether it stays")
-        pairs = zip(self.layers, masks, strict=True)
-        return Population(
-            self.spec,
-            [dataclasses.replace(layer, mask=layer.mask * (mask != 0).to(layer.mask.device)) for layer, mask in pairs],
-        )
+            raise DataError("masks must not contain NaN: give 1 for an edge to keep and 0 for one to prune")
+        layers = [
+            dataclasses.replace(layer, mask=layer.mask * (mask != 0).to(layer.mask.device))
+            for layer, mask in zip(self.layers, masks, strict=True)
+        ]
+        return Population(self.spec, layers)
 
     def to(self, target: torch.device | torch.dtype | str) -> Population:
-        """The population on another device or in another floating-point dtype."""
+        """Move the population to another device or convert it to another floating-point dtype."""
         return Population(self.spec, [layer.map(lambda tensor: tensor.to(target)) for layer in self.layers])
 
     def is_finite(self) -> Tensor:
-        """Which KANs have only finite parameters, ``[K]`` bool."""
+        """Find the KANs whose parameters are all finite, ``[K]`` bool."""
         finite = torch.ones(len(self), dtype=torch.bool, device=self.layers[0].coef.device)
         for layer in self.layers:
             for name in FIELDS:
@@ -201,10 +199,10 @@ class Population:
         return finite
 
     def check_finite(self) -> None:
-        """Refuse KANs with parameters that are not finite.
+        """Raise unless all parameters are finite.
 
         Raises:
-            DataError: naming the first of them.
+            DataError: they are not. The message lists the first such KANs.
         """
         if not bool((finite := self.is_finite()).all()):
             bad = (~finite).nonzero().squeeze(1).tolist()
@@ -214,7 +212,7 @@ class Population:
         """Evaluate every KAN (paper, eqs. 1-3).
 
         Args:
-            x: ``[B, in]`` or ``[1, B, in]`` for all KANs alike, or ``[K, B, in]``.
+            x: ``[B, in]`` or ``[1, B, in]`` for all KANs, or ``[K, B, in]``.
 
         Returns:
             ``[K, B, out]``, computed in the precision of the KANs.
@@ -237,7 +235,7 @@ class Population:
         return int(self.layers[0].coef.shape[0])
 
     def __getitem__(self, index: int | slice | Tensor) -> Population:
-        """Some of the KANs; an int gives a population of one."""
+        """Return some of the KANs; an int gives a population of one."""
         if isinstance(index, int) and not -len(self) <= index < len(self):
             raise IndexError(f"no KAN {index} among {len(self)}")
         rows = slice(index, index + 1 or None) if isinstance(index, int) else index
@@ -248,26 +246,13 @@ class Population:
         return f"Population({len(self)} KANs {list(spec.widths)}, {spec.basis}, G={spec.grid}, k={spec.degree})"
 
 
-def layer_shapes(spec: KANSpec, index: int) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor of layer ``index`` for one KAN."""
-    n_in, n_out = spec.widths[index : index + 2]
-    edge = (n_in, n_out)
-    return {
-        "base_weight": edge,
-        "spline_weight": edge,
-        "coef": (*edge, spec.num_basis),
-        "mask": edge,
-        "knots": (n_in, spec.num_knots),
-    }
-
-
 def _rows(layer: Layer, rows: slice | Tensor) -> Layer:
     picked = {name: getattr(layer, name)[rows] for name in FIELDS if not (name == "knots" and layer.shared_knots)}
     return dataclasses.replace(layer, **picked)
 
 
 def _cat_layers(layers: Sequence[Layer], *, shared_knots: bool) -> Layer:
-    """Shapes do not tell: the knots of one KAN with one input are ``[1, 1, T]``, too."""
+    """Join layers. Shapes do not show shared knots: separate knots of one KAN with one input are ``[1, 1, T]``, too."""
     fields = {name: torch.cat([getattr(layer, name) for layer in layers]) for name in FIELDS if name != "knots"}
     knots = layers[0].knots if shared_knots else torch.cat([layer.knots for layer in layers])
     return Layer(**fields, knots=knots)

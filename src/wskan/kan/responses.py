@@ -1,4 +1,4 @@
-"""What each neuron and each edge of a KAN does at given inputs."""
+"""The activations of each neuron and the values of each edge of a KAN at given inputs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from wskan.kan.edge_functions import BASE_SLOPES
 from wskan.kan.evaluate import by_kernel, checked_inputs, edge_values
 from wskan.kan.population import Population
 
-NUMBERS = 2**24  # basis functions held at once by the PyTorch path: 64 MB in single precision
-CACHED = 2**17  # and by the gradient, on a CPU: what one operation writes is still in cache when the next reads it
+NUMBERS = 2**24  # basis functions in memory at a time in PyTorch: 64 MB in single precision
+CACHED = 2**17  # the same for the gradient on a CPU, so that results of one operation are still in cache for the next
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Responses:
-    """What K KANs do at N inputs.
+    """The activations and edge values of K KANs at N inputs.
 
     Attributes:
-        nodes: of the neurons that layer l leads to ``[K, n_{l+1}, N]``, their activations; the last ones are the outputs.
-        edges: of layer l ``[K, n_l, n_{l+1}, M]``, phi_{p,q}(x_p) at the first M of the inputs; zero for a pruned edge.
+        nodes: ``[K, n_{l+1}, N]`` per layer l, activations of the neurons that it leads to. The last are the outputs.
+        edges: ``[K, n_l, n_{l+1}, M]`` per layer l, phi_{p,q}(x_p) at the first M inputs; zero for a pruned edge.
     """
 
     nodes: tuple[Tensor, ...]
@@ -34,14 +34,14 @@ class Responses:
 
 
 def responses(population: Population, x: Tensor, edge_points: int = 0) -> Responses:
-    """Evaluate every KAN and keep what happens inside: by the C++ kernel where it can be used.
+    """Evaluate every KAN and return the activations of all its neurons, with the C++ kernel if possible.
 
-    Gradients pass to ``x``, once, and not to the KANs.
+    First-order gradients flow to ``x``, but not to the KANs.
 
     Args:
         population: K KANs.
-        x: ``[N, in]`` for all KANs alike, or ``[K, N, in]``.
-        edge_points: number M of inputs, the first ones, at which edges are evaluated as well.
+        x: ``[N, in]`` for all KANs, or ``[K, N, in]``.
+        edge_points: number M of inputs, from the first on, at which edges are evaluated as well.
 
     Raises:
         ShapeError: x has another shape, or fewer than ``edge_points`` inputs.
@@ -60,7 +60,7 @@ def responses(population: Population, x: Tensor, edge_points: int = 0) -> Respon
 
 
 class _Responses(torch.autograd.Function):
-    """Evaluates without a record; the derivative follows from the activations (``Basis.slopes``), layer by layer."""
+    """An evaluation without autograd; ``backward`` works layer by layer from the activations (``Basis.slopes``)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, population: Population, edge_points: int) -> tuple[Tensor, ...]:
@@ -86,12 +86,12 @@ class _Responses(torch.autograd.Function):
 
 
 def _gradient(population: Population, inputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> Tensor:
-    """With respect to the inputs of the KANs, ``[K, N, in]``.
+    """Compute the gradient with respect to the inputs of the KANs, ``[K, N, in]``.
 
     Args:
         population: K KANs.
-        inputs: of each layer, ``[1 or K, N, n_l]``.
-        gradients: with respect to what :func:`_evaluate` returns; None for zero.
+        inputs: ``[1 or K, N, n_l]`` per layer.
+        gradients: gradients of the results of :func:`_evaluate`; None for zero.
     """
     spec, depth, above = population.spec, population.spec.num_layers, None
     for index in reversed(range(depth)):
@@ -111,8 +111,8 @@ def _gradient(population: Population, inputs: Sequence[Tensor], gradients: Seque
 
 
 def _evaluate(population: Population, x: Tensor, edge_points: int) -> list[Tensor]:
-    """Activations of neurons layer by layer, then values of edges, without gradients."""
-    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):  # half of the digits: another function
+    """Return activations of neurons layer by layer, then values of edges, without gradients."""
+    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):  # half precision would change the function
         if by_kernel(population):
             nodes, edges = kernel.responses(population, x, edge_points)
             return [*nodes, *edges]
@@ -134,7 +134,7 @@ def _plain(population: Population, x: Tensor, edge_points: int) -> list[Tensor]:
 
 
 def _few(population: Population, x: Tensor, numbers: int) -> list[slice]:
-    """Rows of so many KANs that no more basis functions than ``numbers`` are held at once."""
+    """Split the KANs so that at most ``numbers`` basis functions are in memory at a time, and return their rows."""
     size = x.shape[1] * max(population.spec.widths) * (1 + population.spec.num_basis)
     step = max(1, numbers // size)
     return [slice(begin, begin + step) for begin in range(0, len(population), step)]

@@ -1,7 +1,7 @@
-"""B-spline bases (paper, appendix B), batched over KANs and neurons, as pykan 0.2.8 evaluates them.
+"""B-spline bases (paper, appendix B), batched over KANs and neurons and evaluated as in pykan 0.2.8.
 
-Shapes: a neuron has its own knots, so every function takes ``knots [..., T]`` with T = G + 2k + 1, and ``x [..., B]`` with the
-same leading axes (or ones that broadcast).
+Each neuron has its own knots. So every function takes ``knots [..., T]`` with T = G + 2k + 1, and ``x [..., B]`` with
+the same leading axes (or axes that broadcast).
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ from torch import Tensor
 
 
 def uniform_knots(grid: int, degree: int, domain: tuple[float, float]) -> Tensor:
-    """Uniform knots t_{-k}, ..., t_{G+k} (appendix B): G intervals on the domain and k more beyond each end. ``[G+2k+1]``."""
+    """Build uniform knots t_{-k}, ..., t_{G+k}, ``[G+2k+1]`` (paper, appendix B).
+
+    There are G intervals on the domain and k more beyond each end.
+    """
     inner = torch.linspace(domain[0], domain[1], grid + 1, dtype=torch.float32)
     return extend_knots(inner, degree)
 
 
 def extend_knots(inner: Tensor, degree: int) -> Tensor:
-    """Add k equally spaced knots beyond each end, spaced as the mean interval inside (pykan's ``extend_grid``).
+    """Add k equally spaced knots beyond each end, spaced like the mean interval inside (pykan's ``extend_grid``).
 
     Args:
         inner: ``[..., G+1]`` knots on the domain.
+        degree: k.
 
     Returns:
         ``[..., G+2k+1]``.
@@ -37,10 +41,10 @@ def extend_knots(inner: Tensor, degree: int) -> Tensor:
 
 
 def bspline_basis(x: Tensor, knots: Tensor, degree: int) -> Tensor:
-    """All G + k basis functions B_i(x) by the Cox-de Boor recursion (appendix B).
+    """Evaluate all G + k basis functions B_i(x) by the Cox-de Boor recursion (paper, appendix B).
 
-    Outside the extended knots every basis function is zero, so a spline is zero there; between the domain and the last extended
-    knot it falls off smoothly. Where knots coincide, pykan turns the whole 0/0 term into zero, and so does this.
+    Every basis function is zero outside the extended knots, so a spline is zero there. Between the domain and the last
+    extended knot it falls off smoothly. Where knots coincide, pykan sets the whole 0/0 term to zero, and so does this.
 
     Args:
         x: ``[..., B]``.
@@ -54,7 +58,7 @@ def bspline_basis(x: Tensor, knots: Tensor, degree: int) -> Tensor:
 
 
 def bspline_slope(x: Tensor, knots: Tensor, degree: int) -> Tensor:
-    """Derivatives B_i'(x) of all basis functions; arguments and shape as :func:`bspline_basis`'s."""
+    """Compute derivatives B_i'(x) of all basis functions; arguments and shape as in :func:`bspline_basis`."""
     if degree == 0:
         return torch.zeros_like(bspline_basis(x, knots, degree))
     left, right = _reciprocals(knots.unsqueeze(-2), degree)
@@ -63,10 +67,13 @@ def bspline_slope(x: Tensor, knots: Tensor, degree: int) -> Tensor:
 
 
 def greville_abscissae(knots: Tensor, degree: int) -> Tensor:
-    """The coefficients of the straight line x -> x on the domain: means of the k inner knots of each basis function (degree at least 1).
+    """Compute the coefficients of the straight line x -> x on the domain, for degree k of at least 1.
+
+    They are the means of the k inner knots of each basis function.
 
     Args:
         knots: ``[..., T]``.
+        degree: k.
 
     Returns:
         ``[..., T-k-1]``.
@@ -75,9 +82,9 @@ def greville_abscissae(knots: Tensor, degree: int) -> Tensor:
 
 
 class _Basis(torch.autograd.Function):
-    """Cox-de Boor with a derivative that is recomputed, not recorded: a tenth of the memory, and still differentiable any number of times.
+    """The Cox-de Boor recursion with a recomputed derivative, which needs a tenth of the memory.
 
-    No gradient flows to the knots, which are never trained.
+    It is still differentiable any number of times. No gradient flows to the knots, which are never trained.
     """
 
     @staticmethod
@@ -98,7 +105,7 @@ class _Basis(torch.autograd.Function):
 
 
 def _reciprocals(t: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """1 / (t_{i+k} - t_i) and 1 / (t_{i+k+1} - t_{i+1}), both zero where either denominator is."""
+    """Return 1 / (t_{i+k} - t_i) and 1 / (t_{i+k+1} - t_{i+1}), both zero where either denominator is zero."""
     step = t[..., k:] - t[..., :-k]
     left, right = step[..., :-1], step[..., 1:]
     regular = (left != 0) & (right != 0)

@@ -1,7 +1,8 @@
-"""Symmetries of KANs beside permutations: other weights, the same function. The paper names none of these.
+"""Symmetries of KANs other than permutations: different weights that give the same function. The paper names none.
 
-Each is exact where its docstring says. "In the domain" means: as long as the activations of the neurons concerned stay between the first and the last knot of
-their grids, extended knots left out (:func:`wskan.kan.outside_domain` counts those that do not), and knots are distinct.
+Each docstring says where the symmetry is exact. "In the domain" means that activations of the neurons concerned stay
+between the first and last inner knot of their grids, and that knots are distinct.
+:func:`wskan.kan.outside_domain` counts the activations that do not.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ def scale_edges(population: Population, factors: Sequence[Tensor]) -> Population
 
     Args:
         population: K KANs.
-        factors: ``[K, n_l, n_{l+1}]`` of each layer, none of them zero.
+        factors: nonzero ``[K, n_l, n_{l+1}]`` per layer.
 
     Raises:
-        ShapeError: factors of another shape.
-        DataError: a factor that is zero or not finite in the precision of the KANs.
+        ShapeError: the factors have another shape.
+        DataError: a factor is zero or not finite in the precision of the KANs.
     """
     factors = _edge_values(population, factors)
     if any(bool((factor == 0).any()) for factor in factors):
@@ -44,24 +45,26 @@ def scale_edges(population: Population, factors: Sequence[Tensor]) -> Population
 
 
 def shift_edges(population: Population, shifts: Sequence[Tensor]) -> Population:
-    """Add a constant to each edge's function, with constants that cancel in every neuron that they meet in. Exact in the domain.
+    """Add a constant to each edge's function such that the constants cancel in every neuron. Exact in the domain.
 
-    B-splines sum to 1 there (appendix B), so adding a to all coefficients of an edge, times its spline weight, adds a to its function; Chebyshev polynomials and Fourier
-    series have a constant of their own. The sum over the edges that lead to one neuron must be zero: of the shifts that are given, the mean over these edges is taken off
-    first, so any will do. Masked edges have no part in it. An edge without a spline (spline weight 0) is given one of spline weight 1.
+    B-splines sum to 1 in the domain (paper, appendix B). So adding a to all coefficients of an edge adds a, times its
+    spline weight, to its function. Chebyshev polynomials and Fourier series have a constant of their own. The shifts
+    of the edges that lead to one neuron must sum to zero, so their mean is subtracted first; any shifts are allowed.
+    Masked edges are left out. An edge with spline weight 0 gets spline weight 1.
 
     Args:
         population: K KANs.
-        shifts: ``[K, n_l, n_{l+1}]`` of each layer.
+        shifts: ``[K, n_l, n_{l+1}]`` per layer.
 
     Raises:
-        ShapeError: shifts of another shape.
-        DataError: shifts that are not finite, or basis functions that cannot be a constant (``"rbf"``, ``"wavelet"``).
+        ShapeError: the shifts have another shape.
+        DataError: a shift is not finite, or the basis contains no constant (``"rbf"``, ``"wavelet"``).
     """
     shifts = _edge_values(population, shifts)
     if (constant := population.spec.basis_functions.constant_coefficients()) is None:
         raise DataError(
-            f"functions of {population.spec.basis!r} cannot be a constant, so edges cannot be shifted; permutation and scale hold"
+            f"functions of {population.spec.basis!r} cannot be a constant, so edges cannot be shifted; "
+            "use permutation and scale only"
         )
     layers = []
     for layer, a in zip(population.layers, shifts, strict=True):
@@ -74,26 +77,28 @@ def shift_edges(population: Population, shifts: Sequence[Tensor]) -> Population:
 def negate_neurons(population: Population, chosen: Sequence[Tensor]) -> Population:
     """Change the sign of hidden neurons. Exact as long as these neurons stay in the domain.
 
-    The functions that lead to the neuron change sign: coefficients and base weights do, spline weights stay. Those that lead away from it are mirrored: with the knots
-    negated and reversed, reversed coefficients are the mirrored spline (:meth:`wskan.kan.Basis.mirror`). Of the base function, silu(-x) = silu(x) - x: the weight stays, and the straight line
-    goes into the spline, where its coefficients are the Greville abscissae. The weight of an odd base function (identity) changes sign instead.
+    Incoming functions change sign: their coefficients and base weights do, their spline weights stay. Outgoing
+    functions are mirrored (:meth:`wskan.kan.Basis.mirror`) on the mirrored grid, whose knots are negated and reversed.
+    For silu, silu(-x) = silu(x) - x. So the base weight stays and the straight line is added to the spline, with the
+    Greville abscissae as coefficients. Identity is an odd function, so its base weight changes sign instead.
 
     Args:
         population: K KANs.
-        chosen: ``[K, n_l]`` bool of each hidden layer, which neurons to negate.
+        chosen: ``[K, n_l]`` bool per hidden layer, True for the neurons to negate.
 
     Raises:
-        ShapeError: masks of another shape.
-        DataError: masks that are not bool, or silu beside functions that cannot be a straight line: splines of degree 0, and every basis but B-splines.
+        ShapeError: the masks have another shape.
+        DataError: the masks are not bool, or the base is silu and the basis contains no straight line. Only B-splines
+            of degree 1 or more contain one.
     """
     spec = population.spec
     shapes = [(len(population), width) for width in spec.widths[1:-1]]
     if [tuple(which.shape) for which in chosen] != shapes:
-        raise ShapeError(f"need one choice of neurons a hidden layer, {shapes}, got {[tuple(w.shape) for w in chosen]}")
+        raise ShapeError(f"need one mask per hidden layer, {shapes}, got {[tuple(mask.shape) for mask in chosen]}")
     if any(which.dtype != torch.bool for which in chosen):
-        raise DataError(f"neurons are chosen by bool, got {[which.dtype for which in chosen]}")
+        raise DataError(f"masks of neurons must be bool, got {[which.dtype for which in chosen]}")
     check_negatable(spec)
-    if spec.domain[0] != -spec.domain[1]:  # a shared grid is then not its own mirror image
+    if spec.domain[0] != -spec.domain[1]:  # then a shared grid is not its own mirror image
         population = population.expand_knots()
     layers = list(population.layers)
     for index, which in enumerate(which.to(layers[0].coef.device) for which in chosen):
@@ -103,30 +108,31 @@ def negate_neurons(population: Population, chosen: Sequence[Tensor]) -> Populati
 
 
 def negatable(spec: KANSpec) -> bool:
-    """Whether hidden neurons can be negated: with silu, only if the basis functions can be a straight line."""
+    """Return whether hidden neurons can be negated: with silu, only if the basis contains a straight line."""
     return spec.base != "silu" or spec.basis_functions.identity_coefficients(spec.basis_functions.knots()) is not None
 
 
 def check_negatable(spec: KANSpec) -> None:
-    """Refuse KANs whose hidden neurons cannot be negated.
+    """Raise unless hidden neurons can be negated.
 
     Raises:
-        DataError: such KANs.
+        DataError: they cannot.
     """
     if not negatable(spec):
         raise DataError(
-            f"with silu, neurons cannot be negated: functions of {spec.basis!r}, degree {spec.degree}, cannot be a straight line; permutation and scale hold"
+            f"with silu, neurons cannot be negated: functions of {spec.basis!r}, degree {spec.degree}, cannot be a "
+            "straight line; use permutation and scale only"
         )
 
 
 def _negate_outputs(layer: Layer, which: Tensor) -> Layer:
-    """The functions that lead to the chosen neurons ``[K, out]``, with another sign."""
+    """Change the sign of the functions that lead to the chosen neurons ``[K, out]``."""
     sign = torch.where(which, -1.0, 1.0).to(layer.coef).unsqueeze(1)  # [K, 1, out]
     return dataclasses.replace(layer, base_weight=layer.base_weight * sign, coef=layer.coef * sign.unsqueeze(-1))
 
 
 def _mirror_inputs(layer: Layer, which: Tensor, base: str, functions: Basis) -> Layer:
-    """The functions x -> phi(-x) of the chosen neurons ``[K, in]``."""
+    """Replace phi(x) by phi(-x) for the chosen neurons ``[K, in]``."""
     edges = which.unsqueeze(-1)  # [K, in, 1]
     # a shared grid is its own mirror image
     knots = layer.knots if layer.shared_knots else torch.where(edges, -layer.knots.flip(-1), layer.knots)
@@ -141,7 +147,10 @@ def _mirror_inputs(layer: Layer, which: Tensor, base: str, functions: Basis) -> 
 
 
 def _add_to_splines(layer: Layer, added: Tensor, where: Tensor) -> Layer:
-    """Add ``[K, in, out, C]`` to the coefficients times the spline weight, of some edges ``[K, in, out]``; of spline weight 1 if there was none."""
+    """Add ``[K, in, out, C]`` to the coefficients times the spline weight of some edges ``[K, in, out]``.
+
+    A spline weight of 0 becomes 1.
+    """
     empty = layer.spline_weight == 0
     weight = torch.where(where & empty, 1, layer.spline_weight)
     coef = torch.where((where & empty).unsqueeze(-1), 0, layer.coef)
@@ -150,10 +159,10 @@ def _add_to_splines(layer: Layer, added: Tensor, where: Tensor) -> Layer:
 
 
 def _edge_values(population: Population, values: Sequence[Tensor]) -> list[Tensor]:
-    """One finite value for each edge, in the precision of the KANs."""
+    """Check one finite value per edge and convert to the precision of the KANs."""
     shapes = [(len(population), *pair) for pair in itertools.pairwise(population.spec.widths)]
     if [tuple(value.shape) for value in values] != shapes:
-        raise ShapeError(f"need a value for each edge, {shapes}, got {[tuple(value.shape) for value in values]}")
+        raise ShapeError(f"need one value per edge, {shapes}, got {[tuple(value.shape) for value in values]}")
     values = [value.to(layer.coef) for value, layer in zip(values, population.layers, strict=True)]
     if not all(bool(value.isfinite().all()) for value in values):
         raise DataError(f"values of edges must be finite in {values[0].dtype}")

@@ -1,4 +1,4 @@
-"""C++ code of this library: compiled once for this machine, cached, and called through ctypes."""
+"""C++ code of this library: compiled once on this machine, cached, and called through ctypes."""
 
 from wskan.native.build import load_library
 

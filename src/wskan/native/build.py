@@ -1,4 +1,4 @@
-"""C++ code of this library: compiled once for this machine, cached, and called through ctypes."""
+"""Compile, cache and load the C++ code of this library."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from wskan.files import write_atomically
 from wskan.locks import hold
 
 SHARED = Path(__file__).parent  # vector.h
-# No -ffast-math: it would change the floating-point mode of the whole process and optimise NaN checks away.
+# Without -ffast-math, which would change the floating-point mode of the whole process and optimise NaN checks away.
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
 PATIENCE = 600  # seconds to wait for another process that compiles
-_BUILD = "build-"  # prefix of the folders that it compiles in
-_FORMER_BUILD = re.compile("tmp[a-z0-9_]{8}")  # of earlier versions, which knew no lock
+_BUILD = "build-"  # prefix of the folders used for compiling
+_FORMER_BUILD = re.compile("tmp[a-z0-9_]{8}")  # folders of earlier versions, which took no lock
 
 
 @functools.cache
 def load_library(source: Path, *flags: str) -> Any:
-    """The loaded library, or a sentence that says why there is none. The first call on a machine compiles it (seconds).
+    """Return the loaded library, or a sentence that says why it is not available.
 
-    A library whose bytes are not those that were compiled is never loaded: it is compiled again, once. Where that fails,
-    too, a warning says so.
+    The first call on a machine compiles it, which takes seconds. A library whose bytes differ from the compiled ones is
+    never loaded but compiled again, once. A warning follows if that fails too.
 
     Args:
-        source: a C++ file. Headers lie beside it, or are those shared by all.
-        flags: for compiler and linker, beside ``FLAGS``: ``-pthread`` or ``-fopenmp``.
+        source: a C++ file. Its headers are in the same folder or shared by all.
+        flags: further flags for compiler and linker, after ``FLAGS``: ``-pthread`` or ``-fopenmp``.
     """
     try:
         path = _cache_folder() / f"{source.stem}-{_fingerprint(source, flags)}.so"
         if _is_whole(path):
-            with contextlib.suppress(OSError):  # compiled on a machine with other system libraries
+            with contextlib.suppress(OSError):  # it was compiled on a machine with other system libraries
                 return ctypes.CDLL(str(path))
         damaged = path.exists()
         try:
@@ -54,13 +54,13 @@ def load_library(source: Path, *flags: str) -> Any:
         except Exception as error:
             if damaged:
                 _warn_once(
-                    f"{path} is damaged, or not of this version, and could not be compiled again "
-                    f"({_first_line(error)}): PyTorch computes instead, slower"
+                    f"{path} is damaged or from another version, and could not be compiled again "
+                    f"({_first_line(error)}): PyTorch is used instead, which is slower"
                 )
             raise
-    except DataError as error:  # of a disk
+    except DataError as error:  # the disk is full or not writable
         return f"C++ cannot be compiled here: {error}"
-    except Exception as error:  # a broken compiler fails in many ways, and none may stop the torch path
+    except Exception as error:  # a broken compiler fails in many ways, and PyTorch must still work
         return f"no working C++ compiler ({type(error).__name__}: {_first_line(error)})"
 
 
@@ -79,7 +79,7 @@ def _cache_folder() -> Path:
 
 
 def _fingerprint(source: Path, flags: tuple[str, ...]) -> str:
-    """Changes with the sources, the flags, PyTorch and the processor, for which it is compiled."""
+    """Return digits that change with the sources, the flags, PyTorch and the processor."""
     digest = hashlib.sha256()
     for path in sorted([*source.parent.glob("*.h"), *source.parent.glob("*.cpp"), *SHARED.glob("*.h")]):
         digest.update(path.read_bytes())
@@ -100,7 +100,7 @@ def _checksum_path(path: Path) -> Path:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether the bytes of a library are those of its checksum: to load one that was cut would end the process."""
+    """Return whether a library matches its checksum; loading a truncated one would end the process."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest() == _checksum_path(path).read_text().strip()
     except (OSError, ValueError):
@@ -108,11 +108,11 @@ def _is_whole(path: Path) -> bool:
 
 
 def _compile_alone(source: Path, flags: tuple[str, ...], path: Path) -> None:
-    """Compile, or wait for the process that does."""
+    """Compile, or wait for another process that compiles."""
     folder = path.parent
     with hold(folder, "kernels are compiled", patience=PATIENCE):
         _remove_builds(folder)
-        if _is_whole(path) and _loads(path):  # another process has compiled it meanwhile
+        if _is_whole(path) and _loads(path):  # another process has compiled it in the meantime
             return
         try:
             _compile(source, flags, path)
@@ -120,7 +120,7 @@ def _compile_alone(source: Path, flags: tuple[str, ...], path: Path) -> None:
             if (place := _full(folder, error)) is not None:
                 variable = "WSKAN_CACHE" if place == folder else "TMPDIR"
                 raise DataError(
-                    f"{place} is full: make room there, or name another folder in the environment variable {variable}"
+                    f"{place} is full: make room there, or set the environment variable {variable} to another folder"
                 ) from error
             raise
 
@@ -134,7 +134,7 @@ def _loads(path: Path) -> bool:
 
 
 def _remove_builds(folder: Path) -> None:
-    """Remove what killed processes were compiling; nobody compiles now, but perhaps an older version."""
+    """Remove the folders of killed compilations. Only an older version of this library could still be compiling."""
     for place in folder.iterdir():
         found = place.lstat()
         former = _FORMER_BUILD.fullmatch(place.name) and time.time() - found.st_mtime > 3600
@@ -143,7 +143,7 @@ def _remove_builds(folder: Path) -> None:
 
 
 def _full(folder: Path, error: Exception) -> Path | None:
-    """Which of the folders that a compiler writes to had no room, if that is why it failed."""
+    """Return the folder without free space, if that is why the compiler failed."""
     places = [folder]
     with contextlib.suppress(OSError):
         places.append(Path(tempfile.gettempdir()))
@@ -153,7 +153,7 @@ def _full(folder: Path, error: Exception) -> Path | None:
 
 
 def _compile(source: Path, flags: tuple[str, ...], path: Path) -> None:
-    """Build in a folder of its own and rename, the checksum last."""
+    """Build in a new folder, then rename; the checksum is written last."""
     from torch.utils import cpp_extension
 
     if not shutil.which(cpp_extension.get_cxx_compiler()):
@@ -169,7 +169,7 @@ def _compile(source: Path, flags: tuple[str, ...], path: Path) -> None:
             build_directory=folder,
             is_python_module=False,
         )
-        (built,) = Path(folder).glob("*.so")  # PyTorch adds a version to what one process builds twice under one name
+        (built,) = Path(folder).glob("*.so")  # PyTorch adds a version if one process builds the same name twice
         checksum = hashlib.sha256(built.read_bytes()).hexdigest()
         os.replace(built, path)
     write_atomically(_checksum_path(path), lambda to: to.write_text(f"{checksum}\n"))

@@ -45,16 +45,16 @@ inline v16 square_root(v16 v) {
 #endif
 }
 
-inline v16 reciprocal(v16 x) {  // of normal numbers, to about 1e-7 relative
+inline v16 reciprocal(v16 x) {  // for normal numbers, to a relative error of about 1e-7
 #if defined(__AVX512F__)
   const v16 y = reinterpret_cast<v16>(_mm512_rcp14_ps(reinterpret_cast<__m512>(x)));
-  return y * (2.0f - x * y);  // a division takes longer than this step of Newton's
+  return y * (2.0f - x * y);  // one Newton step, faster than a division
 #else
   return 1.0f / x;
 #endif
 }
 
-// exp to about 1e-7 relative (Cephes polynomial), for arguments clamped to [-87, 87].
+// Computes exp to a relative error of about 1e-7 (Cephes polynomial), with arguments clamped to [-87, 87].
 inline v16 exponential(v16 x) {
   x = x > 87.0f ? splat(87.0f) : x;
   x = x < -87.0f ? splat(-87.0f) : x;
@@ -90,7 +90,7 @@ struct Array {  // zeroed, 64-byte aligned
 };
 typedef Array<float> Buffer;
 
-class FlushDenormals {  // a thread's own setting: denormal numbers cost a hundred cycles each and carry nothing here
+class FlushDenormals {  // set per thread: denormal numbers cost a hundred cycles each and do not matter here
 #if defined(__SSE__)
   unsigned saved = _mm_getcsr();
  public:

@@ -1,4 +1,4 @@
-"""What KANs are trained on: images as functions of coordinates, and sine waves."""
+"""The signals that KANs are trained on: images as functions of coordinates, and sine waves."""
 
 from wskan.signals.coordinates import coordinates
 from wskan.signals.images import IMAGE_SETS, Images, load_images

@@ -1,4 +1,4 @@
-"""Where the publishers keep their files, with checksums, for users with a network."""
+"""Addresses and checksums of the publishers' files, and their download."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ SOURCES: dict[str, dict[str, tuple[str, str]]] = {
     "cifar10": {"cifar-10-binary.tar.gz": (_CIFAR, "c32a1d4ab5d03f1284b67883e8d87530")},
 }
 
-# SHA-256 of the decompressed content of files as published: others are used, but said to be others. Those of MNIST and of
-# K-MNIST's test files match known values, one file of Fashion-MNIST was packed again to the MD5 above. The other three of
-# Fashion-MNIST and the batches of CIFAR-10 were taken from mirrors and compared with nothing.
+# SHA-256 of the decompressed files as published. Other files are used too, but reported. The values of MNIST and of
+# K-MNIST's test files match known ones. One file of Fashion-MNIST, compressed again, gives the MD5 above. The other
+# three of Fashion-MNIST and the batches of CIFAR-10 come from mirrors and were not compared with anything.
 CONTENTS: dict[str, dict[str, str]] = {
     "mnist": {
         "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -67,10 +67,10 @@ CONTENTS: dict[str, dict[str, str]] = {
 
 
 def download(name: str, folder: Path) -> None:
-    """Fetch a data set from its publisher into ``folder``; files that are there and whole are kept.
+    """Download a data set from its publisher into ``folder``; complete files are kept.
 
     Raises:
-        Exception: pooch's, where there is no network or a checksum differs.
+        Exception: pooch's, if there is no network or a checksum differs.
     """
     import pooch
 
@@ -80,5 +80,5 @@ def download(name: str, folder: Path) -> None:
             with tarfile.open(fetched) as archive:
                 for member in archive:
                     if member.isfile() and member.name.endswith(".bin"):
-                        member.name = Path(member.name).name  # flat, whatever path the archive holds
+                        member.name = Path(member.name).name  # drop any path that the archive contains
                         archive.extract(member, folder, filter="data")

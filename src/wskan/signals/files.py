@@ -1,4 +1,4 @@
-"""Reading image files in their publishers' layouts, and nothing more than those layouts."""
+"""Read image files in their publishers' layouts, and only in those layouts."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from wskan.errors import DataError, reason
 from wskan.reading import read_bytes
 
 CIFAR_RECORD = 1 + 3 * 32 * 32  # label, then the red, green and blue planes
-CIFAR_BATCH, LEAST_BATCH = 10_000, 100  # records as published, and as few as are taken for a batch
-MOST = 100_000  # images of a file; those of the MNIST family have up to 60,000
+CIFAR_BATCH, LEAST_BATCH = 10_000, 100  # records as published, and the least number accepted as a batch
+MOST = 100_000  # images per file; the MNIST family has up to 60,000
 
 
 def read_idx(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], str]:
     """Read an IDX file of unsigned bytes, gzipped or not.
 
     Args:
-        path: the file; a name that ends in ``.gz`` is decompressed, never beyond the largest size that such a file may have.
+        path: the file. If the name ends in ``.gz`` it is decompressed, but never beyond the largest size allowed.
         shape: the exact dimensions that it must have; -1 accepts up to 100,000.
 
     Returns:
-        What is in it, and the SHA-256 of the file, decompressed.
+        The array, and the SHA-256 of the decompressed file.
 
     Raises:
-        DataError: it is damaged or something else.
+        DataError: the file is damaged or is something else.
     """
     header = 4 + 4 * len(shape)
     data = _read(path, header + int(np.prod([MOST if n == -1 else n for n in shape])))
@@ -40,21 +40,25 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], str
         raise DataError(f"{path}: has dimensions {found}, expected {shape} (-1: up to {MOST:,}); get it again")
     size = header + int(np.prod(found))
     if len(data) != size:
-        raise DataError(f"{path}: has {len(data):,} bytes, its header promises {size:,}; get it again")
+        raise DataError(f"{path}: has {len(data):,} bytes, but its header says {size:,}; get it again")
     return np.frombuffer(data, np.uint8, offset=header).reshape(found), hashlib.sha256(data).hexdigest()
 
 
 def read_cifar(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
-    """Read one batch file of the binary version of CIFAR-10: images ``[N, 32, 32, 3]``, labels ``[N]``, and the SHA-256 of the file.
+    """Read one batch file of the binary version of CIFAR-10.
+
+    Returns:
+        Images ``[N, 32, 32, 3]``, labels ``[N]`` and the SHA-256 of the file.
 
     Raises:
-        DataError: it is damaged or something else.
+        DataError: the file is damaged or is something else.
     """
     data = _read(path, CIFAR_BATCH * CIFAR_RECORD)
     count, rest = divmod(len(data), CIFAR_RECORD)
     if rest or count < LEAST_BATCH:
         raise DataError(
-            f"{path}: {len(data):,} bytes are not {LEAST_BATCH} to {CIFAR_BATCH:,} records of {CIFAR_RECORD:,}; get it again"
+            f"{path}: {len(data):,} bytes are not {LEAST_BATCH} to {CIFAR_BATCH:,} records of {CIFAR_RECORD:,} bytes; "
+            "get it again"
         )
     records = np.frombuffer(data, np.uint8).reshape(-1, CIFAR_RECORD)
     images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
@@ -62,19 +66,17 @@ def read_cifar(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
 
 
 def _read(path: Path, limit: int) -> bytes:
-    """Content of at most ``limit`` bytes, however much a file would decompress to."""
+    """Return at most ``limit`` bytes of content, however much the file would decompress to."""
     data = read_bytes(path, limit)
     if path.suffix != ".gz":
         return data
-    inflater = zlib.decompressobj(wbits=31)  # of gzip
+    inflater = zlib.decompressobj(wbits=31)  # the gzip format
     try:
         content = inflater.decompress(data, limit + 1)
     except zlib.error as error:
-        raise DataError(f"{path}: not a file of gzip ({reason(error)}); get it again") from error
+        raise DataError(f"{path}: not a gzip file ({reason(error)}); get it again") from error
     if len(content) > limit:
-        raise DataError(
-            f"{path}: decompresses to more than {limit:,} bytes, all that such a file may have; get it again"
-        )
+        raise DataError(f"{path}: decompresses to more than {limit:,} bytes, the limit for such a file; get it again")
     if not inflater.eof or inflater.unused_data:
-        raise DataError(f"{path}: is cut short, or goes on after its end; get it again")
+        raise DataError(f"{path}: is cut short, or continues after its end; get it again")
     return content

@@ -19,20 +19,20 @@ from wskan.signals.files import read_cifar, read_idx
 
 Split = Literal["train", "test"]
 IMAGE_SETS = ("digits", "mnist", "fashion-mnist", "kmnist", "cifar10")
-DIGITS_TEST = 300  # scikit-learn's digits come in one piece: 1,497 for training and these for testing
-KMNIST_TRAIN = 8_000  # of the 10,000 test images, where the training file is absent
+DIGITS_TEST = 300  # scikit-learn's digits have no split: these are for testing, 1,497 for training
+KMNIST_TRAIN = 8_000  # of the 10,000 test images, if the training file is absent
 
 
 @dataclasses.dataclass(frozen=True)
 class Images:
-    """Images of one split of a data set.
+    """The images of one split of a data set.
 
     Attributes:
         images: ``[N, H, W, C]`` uint8.
         labels: ``[N]`` int64.
-        name: of the data set.
+        name: name of the data set.
         split: ``"train"`` or ``"test"``.
-        note: what is unusual about this split; empty if it is the publisher's own.
+        note: how this split differs from the publisher's; empty if it does not.
         checksums: SHA-256 of the content of each file that it was read from.
     """
 
@@ -45,16 +45,19 @@ class Images:
 
     @property
     def foreign(self) -> list[str]:
-        """Which files are not as published: used all the same, but worth knowing."""
+        """List the files that differ from the published ones; they are used all the same."""
         published = CONTENTS.get(self.name, {})
         return [file for file, checksum in self.checksums.items() if published.get(file, checksum) != checksum]
 
     def targets(self, rows: Tensor) -> Tensor:
-        """Pixel values of some images in [0, 1], ``[n, H*W, C]`` float32, in the order of :func:`wskan.signals.coordinates`."""
+        """Return the pixel values of some images in [0, 1], ``[n, H*W, C]`` float32.
+
+        They are in the order of :func:`wskan.signals.coordinates`.
+        """
         return self.images[rows].flatten(1, 2).float() / 255
 
     def pixels(self) -> Tensor:
-        """All images as vectors of values in [0, 1], ``[N, H*W*C]`` float32."""
+        """Return all images as vectors of values in [0, 1], ``[N, H*W*C]`` float32."""
         return self.images.flatten(1).float() / 255
 
     def __len__(self) -> int:
@@ -65,14 +68,14 @@ def load_images(name: str, split: Split, *, root: Path | str | None = None, fetc
     """Load one split of a data set.
 
     Args:
-        name: one of ``IMAGE_SETS``. ``"digits"`` comes with scikit-learn; the others are looked for in ``root/name``.
-        split: ``"train"`` or ``"test"``. Where only K-MNIST's test file is present, its first 8,000 images serve as ``"train"`` and the
-            rest as ``"test"``, and the note says so.
-        root: default the environment variable ``WSKAN_DATA``, else ``~/.cache/wskan``.
+        name: one of ``IMAGE_SETS``. ``"digits"`` is part of scikit-learn; the others are read from ``root/name``.
+        split: ``"train"`` or ``"test"``. If only K-MNIST's test file is present, its first 8,000 images are
+            ``"train"`` and the rest ``"test"``, and the note says so.
+        root: defaults to the environment variable ``WSKAN_DATA``, else ``~/.cache/wskan``.
         fetch: download missing files from the publisher first.
 
     Raises:
-        DataError: unknown name, or a file that is missing or damaged.
+        DataError: the name is unknown, or a file is missing or damaged.
     """
     if name not in IMAGE_SETS or split not in ("train", "test"):
         raise DataError(
@@ -88,7 +91,7 @@ def load_images(name: str, split: Split, *, root: Path | str | None = None, fetc
             raise DataError(f"could not download {name} into {folder}: {reason(error)}") from error
     images = _cifar(folder, split) if name == "cifar10" else _idx(name, folder, split)
     if not bool((images.labels < 10).all()):
-        raise DataError(f"{folder}: labels up to {int(images.labels.max())}, expected 0 to 9; get the files again")
+        raise DataError(f"{folder}: has labels up to {int(images.labels.max())}, expected 0 to 9; get the files again")
     return images
 
 

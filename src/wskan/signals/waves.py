@@ -9,8 +9,8 @@ from torch import Tensor
 
 from wskan.signals.coordinates import coordinates
 
-LOWEST, HIGHEST = 0.5, 10.0  # frequencies, in radians a unit of length
-SIDE = 64  # points a side of the grid that they are sampled on; the paper does not give one
+LOWEST, HIGHEST = 0.5, 10.0  # frequencies, in radians per unit of length
+SIDE = 64  # points per side of the sampling grid; the paper gives no number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,13 +18,13 @@ class Waves:
     """Waves g(x) = sin(w . x) on a grid of SIDE x SIDE points of [-1, 1]^2.
 
     Attributes:
-        frequencies: ``[N, 2]`` float32, w.
+        frequencies: ``[N, 2]`` float32, the vectors w in radians per unit of length.
     """
 
     frequencies: Tensor
 
     def targets(self, rows: Tensor) -> Tensor:
-        """``[n, SIDE*SIDE, 1]`` values in [-1, 1] at ``coordinates(SIDE, SIDE)``."""
+        """Return values in [-1, 1] at ``coordinates(SIDE, SIDE)``, ``[n, SIDE*SIDE, 1]``."""
         return torch.sin(self.frequencies[rows] @ coordinates(SIDE, SIDE).T).unsqueeze(-1)
 
     def __len__(self) -> int:
@@ -32,6 +32,9 @@ class Waves:
 
 
 def sine_waves(count: int, seed: int) -> Waves:
-    """``count`` waves with frequencies uniform in [0.5, 10]^2; the first waves of a longer sequence are those of a shorter one."""
+    """Draw ``count`` waves with frequencies uniform in [0.5, 10]^2.
+
+    A longer sequence with the same seed begins with the waves of a shorter one.
+    """
     uniform = torch.rand(count, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float32)
     return Waves(LOWEST + (HIGHEST - LOWEST) * uniform)

@@ -10,11 +10,14 @@ from torch import Tensor
 from wskan.kan.bases.base import Basis
 from wskan.kan.spline import bspline_basis, bspline_slope, extend_knots, greville_abscissae
 
-KERNEL_DEGREES = range(1, 6)  # those instantiated in csrc/kernel.cpp
+KERNEL_DEGREES = range(1, 6)  # the degrees instantiated in csrc/kernel.cpp
 
 
 class BSplines(Basis):
-    """B-splines of degree k on G intervals (Liu et al. 2025; paper, appendix B): G + k functions, k more knots beyond each end of the domain."""
+    """B-splines of degree k on G intervals (Liu et al. 2025; paper, appendix B).
+
+    There are G + k functions, and k more knots beyond each end of the domain.
+    """
 
     name = "bspline"
     noise_scale = 0.3
@@ -31,7 +34,11 @@ class BSplines(Basis):
         return bspline_slope(x, knots, self.degree)
 
     def init_coefficients(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
-        """As pykan 0.2.8: minimum-norm coefficients that interpolate noise in [-noise_scale/2G, noise_scale/2G] at the inner knots."""
+        """Draw coefficients as pykan 0.2.8 does.
+
+        They are the minimum-norm coefficients that interpolate noise in [-noise_scale/2G, noise_scale/2G] at the inner
+        knots.
+        """
         noise = (torch.rand(self.grid + 1, n_in, n_out, generator=generator, dtype=torch.float32) - 0.5) * (
             noise_scale / self.grid
         )
@@ -42,7 +49,7 @@ class BSplines(Basis):
 
     @functools.cached_property
     def _interpolate(self) -> Tensor:
-        """From values at the inner knots to coefficients, ``[G+k, G+1]``."""
+        """Return the matrix ``[G+k, G+1]`` that maps values at the inner knots to coefficients."""
         knots = self.knots()
         inverse: Tensor = torch.linalg.pinv(self.values(self.inner(knots).double(), knots.double()))
         return inverse.float()
@@ -50,7 +57,7 @@ class BSplines(Basis):
     def kernel_invalid_reason(self) -> str | None:
         if self.degree in KERNEL_DEGREES:
             return None
-        return f"degree {self.degree} is not one of its {list(KERNEL_DEGREES)}"
+        return f"degree {self.degree} is not one of {list(KERNEL_DEGREES)}"
 
     @property
     def num_extra_knots(self) -> int:

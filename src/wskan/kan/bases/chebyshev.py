@@ -9,9 +9,10 @@ from wskan.kan.bases.interval import ConstantFirst
 
 
 class Chebyshev(ConstantFirst):
-    """Chebyshev polynomials T_0, ..., T_k of tanh(u) as ChebyKAN's, with u from -1 to 1 on the domain: on [-1, 1], tanh(x) as there.
+    """Chebyshev polynomials T_0, ..., T_k of tanh(u) as in ChebyKAN, with u from -1 to 1 on the domain.
 
-    There are no intervals: ``grid=1``, and the knots are the ends of the domain. ChebyKAN has no residual activation (``base="zero"``) and no spline weight (here 1 at first).
+    On [-1, 1] this is tanh(x), as in ChebyKAN. There are no intervals: ``grid=1``, and the knots are the ends of the
+    domain. ChebyKAN has no residual activation (``base="zero"``) and no spline weight (initially 1 here).
     """
 
     name = "chebyshev"
@@ -21,7 +22,7 @@ class Chebyshev(ConstantFirst):
         return self.degree + 1
 
     def invalid_reason(self) -> str | None:
-        return None if self.grid == 1 else f"Chebyshev polynomials have no intervals: say grid=1, not {self.grid}"
+        return None if self.grid == 1 else f"Chebyshev polynomials have no intervals: set grid=1, not {self.grid}"
 
     def values(self, x: Tensor, knots: Tensor) -> Tensor:
         t = self._place(x, knots)[0].tanh()
@@ -31,7 +32,7 @@ class Chebyshev(ConstantFirst):
         return torch.cat(terms[: self.size], -1)
 
     def slopes(self, x: Tensor, knots: Tensor) -> Tensor:
-        """T_j' = j U_{j-1}, polynomials of the second kind."""
+        """Evaluate T_j' = j U_{j-1}, with polynomials U of the second kind."""
         u, slope = self._place(x, knots)
         t = u.tanh()
         second = [torch.zeros_like(t), torch.ones_like(t)]
@@ -41,7 +42,7 @@ class Chebyshev(ConstantFirst):
         return torch.cat(second[: self.size], -1) * order * (1 - t * t) * slope
 
     def init_coefficients(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
-        """As ChebyKAN: normal of standard deviation noise_scale / (in (k + 1))."""
+        """Draw coefficients as ChebyKAN does: normal with standard deviation noise_scale / (in (k + 1))."""
         return noise_scale * self._normal(n_in, n_out, generator) / (n_in * self.size)
 
     def mirror(self, coef: Tensor) -> Tensor:

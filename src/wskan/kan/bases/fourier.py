@@ -11,9 +11,11 @@ from wskan.kan.bases.interval import ConstantFirst
 
 
 class Fourier(ConstantFirst):
-    """1, cos(j pi u), sin(j pi u) for j = 1, ..., G, with u from -1 to 1 on the domain, which is one period. On [-pi, pi]: cos(jx) and sin(jx), as FourierKAN's.
+    """The functions 1, cos(j pi u) and sin(j pi u) for j = 1, ..., G, with u from -1 to 1 on the domain.
 
-    FourierKAN's neurons have a bias where these functions have a constant; it has no residual activation (``base="zero"``) and no spline weight (here 1 at first).
+    The domain is one period. On [-pi, pi] these are cos(jx) and sin(jx), as in FourierKAN. Where these functions have a
+    constant, FourierKAN's neurons have a bias. It has no residual activation (``base="zero"``) and no spline weight
+    (initially 1 here).
     """
 
     name = "fourier"
@@ -23,7 +25,7 @@ class Fourier(ConstantFirst):
         return 2 * self.grid + 1
 
     def invalid_reason(self) -> str | None:
-        return None if self.degree == 0 else f"a Fourier series has no degree: say degree=0, not {self.degree}"
+        return None if self.degree == 0 else f"a Fourier series has no degree: set degree=0, not {self.degree}"
 
     def values(self, x: Tensor, knots: Tensor) -> Tensor:
         angle = self._place(x, knots)[0] * self._frequencies(x)
@@ -39,7 +41,7 @@ class Fourier(ConstantFirst):
         return math.pi * torch.arange(1, self.grid + 1, device=like.device, dtype=like.dtype)
 
     def init_coefficients(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
-        """As FourierKAN: normal of standard deviation noise_scale / sqrt(in G), the constant 0."""
+        """Draw coefficients as FourierKAN does: normal with deviation noise_scale / sqrt(in G), the constant 0."""
         coef = noise_scale * self._normal(n_in, n_out, generator) / math.sqrt(n_in * self.grid)
         coef[..., 0] = 0
         return coef

@@ -1,4 +1,4 @@
-"""Functions of the position of x in its domain."""
+"""Bases that are functions of the position of x in its domain."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from wskan.kan.bases.base import Basis
 
 
 class OnInterval(Basis):
-    """Functions of u = the place of x in the domain, from -1 at its beginning to 1 at its end; inner knots say nothing else."""
+    """A base class for functions of u, the position of x in the domain from -1 to 1; inner knots are not used."""
 
     def _place(self, x: Tensor, knots: Tensor) -> tuple[Tensor, Tensor]:
-        """u ``[..., B, 1]``, and du/dx ``[..., 1, 1]``."""
+        """Return u ``[..., B, 1]`` and du/dx ``[..., 1, 1]``."""
         low, high = knots[..., :1], knots[..., -1:]
         slope = 2 / (high - low)
         return ((x - (low + high) / 2) * slope).unsqueeze(-1), slope.unsqueeze(-1)
 
 
 class ConstantFirst(OnInterval):
-    """Of which the first function is 1."""
+    """A base class for bases whose first function is constant."""
 
     def constant_coefficients(self) -> Tensor:
         return torch.eye(self.size, dtype=torch.float32)[0]

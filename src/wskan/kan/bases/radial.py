@@ -9,10 +9,12 @@ from wskan.kan.bases.base import Basis
 
 
 class RadialBasis(Basis):
-    """Gaussians exp(-((x - g_i) / h)^2) as FastKAN's (Li 2024, arXiv:2405.06721): their G + 1 centres are the knots, h is the mean distance between them.
+    """Gaussians exp(-((x - g_i) / h)^2) as in FastKAN (Li 2024, arXiv:2405.06721).
 
-    FastKAN's eight centres on [-2, 2] are ``grid=7, domain=(-2, 2)``. This is FastKAN with ``use_layernorm=False``: a layer norm mixes the neurons, and what follows it is
-    not a sum of univariate functions. FastKAN has no spline weight (here 1 at first) and a bias that is left out.
+    Their G + 1 centres are the knots, and h is the mean distance between them. FastKAN's eight centres on [-2, 2] are
+    ``grid=7, domain=(-2, 2)``. This is FastKAN with ``use_layernorm=False``: a layer norm mixes the neurons, so what
+    follows it is not a sum of univariate functions. FastKAN has no spline weight (initially 1 here). Its bias is left
+    out.
     """
 
     name = "rbf"
@@ -23,7 +25,7 @@ class RadialBasis(Basis):
         return self.grid + 1
 
     def invalid_reason(self) -> str | None:
-        return None if self.degree == 0 else f"radial basis functions have no degree: say degree=0, not {self.degree}"
+        return None if self.degree == 0 else f"radial basis functions have no degree: set degree=0, not {self.degree}"
 
     def values(self, x: Tensor, knots: Tensor) -> Tensor:
         return torch.exp(-self._distance(x, knots)[0].square())
@@ -33,12 +35,15 @@ class RadialBasis(Basis):
         return -2 * t / h * torch.exp(-t.square())
 
     def _distance(self, x: Tensor, knots: Tensor) -> tuple[Tensor, Tensor]:
-        """(x - g_i) / h, and h."""
+        """Return (x - g_i) / h, and h."""
         h = ((knots[..., -1:] - knots[..., :1]) / self.grid).unsqueeze(-2)
         return (x.unsqueeze(-1) - knots.unsqueeze(-2)) / h, h
 
     def init_coefficients(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
-        """As FastKAN: normal of standard deviation ``noise_scale``, its ``spline_weight_init_scale`` (it truncates at 20 deviations)."""
+        """Draw coefficients as FastKAN does: normal with standard deviation ``noise_scale``.
+
+        This is its ``spline_weight_init_scale``. FastKAN truncates at 20 deviations.
+        """
         return self._normal(n_in, n_out, generator) * noise_scale
 
     def mirror(self, coef: Tensor) -> Tensor:

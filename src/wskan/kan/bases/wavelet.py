@@ -9,14 +9,15 @@ from torch import Tensor
 
 from wskan.kan.bases.interval import OnInterval
 
-HAT: float = 2 / (math.sqrt(3) * math.pi**0.25)  # for a norm of 1
+HAT: float = 2 / (math.sqrt(3) * math.pi**0.25)  # gives a norm of 1
 
 
 class Wavelets(OnInterval):
-    """Mexican hats psi((x - b) / a) with psi(t) = 2 / (sqrt(3) pi^(1/4)) (1 - t^2) exp(-t^2 / 2), at dyadic dilations and translations on the domain.
+    """Mexican hats psi((x - b) / a) at dyadic dilations a and translations b on the domain.
 
-    At dilation j = 0, ..., k the hats stand at the ends of G 2^j equal intervals, and a is the length of one. Wav-KAN (Bozorgasl and Chen 2024, arXiv:2405.12832) learns one
-    a and b for each edge; in this fixed dictionary the functions stay linear in their coefficients.
+    Here psi(t) = 2 / (sqrt(3) pi^(1/4)) (1 - t^2) exp(-t^2 / 2). At dilation j = 0, ..., k the hats are at the ends of
+    G 2^j equal intervals, and a is the length of one. Wav-KAN (Bozorgasl and Chen 2024, arXiv:2405.12832) learns one a
+    and b for each edge. In this fixed dictionary the functions stay linear in their coefficients.
     """
 
     name = "wavelet"
@@ -27,11 +28,11 @@ class Wavelets(OnInterval):
 
     @property
     def _intervals(self) -> list[int]:
-        """Of each dilation."""
+        """Return the number of intervals of each dilation."""
         return [self.grid << level for level in range(self.degree + 1)]
 
     def invalid_reason(self) -> str | None:
-        return None if self.degree <= 6 else f"at most 6 dilations beside the first, got degree={self.degree}"
+        return None if self.degree <= 6 else f"degree counts dilations after the first, at most 6, got {self.degree}"
 
     def values(self, x: Tensor, knots: Tensor) -> Tensor:
         t = self._places(x, knots)[0]
@@ -42,14 +43,17 @@ class Wavelets(OnInterval):
         return HAT * t * (t.square() - 3) * torch.exp(-t.square() / 2) * rate
 
     def _places(self, x: Tensor, knots: Tensor) -> tuple[Tensor, Tensor]:
-        """(x - b) / a of each function, and 1 / a."""
+        """Return (x - b) / a and 1 / a for each function."""
         u, slope = self._place(x, knots)
         parts = [torch.linspace(-n / 2, n / 2, n + 1, device=u.device, dtype=u.dtype) for n in self._intervals]
         half = torch.cat([torch.full_like(part, n / 2) for part, n in zip(parts, self._intervals, strict=True)])
         return u * half - torch.cat(parts), slope * half
 
     def init_coefficients(self, n_in: int, n_out: int, generator: torch.Generator, noise_scale: float) -> Tensor:
-        """Uniform in +-noise_scale/sqrt(in), as Wav-KAN's one weight an edge, over the root of their number."""
+        """Draw coefficients uniformly in +-noise_scale/sqrt(in C).
+
+        Wav-KAN draws its single weight per edge in +-1/sqrt(in); here this is divided by the root of their number C.
+        """
         return (
             noise_scale
             * (torch.rand(n_in, n_out, self.size, generator=generator, dtype=torch.float32) * 2 - 1)

@@ -1,6 +1,8 @@
-// Basis functions of which none is zero: values and slopes of all of them at 16 samples of a neuron, as wskan.kan.bases defines them.
+// Bases whose functions are nonzero everywhere, as defined in wskan.kan.bases: values and slopes at 16 samples of a
+// neuron.
 //
-// Each struct is set up for a neuron from its G + 1 knots and then called with the samples x. Value i goes to value + 16 i, slope i to slope + 16 i, if slope is not null.
+// Each struct is set up for a neuron from its G + 1 knots and then called with the samples x. Value i goes to
+// value + 16 i, slope i to slope + 16 i if slope is not null.
 #pragma once
 
 #include "vector.h"
@@ -12,7 +14,8 @@ struct Gaussians {  // exp(-((x - g_i) / h)^2)
   const float* centres;
   float rate;
   static int size(int grid, int /*degree*/) { return grid + 1; }
-  Gaussians(const float* knots, int grid, int /*degree*/) : count(grid + 1), centres(knots), rate(float(grid / (double(knots[grid]) - knots[0]))) {}
+  Gaussians(const float* knots, int grid, int /*degree*/)
+      : count(grid + 1), centres(knots), rate(float(grid / (double(knots[grid]) - knots[0]))) {}
 
   void operator()(v16 x, float* value, float* slope) const {
     for (int i = 0; i < count; ++i) {
@@ -25,14 +28,17 @@ struct Gaussians {  // exp(-((x - g_i) / h)^2)
 
 struct Place {  // u from -1 at the beginning of the domain to 1 at its end
   float middle, rate;
-  Place(const float* knots, int grid) : middle(float((double(knots[0]) + knots[grid]) / 2)), rate(float(2 / (double(knots[grid]) - knots[0]))) {}
+  Place(const float* knots, int grid)
+      : middle(float((double(knots[0]) + knots[grid]) / 2)), rate(float(2 / (double(knots[grid]) - knots[0]))) {}
   v16 operator()(v16 x) const { return (x - middle) * rate; }
 };
 
 inline v16 hyperbolic_tangent(v16 x) {
   v16 size = x < 0.0f ? -x : x;
   const v16 y = exponential(-2.0f * size), large = (1.0f - y) / (1.0f + y);
-  const v16 s = x * x, small = size * (1.0f + s * (-1.0f / 3 + s * (2.0f / 15 + s * (-17.0f / 315 + s * (62.0f / 2835)))));  // the other loses digits
+  // `large` loses digits near zero, so use a series there.
+  const v16 s = x * x,
+            small = size * (1.0f + s * (-1.0f / 3 + s * (2.0f / 15 + s * (-17.0f / 315 + s * (62.0f / 2835)))));
   size = size < 0.25f ? small : large;
   return x < 0.0f ? -size : size;
 }

@@ -1,8 +1,11 @@
-// One layer of a basis of which no function is zero: three products of matrices on a mini-batch.
+// One layer of a basis whose functions are nonzero everywhere: three matrix products on a mini-batch.
 //
-// With k a pair of an input neuron and one of its rows (the base function first, then the basis functions), b a sample and q an output neuron:
-//   Y[b][q] = sum_k F[k][b] E[k][q],   dE[k][q] = sum_b F[k][b] dY[b][q],   dX[p][b] = sum_{k of p} F'[k][b] sum_q E[k][q] dY[b][q].
-// F and F' lie in tiles of 16 samples, [B/16][k][16], so that each product reads contiguous memory.
+// Let k be a pair of an input neuron and one of its rows (the base function first, then the basis functions), b a
+// sample and q an output neuron. Then
+//   Y[b][q] = sum_k F[k][b] E[k][q],
+//   dE[k][q] = sum_b F[k][b] dY[b][q],
+//   dX[p][b] = sum_{k of p} F'[k][b] sum_q E[k][q] dY[b][q].
+// F and F' are stored in tiles of 16 samples, [B/16][k][16], so that each product reads contiguous memory.
 #pragma once
 
 #include "parameters.h"
@@ -10,9 +13,10 @@
 namespace {
 
 template <class Functions>
-struct DenseLayer : Parameters {  // E has the base weights in the row before those of a neuron's functions
-  static constexpr int S = 8;      // rows, or samples, that a product has in registers
-  int T, B, R, G, K, tiles, base_kind, degree;  // knots, samples, functions, intervals; K: number of all k, in multiples of S
+struct DenseLayer : Parameters {  // in E, the base weights are in the row before those of a neuron's functions
+  static constexpr int S = 8;      // rows or samples that a product keeps in registers
+  // T knots, B samples, R functions, G intervals; K is the number of all k, rounded up to a multiple of S
+  int T, B, R, G, K, tiles, base_kind, degree;
   bool first;
   Buffer knots, X, Y, dY, dX;            // [I][T], [I][B], [B][OP], [B][OP], [I][B]
   Buffer F, slope, dE, dYT, padded, along;  // [tiles][K][16] twice, [K][OP], [O][16 tiles], [16 tiles], [I][16 tiles]
@@ -49,7 +53,7 @@ struct DenseLayer : Parameters {  // E has the base weights in the row before th
     if (block < OP) accumulate<1>(block);
   }
 
-  // Gradients from dY and a step of the parameters; the gradient of the input, into dX, where a layer below wants it.
+  // Computes gradients from dY and takes a step of the parameters. Writes the gradient of the input to dX if wanted.
   void backward(bool want_input, const AdamStep& adam) {
     for (int b = 0; b < B; ++b)
       for (int q = 0; q < O; ++q) dYT[q * tiles * 16 + b] = dY[b * OP + q];
@@ -67,7 +71,7 @@ struct DenseLayer : Parameters {  // E has the base weights in the row before th
     }
   }
 
-  bool adapt(float, double) { return true; }  // nobody asks for it
+  bool adapt(float, double) { return true; }  // never called: these grids stay as they are
 
   template <class Visit>
   void each(int p, Visit visit) const {
@@ -78,7 +82,7 @@ struct DenseLayer : Parameters {  // E has the base weights in the row before th
   }
 
  private:
-  // F, and F' where it will be wanted.
+  // Computes F, and F' if it will be needed.
   __attribute__((noinline)) void evaluate() {
     tiles = (B + 15) / 16;
     std::memset(padded, 0, tiles * 16 * sizeof(float));
@@ -148,7 +152,7 @@ struct DenseLayer : Parameters {  // E has the base weights in the row before th
       }
   }
 
-  // dX.
+  // Computes dX.
   __attribute__((noinline)) void descend() {
     for (int t = 0; t < tiles; ++t) {
       for (int p = 0; p < I; ++p) store(along + (p * tiles + t) * 16, splat(0.0f));

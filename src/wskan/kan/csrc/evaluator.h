@@ -1,4 +1,4 @@
-// What whole KANs compute, and how their edges and neurons vary, one KAN a thread.
+// Evaluation of whole KANs and of the variation of their edges and neurons, one KAN per thread.
 #pragma once
 
 #include "network.h"
@@ -11,20 +11,23 @@ struct Evaluation {
   KANs kans;
   int64_t points;
   const float* inputs;
-  int64_t input_stride;                   // 0 when all KANs share the inputs
+  int64_t input_stride;                   // 0 if all KANs share the inputs
   float* outputs;                         // [K, N, out], or null
-  float **edge_std, **edge_mean, **node_std;  // of each layer, [K, in, out] (mean of absolute values) and [K, out], or null
-  int64_t edge_points;                    // at the first so many inputs, values of edges are wanted
-  float **node_values, **edge_values;     // of each layer, [K, out, N] and [K, in, out, edge_points], or null
+  // Per layer, [K, in, out] twice (edge_mean of absolute values) and [K, out], or null.
+  float **edge_std, **edge_mean, **node_std;
+  int64_t edge_points;                    // number of first inputs at which edges are evaluated
+  float **node_values, **edge_values;     // per layer, [K, out, N] and [K, in, out, edge_points], or null
 };
 
-struct Moments {  // sums over samples of a quantity less a value that it takes, and of its absolute values
+struct Moments {  // sums over samples of a quantity, shifted by one of its values, and of its absolute values
   std::vector<float> shift;
   std::vector<double> sum, square, absolute;
   void reset(size_t n) {
     shift.assign(n, 0); sum.assign(n, 0); square.assign(n, 0); absolute.assign(n, 0);
   }
-  float deviation(size_t i, int64_t n) const { return float(std::sqrt(std::max(0.0, (square[i] - sum[i] * sum[i] / n) / (n - 1)))); }
+  float deviation(size_t i, int64_t n) const {
+    return float(std::sqrt(std::max(0.0, (square[i] - sum[i] * sum[i] / n) / (n - 1))));
+  }
 };
 
 template <class Layer>
@@ -33,7 +36,11 @@ class Evaluator : Network<Layer> {
 
  public:
   explicit Evaluator(const Evaluation& problem)
-      : Network<Layer>(problem.kans, int(std::min<int64_t>(problem.points, kEvaluationBatch))), P(problem), order(layers[0].B), edges(layers.size()), nodes(layers.size()) {}
+      : Network<Layer>(problem.kans, int(std::min<int64_t>(problem.points, kEvaluationBatch))),
+        P(problem),
+        order(layers[0].B),
+        edges(layers.size()),
+        nodes(layers.size()) {}
 
   void run(int64_t k) {
     const float* inputs = P.inputs + k * P.input_stride;
@@ -50,7 +57,8 @@ class Evaluator : Network<Layer> {
       this->forward();
       if (P.outputs) copy(k, begin, size);
       for (size_t l = 0; P.edge_std && l < layers.size(); ++l) measure(layers[l], edges[l], nodes[l], begin == 0);
-      for (size_t l = 0; P.node_values && l < layers.size(); ++l) record(layers[l], k, begin, P.node_values[l], P.edge_values[l]);
+      for (size_t l = 0; P.node_values && l < layers.size(); ++l)
+        record(layers[l], k, begin, P.node_values[l], P.edge_values[l]);
     }
     if (P.edge_std) report(k);
   }
@@ -63,7 +71,8 @@ class Evaluator : Network<Layer> {
   void copy(int64_t k, int64_t begin, int size) {
     const auto& last = layers.back();
     for (int b = 0; b < size; ++b)
-      for (int q = 0; q < last.O; ++q) P.outputs[(k * P.points + begin + b) * last.O + q] = last.Y.data()[b * last.OP + q];
+      for (int q = 0; q < last.O; ++q)
+        P.outputs[(k * P.points + begin + b) * last.O + q] = last.Y.data()[b * last.OP + q];
   }
 
   void record(Layer& layer, int64_t k, int64_t begin, float* node, float* edge) const {
@@ -73,7 +82,7 @@ class Evaluator : Network<Layer> {
     for (int p = 0; wanted > 0 && p < layer.I; ++p) {
       float* to = edge + (k * layer.I + p) * layer.O * P.edge_points + begin;
       layer.each(p, [&](const Sample& x) {
-        const bool zeros = x.b == layer.B;  // all samples that are zero, together
+        const bool zeros = x.b == layer.B;  // one sample for all that are zero
         if (x.b >= wanted && !zeros) return;
         for (int q = 0; q < layer.O; ++q) {
           const float phi = value(layer, p, q, x);
@@ -97,7 +106,8 @@ class Evaluator : Network<Layer> {
       float* shift = &edge.shift[size_t(p) * OP];
       const float* w = layer.wb + p * OP;
       bool fresh = first;
-      double *sum = &edge.sum[size_t(p) * OP], *square = &edge.square[size_t(p) * OP], *absolute = &edge.absolute[size_t(p) * OP];
+      double *sum = &edge.sum[size_t(p) * OP], *square = &edge.square[size_t(p) * OP],
+             *absolute = &edge.absolute[size_t(p) * OP];
       layer.each(p, [&](const Sample& x) {
         const float* e = layer.E + size_t(p * layer.rows + x.row) * OP;
         for (int q = 0; q < OP; ++q) {

@@ -1,13 +1,14 @@
-// Trains and evaluates KANs, one KAN a thread, everything in cache.
+// Trains and evaluates KANs, one KAN per thread, with all data in cache.
 //
-// Of B-splines, a sample touches only the k+1 functions that are not zero at its x (spline_layer.h). For each input neuron the mini-batch is sorted by knot interval, so that
-// inside a "bucket" the k+1 rows of coefficients are constant: they stay in registers while its samples stream past. On an interval each function is one
-// polynomial of degree k, tabulated whenever the knots move, so evaluating the basis is Horner's rule, 16 samples at a time.
+// With B-splines, a sample needs only the k+1 functions that are nonzero at its x (spline_layer.h). For each input
+// neuron the mini-batch is sorted by knot interval. Inside such a "bucket" the k+1 rows of coefficients are constant
+// and stay in registers while its samples stream past. On an interval each function is one polynomial of degree k,
+// which is tabulated whenever the knots move. So the basis is evaluated by Horner's rule, 16 samples at a time.
 //
-// Of the other bases no function is zero, and a layer is three products of matrices (dense_layer.h).
+// In the other bases all functions are nonzero, and a layer is three matrix products (dense_layer.h).
 //
-// Plain C++17 with the vector extensions of gcc and clang; any instruction set. The arithmetic of a KAN never
-// depends on the other KANs or on the number of threads, so its result is the same to the bit.
+// This is plain C++17 with the vector extensions of gcc and clang, for any instruction set. The arithmetic of a KAN
+// never depends on the other KANs or on the number of threads, so its result is the same bit for bit.
 #include "dense_functions.h"
 #include "dense_layer.h"
 #include "evaluator.h"
@@ -22,12 +23,14 @@ static_assert(sizeof(std::atomic<int64_t>) == sizeof(int64_t), "progress counter
 template <class T>
 struct Type { using type = T; };
 
-// 0, or 1 when out of memory, or 2 for a basis or degree that is not compiled in.
+// Returns 0, or 1 if out of memory, or 2 for a basis or degree that is not compiled in.
 template <template <class> class Worker, class Problem>
 int run(const Problem& problem, int64_t size, int threads, int64_t* done, const volatile int32_t* stop) {
   auto& counter = *reinterpret_cast<std::atomic<int64_t>*>(done);
-  auto with = [&](auto layer) { return int(each_kan<Worker<typename decltype(layer)::type>>(problem, size, threads, counter, stop)); };
-  switch (problem.kans.basis) {  // as wskan.kan.bases orders them
+  auto with = [&](auto layer) {
+    return int(each_kan<Worker<typename decltype(layer)::type>>(problem, size, threads, counter, stop));
+  };
+  switch (problem.kans.basis) {  // in the order of wskan.kan.bases
     case 0:
       switch (problem.kans.degree) {
         case 1: return with(Type<SplineLayer<1>>{});
@@ -47,11 +50,13 @@ int run(const Problem& problem, int64_t size, int threads, int64_t* done, const 
 
 }  // namespace
 
-// `done` counts finished KANs while it runs; a non-zero `*stop` ends it early.
-extern "C" int wskan_fit(const Training* problem, int64_t size, int32_t threads, int64_t* done, const volatile int32_t* stop) {
+// `done` counts finished KANs; a nonzero `*stop` ends the run early.
+extern "C" int wskan_fit(
+    const Training* problem, int64_t size, int32_t threads, int64_t* done, const volatile int32_t* stop) {
   return run<Trainer>(*problem, size, threads, done, stop);
 }
 
-extern "C" int wskan_evaluate(const Evaluation* problem, int64_t size, int32_t threads, int64_t* done, const volatile int32_t* stop) {
+extern "C" int wskan_evaluate(
+    const Evaluation* problem, int64_t size, int32_t threads, int64_t* done, const volatile int32_t* stop) {
   return run<Evaluator>(*problem, size, threads, done, stop);
 }

@@ -1,4 +1,4 @@
-// Mini-batches and Adam's step.
+// Mini-batches and the step of Adam.
 #pragma once
 
 #include "vector.h"
@@ -12,8 +12,9 @@ inline uint64_t splitmix64(uint64_t z) {
 }
 constexpr uint64_t kGolden = 0x9E3779B97F4A7C15ull;
 
-// The same mini-batch as wskan.kan.minibatches: a partial Fisher-Yates shuffle that depends on (seed, step) alone.
-__attribute__((noinline)) void minibatch(uint64_t seed, int64_t step, int64_t n, int64_t batch, std::vector<int32_t>& order) {
+// Draws the same mini-batch as wskan.kan.minibatches: a partial Fisher-Yates shuffle that depends only on (seed, step).
+__attribute__((noinline)) void minibatch(
+    uint64_t seed, int64_t step, int64_t n, int64_t batch, std::vector<int32_t>& order) {
   for (int64_t i = 0; i < n; ++i) order[i] = int32_t(i);
   if (batch >= n) return;
   const uint64_t base = splitmix64(seed + kGolden);

@@ -1,4 +1,4 @@
-// The parameters of one layer of one KAN in training, whatever its basis.
+// The parameters of one layer of one KAN in training, for every basis.
 #pragma once
 
 #include "optimize.h"
@@ -6,15 +6,20 @@
 namespace {
 
 struct Sample {  // or all samples of a neuron that are zero
-  int b, row, weight;  // place in the mini-batch (its size for the zeros), first of the rows of E that its functions multiply, number of samples
-  const float* value;  // of these functions, `stride` apart
+  // b: index in the mini-batch (its size for the zeros); row: first of the rows of E that its functions multiply;
+  // weight: number of samples
+  int b, row, weight;
+  const float* value;  // values of these functions, `stride` apart
   int stride;
   float base;  // value of the base function
 };
 
-// Rows of coefficients are contiguous in the output neuron and padded to a multiple of 16 ("wide" layers), unless there are at most 4 outputs ("narrow").
+// Rows of coefficients are contiguous in the output neuron. "Wide" layers pad them to a multiple of 16; "narrow" layers
+// have at most 4 outputs and no padding.
 struct Parameters {
-  int I, O, OP, C, before, rows;  // inputs, outputs, padded outputs; coefficients of an edge; rows of E before its own and in all
+  // I inputs, O outputs, OP padded outputs, C coefficients per edge; E has `rows` rows per neuron, of which `before`
+  // come before the coefficients
+  int I, O, OP, C, before, rows;
   bool wide;
   Buffer base, spline, coef, mask, wb, E, mb, vb, ms, vs, mc, vc;  // [I][OP], [I][C][OP], E [I][rows][OP]
 
@@ -53,12 +58,13 @@ struct Parameters {
       for (int q = 0; q < OP; ++q) {
         const int j = p * OP + q;
         wb[j] = base[j] * mask[j];
-        for (int i = 0; i < C; ++i) E[(p * rows + before + i) * OP + q] = coef[(p * C + i) * OP + q] * (spline[j] * mask[j]);
+        for (int i = 0; i < C; ++i)
+          E[(p * rows + before + i) * OP + q] = coef[(p * C + i) * OP + q] * (spline[j] * mask[j]);
       }
   }
 
-  // Chain rule of neuron p from E = spline_weight * mask * coef and wb to their factors, given the gradients dE [rows][OP] and dbase [OP]; one Adam step, and the new E
-  // and wb, in one pass.
+  // Takes one Adam step of neuron p and computes its new E and wb in one pass. The gradients dE [rows][OP] and
+  // dbase [OP] pass on to the factors of E = spline_weight * mask * coef and of wb by the chain rule.
   void update(int p, const AdamStep& adam, float* dE, float* dbase) {
     int q = 0;
     for (; q + 16 <= OP; q += 16) {
@@ -95,7 +101,7 @@ struct Parameters {
   }
 };
 
-// A base function (0: silu, 1: identity, 2: zero) and its derivative.
+// Computes a base function (0: silu, 1: identity, 2: zero) and its derivative.
 inline v16 base_value(int kind, v16 x, v16& slope) {
   if (kind == 0) {
     const v16 sigmoid = 1.0f / (1.0f + exponential(-x));

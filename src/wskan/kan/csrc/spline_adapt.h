@@ -1,4 +1,4 @@
-// Grid adaptation of a layer of B-splines, as pykan's update_grid_from_samples.
+// Grid adaptation of a layer of B-splines, as in pykan's update_grid_from_samples.
 #pragma once
 
 #include <limits>
@@ -7,9 +7,9 @@
 
 namespace {
 
-// One grid update from the current inputs X, as pykan's update_grid_from_samples: knots at the quantiles of the batch (mixed with grid_eps of a uniform
-// grid), coefficients refitted to the old spline by least squares. Both splines are linear in their coefficients, so the refit is one C x C matrix
-// T = argmin |A_new T - A_old| for all outputs of the neuron.
+// Updates the grid once from the current inputs X. Knots move to the quantiles of the batch, mixed with grid_eps of a
+// uniform grid, and the coefficients are refitted to the old spline by least squares. Both splines are linear in their
+// coefficients, so the refit is one C x C matrix T = argmin |A_new T - A_old| for all outputs of the neuron.
 template <int K>
 bool SplineLayer<K>::adapt(float eps, double rcond) {
   std::vector<float> x(B), old_value(size_t(B + 1) * R);
@@ -59,7 +59,7 @@ bool SplineLayer<K>::adapt(float eps, double rcond) {
   return true;
 }
 
-// Into the sorted numbers at the beginning, so that all are sorted.
+// Inserts n zeros into the sorted numbers at the beginning of x, so that all of x is sorted.
 template <int K>
 void SplineLayer<K>::insert_zeros(std::vector<float>& x, int n) {
   const auto end = x.end() - n, here = std::lower_bound(x.begin(), end, 0.0f);
@@ -67,7 +67,7 @@ void SplineLayer<K>::insert_zeros(std::vector<float>& x, int n) {
   std::fill(here, here + n, 0.0f);
 }
 
-// pykan's get_grid and extend_grid.
+// Places the knots as pykan's get_grid and extend_grid do.
 template <int K>
 void SplineLayer<K>::place(int p, const std::vector<float>& x, float eps) {
   const int G = C - K;
@@ -84,7 +84,8 @@ void SplineLayer<K>::place(int p, const std::vector<float>& x, float eps) {
   }
 }
 
-// cross <- pinv(gram) cross: Cholesky where gram is well conditioned, else its eigenvectors, those below the cut-off (of singular values of A_new) left out.
+// cross <- pinv(gram) cross. Uses Cholesky if gram is well conditioned. Otherwise uses its eigenvectors, without those
+// below the cut-off (of singular values of A_new).
 template <int K>
 void SplineLayer<K>::solve(std::vector<double>& gram, std::vector<double>& cross, double cutoff) const {
   std::vector<double> a = gram;

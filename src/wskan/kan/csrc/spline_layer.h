@@ -10,15 +10,16 @@ struct SplineLayer : Parameters {  // E has K rows of zeros before and after tho
   static constexpr int R = K + 1;  // basis functions that are not zero on an interval
   int T, B, POS, base_kind;
   bool sparse;
-  Buffer dE, dbase;                                             // of one neuron: [C+2K][OP], [OP]
-  Buffer knots, poly, origin, inverse;                                          // [I][T], [I][T+1][R][R], [I][T+1] twice
-  Buffer X, Y, dY, dX;                                                          // [I][B], [B][OP], [B][OP], [I][B]
-  Buffer U, N, S, dS, scratch;                                                  // [I][POS], [I][R][POS], [I][POS] twice; scratch of one neuron
-  std::vector<int32_t> order, start, count, bucket;                             // [I][POS], [I][T+1] twice, [B]
-  // Most pixels of an image are exactly zero. Where at least an eighth of the samples of an input are, they are left out of the order and taken together: their
-  // number, the bucket's first row, values of the K+1 functions ([I][R]), what they add to every sample's output, and the gradient summed over samples ([OP]).
+  Buffer dE, dbase;                                  // for one neuron: [C+2K][OP], [OP]
+  Buffer knots, poly, origin, inverse;               // [I][T], [I][T+1][R][R], [I][T+1] twice
+  Buffer X, Y, dY, dX;                               // [I][B], [B][OP], [B][OP], [I][B]
+  Buffer U, N, S, dS, scratch;                       // [I][POS], [I][R][POS], [I][POS] twice; scratch for one neuron
+  std::vector<int32_t> order, start, count, bucket;  // [I][POS], [I][T+1] twice, [B]
+  // Most pixels of an image are exactly zero. If at least an eighth of the samples of an input are zero, they are left
+  // out of the order and treated together. Kept are their number, the first row of their bucket, the values of the K+1
+  // functions ([I][R]), the sum that they add to every output and the gradient summed over samples ([OP] each).
   std::vector<int32_t> zeros, zero_row;
-  std::vector<uint8_t> moving;  // whether an input has ever had a gradient
+  std::vector<uint8_t> moving;  // whether an input has had a gradient so far
   Buffer still, common, total;
 
   void setup(int n_in, int n_out, int grid, int /*degree*/, int batch, int kind, bool first) {
@@ -48,8 +49,9 @@ struct SplineLayer : Parameters {  // E has K rows of zeros before and after tho
     std::memcpy(t, knots, I * T * sizeof(float));
   }
 
-  // The polynomials of the K+1 basis functions on every interval, by Cox-de Boor (appendix B) in u = (x - t_j) / (t_{j+1} - t_j). Bucket c = j + 1 holds
-  // interval j; buckets 0 and T are the outside of the extended knots, where every basis function is zero.
+  // Tabulates the polynomials of the K+1 basis functions on every interval, by Cox-de Boor (paper, appendix B) in
+  // u = (x - t_j) / (t_{j+1} - t_j). Bucket c = j + 1 holds interval j. Buckets 0 and T are outside the extended knots,
+  // where every basis function is zero.
   void tabulate(int p) {
     const float* t = knots + p * T;
     float* table = poly + size_t(p) * (T + 1) * R * R;
@@ -69,7 +71,7 @@ struct SplineLayer : Parameters {  // E has K rows of zeros before and after tho
           const int i = j - K + r;
           if (i < 0 || i + d + 1 > T - 1) continue;
           const double left = double(t[i + d]) - t[i], right = double(t[i + d + 1]) - t[i + 1];
-          if (left == 0 || right == 0) continue;  // as pykan: the whole 0/0 term is zero
+          if (left == 0 || right == 0) continue;  // as in pykan, the whole 0/0 term is zero
           for (int e = 0; e < d; ++e) {
             next[r][e] += now[r][e] * (double(t[j]) - t[i]) / left;
             next[r][e + 1] += now[r][e] * h / left;
@@ -81,7 +83,7 @@ struct SplineLayer : Parameters {  // E has K rows of zeros before and after tho
         }
         std::memcpy(now, next, sizeof(now));
       }
-      if (j > C - 1) {  // no such function K: its row is zero, so let it complete the sum to one, which backward() relies on
+      if (j > C - 1) {  // there is no function K; its row is zero, so it may complete the sum to 1 for backward()
         std::memset(now[K], 0, sizeof(now[K]));
         now[K][0] = 1;
         for (int r = 0; r < K; ++r)
@@ -94,7 +96,7 @@ struct SplineLayer : Parameters {  // E has K rows of zeros before and after tho
 
   int first_row(int c) const { return c > 0 && c < T ? c - 1 : 0; }
 
-  // Decide whether the zeros of neuron p are taken together; returns how many samples are left to sort.
+  // Decides whether the zeros of neuron p are treated together; returns the number of samples left to sort.
   int gather_zeros(int p) {
     const float *x = X + p * B, *t = knots + p * T;
     int n = 0, c = 0;
@@ -112,14 +114,15 @@ struct SplineLayer : Parameters {  // E has K rows of zeros before and after tho
     return B - zeros[p];
   }
 
-  // Whether nothing of neuron p can have a gradient on this batch: it is always zero, where its functions are zero too (every base function is).
+  // Returns whether neuron p can have no gradient on this batch: it is always zero, and its functions are zero there.
   bool idle(int p) {
     bool zero = zeros[p] == B;
     for (int r = 0; r < R; ++r) zero = zero && still[p * R + r] == 0.0f;
     return zero;
   }
 
-  // Sort the batch of neuron p into buckets, each beginning at a multiple of 16. Bucket c holds the x with t_{c-1} <= x < t_c.
+  // Sorts the batch of neuron p into buckets, each of which begins at a multiple of 16. Bucket c holds the x with
+  // t_{c-1} <= x < t_c.
   __attribute__((noinline)) void sort(int p) {
     const float *x = X + p * B, *t = knots + p * T;
     int32_t *pos = &order[p * POS], *first = &start[p * (T + 1)], *number = &count[p * (T + 1)], at = 0;
@@ -133,23 +136,27 @@ struct SplineLayer : Parameters {  // E has K rows of zeros before and after tho
 #if defined(__AVX512F__)
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     int samples = B;
-    int32_t* which = nullptr;  // the samples that are left, where zeros are taken together
+    int32_t* which = nullptr;  // the samples that are left if zeros are treated together
     if (skip) {
       float* left = scratch + POS;
       which = reinterpret_cast<int32_t*>(scratch + 2 * POS);
       samples = 0;
       for (int b = 0; b < B; b += 16) {
         const __mmask16 valid = b + 16 <= B ? 0xFFFF : (1 << (B - b)) - 1;
-        const __mmask16 here = _mm512_mask_cmp_ps_mask(valid, _mm512_loadu_ps(x + b), _mm512_setzero_ps(), _CMP_NEQ_UQ);
+        const __mmask16 here =
+            _mm512_mask_cmp_ps_mask(valid, _mm512_loadu_ps(x + b), _mm512_setzero_ps(), _CMP_NEQ_UQ);
         _mm512_storeu_ps(left + samples, _mm512_maskz_compress_ps(here, _mm512_loadu_ps(x + b)));
-        _mm512_storeu_si512(which + samples, _mm512_maskz_compress_epi32(here, _mm512_add_epi32(lanes, _mm512_set1_epi32(b))));
+        _mm512_storeu_si512(
+            which + samples, _mm512_maskz_compress_epi32(here, _mm512_add_epi32(lanes, _mm512_set1_epi32(b))));
         samples += __builtin_popcount(here);
       }
       x = left;
     }
     const int blocks = (samples + 15) / 16;
-    uint16_t *below = reinterpret_cast<uint16_t*>(bucket.data()), *above = below + blocks;  // which samples reach the last knot, the next knot
-    for (int i = 0; i < blocks; ++i) below[i] = uint16_t(i * 16 + 16 <= samples ? 0xFFFF : (1 << (samples - i * 16)) - 1);
+    // The samples that reach the last knot, and those that reach the next knot.
+    uint16_t *below = reinterpret_cast<uint16_t*>(bucket.data()), *above = below + blocks;
+    for (int i = 0; i < blocks; ++i)
+      below[i] = uint16_t(i * 16 + 16 <= samples ? 0xFFFF : (1 << (samples - i * 16)) - 1);
     for (int c = 0; c <= T; ++c) {
       const __m512 edge = _mm512_set1_ps(t[std::min(c, T - 1)]);
       unsigned any = 0;
@@ -161,7 +168,8 @@ struct SplineLayer : Parameters {  // E has K rows of zeros before and after tho
       for (int i = 0; i < (any ? blocks : 0); ++i) {
         const __mmask16 here = below[i] ^ above[i];
         _mm512_storeu_ps(sorted + at, _mm512_maskz_compress_ps(here, _mm512_loadu_ps(x + i * 16)));
-        const __m512i places = skip ? _mm512_loadu_si512(which + i * 16) : _mm512_add_epi32(lanes, _mm512_set1_epi32(i * 16));
+        const __m512i places =
+            skip ? _mm512_loadu_si512(which + i * 16) : _mm512_add_epi32(lanes, _mm512_set1_epi32(i * 16));
         _mm512_storeu_si512(pos + at, _mm512_maskz_compress_epi32(here, places));
         at += __builtin_popcount(here);
       }
@@ -194,7 +202,7 @@ struct SplineLayer : Parameters {  // E has K rows of zeros before and after tho
 #endif
   }
 
-  // Values of the K+1 functions and of the base function, and the derivative of the latter, in sorted order.
+  // Computes the K+1 functions, the base function and its derivative, in sorted order.
   __attribute__((noinline)) void evaluate(int p) {
     const float* sorted = scratch;
     float *u = U + p * POS, *value = N + size_t(p) * R * POS, *s = S + p * POS, *ds = dS + p * POS;

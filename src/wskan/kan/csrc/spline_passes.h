@@ -12,10 +12,11 @@ void SplineLayer<K>::accumulate(int p, int block) {
   const int32_t* pos = &order[p * POS];
   v16 w[V];
   for (int v = 0; v < V; ++v) w[v] = load(wb + p * OP + (block + v) * 16);
-  v16 zero[V] = {};  // what a sample that is zero gets; every sample will, so the others get it taken off
+  v16 zero[V] = {};  // the sum for a sample that is zero; every sample gets it, so it is subtracted from the others
   for (int v = 0; kZeros && v < V; ++v) {
     float* to = common + (block + v) * 16;
-    for (int r = 0; r < R; ++r) zero[v] += still[p * R + r] * load(E + (p * rows + zero_row[p] + r) * OP + (block + v) * 16);
+    for (int r = 0; r < R; ++r)
+      zero[v] += still[p * R + r] * load(E + (p * rows + zero_row[p] + r) * OP + (block + v) * 16);
     store(to, load(to) + zero[v]);
   }
   for (int c = 0; c <= T; ++c) {
@@ -71,17 +72,19 @@ void SplineLayer<K>::forward() {
     for (int q = 0; q < OP; q += 16) store(Y + b * OP + q, load(Y + b * OP + q) + load(common + q));
 }
 
-// Every sample of neuron p; first those that are zero as one, where they are taken together.
+// Visits every sample of neuron p. Zeros come first and as one sample if they are treated together.
 template <int K>
 template <class Visit>
 void SplineLayer<K>::each(int p, Visit visit) const {
   const float *value = N.data() + size_t(p) * R * POS, *s = S.data() + p * POS;
   if (zeros[p]) visit(Sample{B, zero_row[p], zeros[p], still.data() + p * R, 1, 0.0f});
   for (int c = 0; c <= T; ++c)
-    for (int i = start[p * (T + 1) + c], to = i + count[p * (T + 1) + c]; i < to; ++i) visit(Sample{order[p * POS + i], first_row(c), 1, value + i, POS, s[i]});
+    for (int i = start[p * (T + 1) + c], to = i + count[p * (T + 1) + c]; i < to; ++i)
+      visit(Sample{order[p * POS + i], first_row(c), 1, value + i, POS, s[i]});
 }
 
-// Derivatives of functions 1..K on neuron p. The K+1 functions sum to a constant, so function 0 needs none: see reverse().
+// Computes derivatives of functions 1..K on neuron p. The K+1 functions sum to a constant, so function 0 needs none;
+// see reverse().
 template <int K>
 void SplineLayer<K>::slopes(int p, float* slope) {
   const float* u = U + p * POS;
@@ -176,8 +179,8 @@ void SplineLayer<K>::reverse_narrow(int p, const float* slope, float* dx) {
   }
 }
 
-// Gradients of E and wb from dY, neuron by neuron, and a step of the neuron's parameters while they are in cache; the gradient of the input, into dX, where a layer
-// below wants it.
+// Computes gradients of E and wb from dY, neuron by neuron, and takes a step of the neuron's parameters while they are
+// in cache. Writes the gradient of the input to dX if wanted.
 template <int K>
 void SplineLayer<K>::backward(bool want_input, const AdamStep& adam) {
   std::memset(dX, 0, size_t(I) * B * sizeof(float));
@@ -187,14 +190,16 @@ void SplineLayer<K>::backward(bool want_input, const AdamStep& adam) {
   float* slope = scratch;
   for (int p = 0; p < I; ++p) {
     float* dx = dX + p * B;
-    if (sparse && idle(p) && !moving[p]) continue;  // Adam would add nothing
+    if (sparse && idle(p) && !moving[p]) continue;  // Adam would change nothing
     moving[p] = 1;
     std::memset(dE, 0, size_t(rows) * OP * sizeof(float));
     if (want_input || !wide) slopes(p, slope);
     if (wide) {
       int block = 0;
-      for (; block + 2 <= OP / 16; block += 2) want_input ? reverse<2, true>(p, block, slope, dx) : reverse<2, false>(p, block, slope, dx);
-      if (block < OP / 16) want_input ? reverse<1, true>(p, block, slope, dx) : reverse<1, false>(p, block, slope, dx);
+      for (; block + 2 <= OP / 16; block += 2)
+        want_input ? reverse<2, true>(p, block, slope, dx) : reverse<2, false>(p, block, slope, dx);
+      if (block < OP / 16)
+        want_input ? reverse<1, true>(p, block, slope, dx) : reverse<1, false>(p, block, slope, dx);
     } else {
       reverse_narrow(p, slope, dx);
     }

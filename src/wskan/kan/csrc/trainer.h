@@ -1,4 +1,4 @@
-// Training of whole KANs, one a thread.
+// Training of whole KANs, one per thread.
 #pragma once
 
 #include <limits>
@@ -7,20 +7,20 @@
 
 namespace {
 
-constexpr int64_t kEvaluated = 4096;  // about so many points, evenly spread, are enough for the final loss
+constexpr int64_t kEvaluated = 4096;  // about so many evenly spread points are enough for the final loss
 
-struct Training {  // everything the KANs have in common
+struct Training {  // the settings and data of all KANs
   KANs kans;
   int32_t loss;  // 0: mean squared error, 1: cross-entropy
   int64_t points, batch, steps;
   const float* inputs;
-  int64_t input_stride;  // 0 when all KANs share the inputs
+  int64_t input_stride;  // 0 if all KANs share the inputs
   const float* targets;  // [K, N, out] for the mean squared error
   const int64_t* labels; // [K, N] for cross-entropy
   const uint64_t* seeds;
   const float* rates;    // learning rate of each step
   const uint8_t* adapt;  // whether a step begins with a grid update
-  float grid_eps, rcond;  // rcond 0: of single precision
+  float grid_eps, rcond;  // rcond 0: the default for single precision
   double* losses;
 };
 
@@ -32,7 +32,8 @@ class Trainer : Network<Layer> {
   using Network<Layer>::forward;
 
  public:
-  explicit Trainer(const Training& problem) : Network<Layer>(problem.kans, int(problem.batch)), P(problem), order(problem.points) {}
+  explicit Trainer(const Training& problem)
+      : Network<Layer>(problem.kans, int(problem.batch)), P(problem), order(problem.points) {}
 
   void run(int64_t k) {
     const float* inputs = P.inputs + k * P.input_stride;
@@ -68,7 +69,8 @@ class Trainer : Network<Layer> {
   const Training& P;
   std::vector<int32_t> order;
 
-  // Sum over samples from..B of the loss of each (mean over outputs for the squared error); its gradient for the mean over the batch, into dY.
+  // Returns the sum of the losses of samples from..B (for the squared error, means over outputs). Writes the gradient
+  // of the mean over the batch to dY.
   double loss(int64_t k, const int32_t* rows, int from, bool gradient) {
     auto& last = layers.back();
     double total = 0;
@@ -89,15 +91,18 @@ class Trainer : Network<Layer> {
         for (int q = 0; q < last.O; ++q) sum += std::exp(double(y[q]) - top);
         total += std::log(sum) + top - y[label];
         if (gradient)
-          for (int q = 0; q < last.O; ++q) g[q] = float((std::exp(double(y[q]) - top) / sum - (q == label)) / last.B);
+          for (int q = 0; q < last.O; ++q)
+            g[q] = float((std::exp(double(y[q]) - top) / sum - (q == label)) / last.B);
       }
     }
     return total;
   }
 
-  // Mean loss over all points, or where there are many over some spread evenly; the last mini-batch overlaps the one before it.
+  // Returns the mean loss over all points, or over some evenly spread ones if there are many. The last mini-batch
+  // overlaps the one before it.
   double evaluate(int64_t k, const float* inputs) {
-    const int64_t batch = layers[0].B, every = std::max<int64_t>(1, P.points / std::max(kEvaluated, batch)), count = P.points / every;
+    const int64_t batch = layers[0].B, every = std::max<int64_t>(1, P.points / std::max(kEvaluated, batch)),
+                  count = P.points / every;
     double total = 0;
     for (int64_t done = 0; done < count; done += batch) {
       const int64_t begin = std::min(done, count - batch);
