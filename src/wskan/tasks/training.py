@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger
 from wskan.errors import DataError, DivergedError
 from wskan.files import disk_error
 from wskan.graph import FeatureConfig
-from wskan.locks import hold
+from wskan.locks import hold, sweep
 from wskan.memory import freed_memory_kept
 from wskan.models import MetaNetwork, ModelConfig, build_model, save_model
 from wskan.provenance import provenance
@@ -93,9 +93,11 @@ def train(
         "zoo": zoo.digest,
         "train_limit": train_limit,
     }
+    inside = ("checkpoints", "logs", "model", "tensorboard")
     if finished := finished_run(folder, asked):
+        sweep(folder, *inside)
         return finished
-    with hold(folder, "a model is trained", inside=("checkpoints", "logs", "model", "tensorboard")):
+    with hold(folder, "a model is trained", inside=inside):
         return finished_run(folder, asked) or _train(
             zoo, task, model_config, config, folder, features, train_limit, device, progress, tensorboard, asked
         )

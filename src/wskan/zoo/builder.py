@@ -16,9 +16,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.files import check_inside, empty, remove_litter, write_atomically
+from wskan.files import check_inside, empty, write_atomically
 from wskan.kan import Engine, fit_population
-from wskan.locks import hold
+from wskan.locks import hold, sweep
 from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path
 from wskan.zoo.recipe import Recipe
 from wskan.zoo.shard import FACTS
@@ -56,7 +56,7 @@ def build_zoo(
     """
     folder = Path(folder)
     if not _missing(folder, _start(recipe, folder)):  # what is finished is only read, and swept
-        remove_litter(folder, "shards")
+        sweep(folder, "shards")
     else:
         if within is not None:
             check_inside(within, folder)
