@@ -125,7 +125,7 @@ def _holds(folder: Path, manifest: Manifest, index: int) -> bool:
     if index >= len(manifest.shards):
         return False
     path, shard = shard_path(folder, index), manifest.shards[index]
-    return path.exists() and path.stat().st_size == shard.size and sha256(path) == shard.sha256
+    return path.is_file() and path.stat().st_size == shard.size and sha256(path) == shard.sha256
 
 
 def _same_data(manifest: Manifest, targets: Targets, folder: Path) -> Manifest:
