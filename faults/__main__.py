@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from faults.lab import Lab
+from faults.lab import Lab, can_mount
 from faults.scenario import SCENARIOS, Scenario, Verdict
 
 GROUPS = ("kills", "disks", "read_only", "races", "signals", "damage", "links")  # files of scenarios
@@ -77,7 +77,7 @@ def main() -> None:
     take_mounts()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through everything that cleans up
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as folder:
-        lab = Lab(Path(folder), scale=arguments.scale, quick=arguments.quick, seed=arguments.seed)
+        lab = Lab(Path(folder).resolve(), scale=arguments.scale, quick=arguments.quick, seed=arguments.seed)
         try:
             rows = [attempt(scenario, lab) for scenario in chosen]
         finally:
@@ -89,7 +89,9 @@ def main() -> None:
     )
     whole = not arguments.words and not arguments.quick
     if out := arguments.out or (RESULT if whole else None):
-        _write(out, {"scale": arguments.scale, "seed": arguments.seed, "kept": kept, "broken": broken, "rows": rows})
+        disks = "mounted" if can_mount() else "a stand-in, see faults/quota.py"
+        head = {"scale": arguments.scale, "seed": arguments.seed, "disks": disks, "kept": kept, "broken": broken}
+        _write(out, {**head, "rows": rows})
     sys.exit(1 if broken else 0)
 
 

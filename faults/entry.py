@@ -2,6 +2,7 @@
 
 Traps (JSON): ``{"under": FOLDER, "change": N, "bytes": B}`` ends the process without warning at the N-th change of files in FOLDER, or, with B, as soon
 as a file then grows beyond B bytes: in the middle of a write, whoever makes it. ``{"plant": [PATHS], "target": FILE}`` makes predictable temporary names links.
+``FAULTS_LIMITS`` names a file that limits the room of folders, see :mod:`faults.quota`.
 """
 
 from __future__ import annotations
@@ -65,6 +66,10 @@ def enter_recipe() -> None:
 
 
 if __name__ == "__main__":
+    if "FAULTS_LIMITS" in os.environ:
+        import quota
+
+        quota.limit(Path(os.environ["FAULTS_LIMITS"]))
     sys.path.pop(0)  # this folder
     trap = json.loads(os.environ.pop("FAULTS_TRAP", "{}"))
     if "faults" in sys.argv:

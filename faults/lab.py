@@ -35,7 +35,7 @@ class Lab:
 
     def __init__(self, root: Path, *, scale: float = 1, quick: bool = False, seed: int = 0) -> None:
         self.root, self.scale, self.quick, self.random = root, scale, quick, random.Random(seed)
-        self._numbers, self._disks = itertools.count(), list[Path]()
+        self._numbers, self._disks, self._limits = itertools.count(), list[Path](), dict[Path, int]()
         self.cache = Path(os.environ.get("WSKAN_CACHE", Path.home() / ".cache" / "wskan"))
         self.seconds: dict[str, float] = {}  # that references took
 
@@ -64,6 +64,8 @@ class Lab:
         """Of every process: this source, one thread, temporary files in a folder that is looked at."""
         self.temporary.mkdir(exist_ok=True)
         changes = {"PYTHONPATH": SOURCE, "OMP_NUM_THREADS": 1, "TMPDIR": self.temporary, "WSKAN_CACHE": self.cache, "COLUMNS": 200}  # fmt: skip
+        if self._limits:
+            changes["FAULTS_LIMITS"] = self._limits_file
         return os.environ | {name: str(value) for name, value in changes.items()}
 
     @property
@@ -128,11 +130,14 @@ class Lab:
         return copy
 
     def disk(self, kilobytes: int) -> Path:
-        """A small disk of its own; :meth:`resize` makes it larger."""
+        """A small disk of its own, or a folder that stands in for one; :meth:`resize` makes it larger."""
         folder = self.folder("disk")
         folder.mkdir()
-        mount("-t", "tmpfs", "-o", f"size={kilobytes}k", "faults", folder)
-        self._disks.append(folder)
+        if can_mount():
+            mount("-t", "tmpfs", "-o", f"size={kilobytes}k", "faults", folder)
+            self._disks.append(folder)
+        else:
+            self.resize(folder, kilobytes)
         return folder
 
     def close(self) -> None:
@@ -143,10 +148,19 @@ class Lab:
         for disk in self._disks:
             subprocess.run(["umount", "--lazy", str(disk)], check=False, capture_output=True)
 
-    @staticmethod
-    def resize(disk: Path, kilobytes: int) -> None:
+    def resize(self, disk: Path, kilobytes: int) -> None:
         """Give a disk another size."""
-        mount("-o", f"remount,size={kilobytes}k", disk)
+        if can_mount():
+            mount("-o", f"remount,size={kilobytes}k", disk)
+            return
+        self._limits[disk] = 1024 * kilobytes
+        new = self._limits_file.with_suffix(".new")  # a process that writes reads it
+        new.write_text(json.dumps({str(folder): limit for folder, limit in self._limits.items()}))
+        new.replace(self._limits_file)
+
+    @property
+    def _limits_file(self) -> Path:
+        return self.root / "limits.json"
 
     @functools.cached_property
     def elsewhere(self) -> Path:

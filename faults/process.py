@@ -67,6 +67,7 @@ class Process:
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             start_new_session=True,
+            preexec_fn=_heed,
         )
         self.pid = self._popen.pid
         STARTED.append(self)
@@ -115,6 +116,12 @@ class Process:
         while (left := _session(self.pid)) and time.perf_counter() < end:
             time.sleep(0.05)
         return left
+
+
+def _heed() -> None:
+    """Let signals through that this process ignores, as one under ``nohup`` or in the background does."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _session(leader: int) -> list[int]:

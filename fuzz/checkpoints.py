@@ -44,7 +44,11 @@ def mutate_checkpoint(path: Path, rng: Random) -> str:
 def _paths(data: Any, folder: Path, rng: Random) -> str:
     """Names of others' files where the run's own checkpoints were named."""
     callbacks = data.get("callbacks") if isinstance(data, dict) else None
-    states = [state for state in (callbacks or {}).values() if isinstance(state, dict) and "dirpath" in state]
+    states = [
+        state
+        for state in (callbacks.values() if isinstance(callbacks, dict) else ())
+        if isinstance(state, dict) and "dirpath" in state
+    ]
     victim = rng.choice(hostile_paths(folder))
     for state in states:
         for name in PATHS[:1] if rng.random() < 0.5 else rng.sample(PATHS, rng.randint(1, len(PATHS))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from collections.abc import Callable
@@ -101,7 +102,10 @@ def _nudge(holder: Any, key: Any, rng: Random, raw: dict[str, str]) -> None:
     if isinstance(value, bool):
         holder[key] = rng.choice((not value, int(value)))
     elif isinstance(value, int | float):
-        holder[key] = rng.choice((-value, value + 1, value * 1_000, float(value), value / 3, str(value), value - 1))
+        near = [-value, value + 1, value * 1_000, str(value), value - 1]
+        with contextlib.suppress(OverflowError):  # a whole number that no float holds
+            near[3:3] = [float(value), value / 3]
+        holder[key] = rng.choice(near)
     elif isinstance(value, str):
         holder[key] = rng.choice((value + odd_string(rng), value[::-1], value.upper(), value[:1], odd_string(rng)))
     elif isinstance(value, list):

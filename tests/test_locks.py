@@ -186,3 +186,35 @@ def test_an_alignment_is_made_by_one(tmp_path: Path) -> None:
     align_zoo(zoo, tmp_path / "aligned")
     with held(tmp_path / "aligned"):
         align_zoo(zoo, tmp_path / "aligned")  # what is finished is only read
+
+
+def test_a_lock_left_in_a_finished_folder_is_removed(tmp_path: Path) -> None:
+    """A process may be killed between its last file and the end of its lock."""
+    zoo = FakeZoo((2, 4, 1), train=6, val=2, test=2)
+    folders = {name: tmp_path / name for name in ("zoo", "run", "aligned")}
+
+    def make() -> None:
+        build_zoo(SLOW, folders["zoo"])
+        align_zoo(zoo, folders["aligned"])
+        process = start(TRAIN, folders["run"], 1)
+        process.communicate()
+        assert process.returncode == 0
+
+    make()
+    whole = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for folder in folders.values():
+        (folder / ".wskan.lock").write_text("of a dead process")
+    make()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == whole
+
+
+def test_a_lock_that_is_held_or_not_one_stays_in_a_finished_folder(tmp_path: Path) -> None:
+    zoo = FakeZoo((2, 4, 1), train=6, val=2, test=2)
+    align_zoo(zoo, tmp_path)
+    with held(tmp_path):
+        align_zoo(zoo, tmp_path)
+        assert (tmp_path / ".wskan.lock").exists()
+    (tmp_path / ".wskan.lock").unlink()
+    (tmp_path / ".wskan.lock").symlink_to(tmp_path / "elsewhere")
+    align_zoo(zoo, tmp_path)
+    assert (tmp_path / ".wskan.lock").is_symlink()

@@ -62,6 +62,16 @@ def test_a_damaged_library_is_compiled_again(source: Path, tmp_path: Path) -> No
     assert {one.name for one in path.parent.iterdir()} == {path.name, f"{path.name}.sha256"}
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_library_that_is_a_pipe_is_compiled_again(source: Path, tmp_path: Path) -> None:
+    assert load(source) == 7
+    path = cached(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    process = start(source)
+    assert (process.communicate(timeout=120)[0], process.returncode) == ("7\n", 0)
+
+
 def test_what_cannot_be_compiled_again_is_told_once(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

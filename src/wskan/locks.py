@@ -66,6 +66,22 @@ def hold(folder: Path, what: str, *, inside: Sequence[str] = (), patience: float
                 folder.rmdir()  # only if it is still empty
 
 
+def sweep(folder: Path, *inside: str) -> None:
+    """Clear a finished folder of what killed processes left: temporary files, and a lock that nobody holds.
+
+    Nothing happens where another process works or where the folder may not be written to.
+
+    Args:
+        folder: it holds something finished.
+        inside: folders in it that are cleared as well.
+    """
+    if not os.path.lexists(folder / LOCK):
+        remove_litter(folder, *inside)
+        return
+    with contextlib.suppress(DataError), hold(folder, "leftovers are removed", inside=inside, patience=0):
+        pass
+
+
 def _lock(folder: Path, what: str, until: float) -> int:
     """Return the descriptor of the lock file, once it is locked."""
     path = folder / LOCK

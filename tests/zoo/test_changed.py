@@ -1,5 +1,6 @@
 """Shards that others cut, change or remove while a zoo is open."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -120,3 +121,56 @@ def test_a_cut_in_the_middle_of_reading_is_no_bus_error(zoo: Zoo, delay: float) 
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(RACE), zoo.folder, str(delay)], capture_output=True, text=True)  # fmt: skip
     assert run.returncode == 0, run
     assert run.stdout.startswith("told:")
+
+
+READ = """
+import sys
+from pathlib import Path
+from wskan.errors import DataError
+from wskan.zoo import build_zoo, open_zoo
+from wskan.zoo.manifest import Manifest
+folder = Path(sys.argv[1])
+try:
+    open_zoo(folder)
+except DataError as error:
+    print(error)
+build_zoo(Manifest.read(folder).recipe, folder)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.parametrize("plant", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_a_shard_that_is_a_pipe_or_a_device_is_built_again(zoo: Zoo, plant: Callable[[Path], None]) -> None:
+    path, manifest = shard_path(zoo.folder, 1), zoo.folder / "manifest.json"
+    data = json.loads(manifest.read_text())
+    data["shards"][1]["size"] = 0  # as the system says of both
+    manifest.write_text(json.dumps(data))
+    path.unlink()
+    plant(path)
+    command = [sys.executable, "-c", READ, str(zoo.folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert f"{path}: is not a regular file" in ended.stdout
+    assert path.is_file()
+    assert not path.is_symlink()
+    assert open_zoo(zoo.folder).checksum == zoo.checksum
+
+
+def test_a_manifest_cannot_ask_for_a_shard_of_any_size(zoo: Zoo) -> None:
+    """Its checksum would be that of terabytes, in a file that takes no room."""
+    manifest = zoo.folder / "manifest.json"
+    data = json.loads(manifest.read_text())
+    data["shards"][1]["size"] = 2**40
+    manifest.write_text(json.dumps(data))
+    with pytest.raises(DataError, match=r"shards\[1\]\.size must be a whole number from 0 to 1,\d{3},\d{3}, got"):
+        open_zoo(zoo.folder)
+
+
+def test_names_in_a_manifest_are_shown_on_one_line(zoo: Zoo) -> None:
+    manifest = zoo.folder / "manifest.json"
+    data = json.loads(manifest.read_text())
+    data["built_with"]["two\nlines\0"] = 0
+    manifest.write_text(json.dumps(data))
+    with pytest.raises(DataError) as caught:
+        open_zoo(zoo.folder)
+    assert str(caught.value).isprintable()

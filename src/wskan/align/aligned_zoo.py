@@ -24,7 +24,7 @@ from wskan.align.weight_matching import weight_matching
 from wskan.errors import DataError
 from wskan.kan import Permutation, Population
 from wskan.kan.layer import FIELDS
-from wskan.locks import hold
+from wskan.locks import hold, sweep
 from wskan.zoo import Zoo
 
 BATCH, BATCH_PARAMETERS = 1024, 2**26  # at most this many KANs, and parameters, are aligned at once
@@ -126,7 +126,9 @@ def align_zoo(
     arguments = {"subset": subset, "tolerance": tolerance, "seed": seed}
     check_alignable(zoo.spec)
     check_options(subset, tolerance, seed)
-    if not holds_alignment(folder):
+    if holds_alignment(folder):
+        sweep(folder)
+    else:
         with hold(folder, "a zoo is aligned"):
             if not holds_alignment(folder):  # another process may have finished one
                 with _progress_bar(len(zoo), progress) as report:

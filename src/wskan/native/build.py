@@ -22,10 +22,12 @@ import torch
 from wskan.errors import DataError
 from wskan.files import write_atomically
 from wskan.locks import hold
+from wskan.reading import read_bytes
 
 SHARED = Path(__file__).parent  # vector.h
 # Without -ffast-math, which would change the floating-point mode of the whole process and optimise NaN checks away.
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+MAX_LIBRARY = 64 * 2**20  # bytes
 PATIENCE = 600  # seconds to wait for another process that compiles
 _BUILD = "build-"  # prefix of the folders used for compiling
 _FORMER_BUILD = re.compile("tmp[a-z0-9_]{8}")  # folders of earlier versions, which took no lock
@@ -102,8 +104,9 @@ def _checksum_path(path: Path) -> Path:
 def _is_whole(path: Path) -> bool:
     """Return whether a library matches its checksum; loading a truncated one would end the process."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == _checksum_path(path).read_text().strip()
-    except (OSError, ValueError):
+        checksum = read_bytes(_checksum_path(path), 100).decode().strip()
+        return hashlib.sha256(read_bytes(path, MAX_LIBRARY)).hexdigest() == checksum
+    except ValueError:  # as every DataError is
         return False
 
 

@@ -11,7 +11,7 @@ import torch
 
 from wskan.errors import DataError, DivergedError
 from wskan.graph import FeatureConfig
-from wskan.locks import hold
+from wskan.locks import hold, sweep
 from wskan.models import ModelConfig, build_model, save_model
 from wskan.provenance import provenance
 from wskan.runtime import random_state
@@ -94,9 +94,11 @@ def train(
     config = dataclasses.replace(config or TrainConfig(), **train_options)
     job = _Job(zoo, Path(folder), task, model, features, config, train_limit, device, progress, tensorboard)
     job.check()
+    inside = ("checkpoints", "logs", "model", "tensorboard")
     if finished := finished_run(job.folder, job.asked):
+        sweep(job.folder, *inside)
         return finished
-    with hold(job.folder, "a model is trained", inside=("checkpoints", "logs", "model", "tensorboard")):
+    with hold(job.folder, "a model is trained", inside=inside):
         return finished_run(job.folder, job.asked) or _train(job)
 
 

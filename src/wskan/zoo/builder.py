@@ -19,9 +19,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from wskan.errors import DataError
-from wskan.files import check_inside, is_empty_folder, remove_litter, write_atomically
+from wskan.files import check_inside, is_empty_folder, write_atomically
 from wskan.kan import Engine, fit_population
-from wskan.locks import hold
+from wskan.locks import hold, sweep
 from wskan.zoo.manifest import Manifest, Shard, sha256, shard_path
 from wskan.zoo.recipe import Recipe
 from wskan.zoo.recipes import get_recipe
@@ -82,7 +82,7 @@ def build_zoo(
     """
     folder, recipe = Path(folder), get_recipe(recipe) if isinstance(recipe, str) else recipe
     if not _missing(folder, _start(recipe, folder)):  # a finished zoo is not locked
-        remove_litter(folder, "shards")
+        sweep(folder, "shards")
     else:
         if within is not None:
             check_inside(within, folder)
@@ -151,7 +151,7 @@ def _is_intact(folder: Path, manifest: Manifest, index: int) -> bool:
     if index >= len(manifest.shards):
         return False
     path, shard = shard_path(folder, index), manifest.shards[index]
-    return path.exists() and path.stat().st_size == shard.size and sha256(path) == shard.sha256
+    return path.is_file() and path.stat().st_size == shard.size and sha256(path) == shard.sha256
 
 
 def _same_data(manifest: Manifest, targets: Targets, folder: Path) -> Manifest:

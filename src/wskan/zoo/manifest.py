@@ -11,6 +11,7 @@ from typing import Any
 
 from wskan.errors import DataError
 from wskan.files import write_atomically
+from wskan.kan import KANSpec
 from wskan.reading import mapping, number, read_json, shown, text, whole
 from wskan.zoo.recipe import Recipe
 
@@ -90,7 +91,10 @@ class Manifest:
         return cls(
             recipe,
             tuple(_shard(path, recipe, index, shard) for index, shard in enumerate(shards)),
-            {key: text(value, f"{path}: built_with.{key}", MAX_TEXT) for key, value in built.items()},
+            {
+                text(key, f"{path}: a name in built_with"): text(value, f"{path}: built_with.{key}", MAX_TEXT)
+                for key, value in built.items()
+            },
         )
 
 
@@ -99,10 +103,16 @@ def _shard(path: Path, recipe: Recipe, index: int, data: Any) -> Shard:
     mapping(data, where, {field.name for field in dataclasses.fields(Shard)})
     if not re.fullmatch("[0-9a-f]{64}", text(data["sha256"], f"{where}.sha256")):
         raise DataError(f"{where}.sha256 must be 64 hexadecimal digits, got {shown(data['sha256'])}")
-    whole(data["size"], f"{where}.size", 0, 2**50)
+    whole(data["size"], f"{where}.size", 0, _most_bytes(recipe.spec, len(recipe.shard_rows(index))))
     whole(data["count"], f"{where}.count", *[len(recipe.shard_rows(index))] * 2)
     number(data["seconds"], f"{where}.seconds", 0, 1e9)
     return Shard(**data)
+
+
+def _most_bytes(spec: KANSpec, count: int) -> int:
+    """Return the bytes that a shard may have: header, parameters, knots, masks and scores, and a kilobyte of columns per KAN."""
+    numbers = spec.num_parameters + 2 * spec.num_edges + spec.num_knots * sum(spec.widths[:-1])
+    return 2**20 + count * (4 * numbers + 1024)
 
 
 def shard_path(folder: Path, index: int) -> Path:

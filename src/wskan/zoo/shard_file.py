@@ -33,6 +33,8 @@ class ShardFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            if not path.is_file():  # to open a pipe would wait for ever
+                raise DataError(f"{path}: is not a regular file; {AGAIN}")
             self._stamp = _stamp(path)
             with safe_open(path, framework="pt") as file:  # also checks the header
                 self.tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
