@@ -1,6 +1,6 @@
 """Processor and wall time of opening a large zoo, reading KANs of it, building a small one and training on it, compared with another commit.
 
-    python benchmarks/safety_cost.py BEFORE ZOO [--rounds 15]
+    python -m benchmarks.safety_cost BEFORE ZOO [--rounds 15]
 
 BEFORE is a checkout of the other commit, ZOO a finished zoo of at least 10,000 KANs. One thread. Each commit has a process for each case; they take turns, so that a busy machine
 hits both alike, and each round begins with the other one. The first round does not count. WS-KAN has 4 layers, hidden 32 and batches of 32 on digits INRs [2, 32, 32, 1].

@@ -34,7 +34,7 @@ class ShardFile:
         self.path = path
         try:
             if not path.is_file():  # to open a pipe would wait for ever
-                raise DataError(f"{path}: is not a regular file; {AGAIN}")
+                raise DataError(f"{path}: is not a regular file; {REBUILD_HINT}")
             self._stamp = _stamp(path)
             with safe_open(path, framework="pt") as file:  # also checks the header
                 self.tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
