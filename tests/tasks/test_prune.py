@@ -145,7 +145,7 @@ def test_other_runs_and_broken_kans_are_refused(zoo: Zoo, run: Run, tmp_path: Pa
     broken.layers[0].coef[1] = 1e30
     with pytest.raises(DataError, match=r"not finite for KANs \[1\]"):
         run.predict(broken)
-    with pytest.raises(DataError, match=r"Linear is no.* pykan"):
+    with pytest.raises(DataError, match=r"expected a model of pykan .* got .*Linear"):
         run.prune(torch.nn.Linear(2, 2))  # type: ignore[arg-type]
     with pytest.raises(DataError, match="is not a folder"):
         open_run(tmp_path / "mistyped")
