@@ -22,6 +22,7 @@ from common import RESULTS, write
 from errors import compared, outliers, prior
 from wskan.experiments import get_scale
 from wskan.experiments.engine.classifier_scale import Problem
+from wskan.experiments.engine.methods import CURRENT_NAMES
 from wskan.experiments.engine.plan import Plan
 from wskan.experiments.engine.scale import Scale
 from wskan.experiments.engine.workspace import Workspace
@@ -37,7 +38,8 @@ def changed(epochs: int = 40, dropout: float = 0.2) -> Scale:
 
 
 def plan(method: str, scale: Scale = SCALE, samples: int | None = None) -> Plan:
-    return Plan(scale=scale, dataset="cifar10", method=method, rate=SCALE.rates[0], seed=0, samples=samples)
+    method = CURRENT_NAMES.get(method, method)
+    return Plan(scale=scale, dataset="cifar10", method=method, lr=SCALE.rates[0], seed=0, train_limit=samples)
 
 
 def classifier(
@@ -50,7 +52,17 @@ def classifier(
     scale: Scale = SCALE,
 ) -> Plan:
     search = scale.classifiers.search(problem)
-    return Plan(scale=scale, dataset=dataset, method=method, rate=rate or search.rates[0], seed=seed, samples=samples, problem=problem, hidden=search.hidden[0], num_layers=search.num_layers[0])  # fmt: skip
+    return Plan(
+        scale=scale,
+        dataset=dataset,
+        method=CURRENT_NAMES.get(method, method),
+        lr=rate or search.rates[0],
+        seed=seed,
+        train_limit=samples,
+        problem=problem,
+        hidden=search.hidden[0],
+        num_layers=search.num_layers[0],
+    )
 
 
 def masks(method: str, dropout: float = 0.2, samples: int | None = None) -> Plan:

@@ -112,11 +112,9 @@ def test_what_is_measured_is_kept(
     assert found is not None
     assert "other measurements" in capsys.readouterr().out
     assert seconds(workspace, REQUEST) == 0
-    module = importlib.import_module(
-        "wskan.experiments.beyond.expressivity"
-    )  # its name in the package is the experiment's
+    module = importlib.import_module("wskan.experiments.beyond.expressivity")  # the experiment has its name, too
     monkeypatch.setattr(module, "fit_univariate", lambda *_: pytest.fail("trained again"))
-    assert experiment.find(workspace, REQUEST).tables == found.tables
+    assert experiment.analyse(workspace, REQUEST).tables == found.tables
     sizes = SIZES["smoke"]
     assert not workspace.is_measured(key(sizes, sizes.widths[0], 1))
     assert not workspace.is_measured(key(dataclasses.replace(sizes, inputs=9), sizes.widths[0], 0))

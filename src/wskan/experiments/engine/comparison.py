@@ -8,16 +8,10 @@ from typing import Literal
 
 from wskan.experiments.engine import closed_form
 from wskan.experiments.engine.classifier_scale import Problem
-from wskan.experiments.engine.experiment import (
-    Experiment,
-    ExperimentResult,
-    Request,
-    cell_from_runs,
-    non_diverged,
-    run_records,
-)
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request
 from wskan.experiments.engine.methods import METHODS, paper_row
 from wskan.experiments.engine.plan import Plan
+from wskan.experiments.engine.run_scores import cell_from_runs, non_diverged, run_records
 from wskan.experiments.engine.scale import Scale
 from wskan.experiments.engine.table import Cell, Table, paper_cell
 from wskan.experiments.engine.workspace import Workspace

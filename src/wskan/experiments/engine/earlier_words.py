@@ -8,9 +8,14 @@ TEXTS = {
     "seconds a KAN": "seconds per KAN",
     "seconds an epoch": "seconds per epoch",
     "tau, beside table": "tau for table",
-    "KANs a data set": "KANs per data set",
+    "KANs a data": "KANs per data",
     "validation score counts.": "validation score is used.",
     "it names no clipping.": "it does not mention clipping.",
+    "images, of the trade-off": "images, those of the trade-off",
+    "on validation; the trade-off moves": "on validation KANs; the trade-off varies",
+    "gives the figure without numbers, but": "gives numbers only",
+    "that the first column has, too; the paper takes all,": "of the first column; the paper uses all,",
+    "; no PE needs none.": "; the model without PE needs none.",
 }
 """Parts of titles and notes."""
 

@@ -144,5 +144,5 @@ def saved_name(method: str) -> str:
 
 
 def paper_row(method: str) -> str:
-    """Return the row of the paper's tables that a method is compared with: WS-KAN's for each WS-KAN of scale ``full``."""
+    """Return the row of paper.json to compare a method with: WS-KAN's for each WS-KAN of scale ``full``."""
     return "ws_kan" if method in ("weights", "probes", "scores") else saved_name(method)

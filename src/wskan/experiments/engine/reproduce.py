@@ -123,10 +123,10 @@ def _collect(
 ) -> ExperimentResult:
     """Analyse the finished runs, note those that diverged, and add cells of the shared result."""
     result = experiment.analyse(workspace, request)
-    diverged = [plan for plan in plans if workspace.diverged(plan)]
-    notes = [f"{plan}: training diverged, its hyperparameters are left out." for plan in diverged]
-    tables = tuple(dataclasses.replace(table, notes=[*table.notes, *notes]) for table in result.tables)
-    result = dataclasses.replace(result, tables=tables)
+    if diverged := [plan for plan in plans if workspace.diverged(plan)]:
+        notes = [f"{plan}: training diverged, its hyperparameters are left out." for plan in diverged]
+        tables = tuple(dataclasses.replace(table, notes=[*table.notes, *notes]) for table in result.tables)
+        result = dataclasses.replace(result, tables=tables)
     if shared is None:
         return result
     whole = dataclasses.replace(request, methods=None, seeds=(*{*request.seeds, *request.scale.seeds},))
