@@ -24,8 +24,7 @@ from fuzz.tensors import mutate_safetensors
 from wskan.align import align_zoo
 from wskan.cli.evaluate import Evaluate
 from wskan.cli.zoo import Info
-from wskan.experiments import Workspace
-from wskan.experiments import reproduce
+from wskan.experiments import Workspace, reproduce
 from wskan.kan import Population
 from wskan.models import MODELS, load_model
 from wskan.signals import load_images

@@ -16,8 +16,7 @@ from safetensors.torch import save, save_file
 from fuzz import experiment
 from fuzz.images import RECORD
 from wskan.align import align_zoo
-from wskan.experiments import Workspace
-from wskan.experiments import reproduce
+from wskan.experiments import Workspace, reproduce
 from wskan.experiments.engine.closed_form import closed_form
 from wskan.graph import EVALUABLE, FeatureConfig, KANGraph, kan_graph
 from wskan.kan import FitConfig

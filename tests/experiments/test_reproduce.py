@@ -319,6 +319,14 @@ def test_names_of_runs_stay(key: tuple[Any, ...], name: str) -> None:
     assert Plan(scale=SCALES[scale], dataset=dataset, method=method, lr=1e-3, seed=0, problem=problem).name == name
 
 
+def test_a_request_takes_the_earlier_name_of_a_method() -> None:
+    requests = [EXPERIMENTS["table1"].request(SMOKE, methods=(name,)) for name in ("deepsets", "deep_sets")]
+    assert requests[0] == requests[1]
+    assert {plan.method for plan in EXPERIMENTS["table1"].plans(requests[0])} == {"deep_sets"}
+    with pytest.raises(DataError, match="twice"):
+        EXPERIMENTS["table1"].request(SMOKE, methods=("deepsets", "deep_sets"))
+
+
 def test_a_run_that_was_tampered_with_is_no_result(workspace: Workspace) -> None:
     plan = Plan(scale=SMOKE, dataset="digits", method="mlp", lr=1e-3, seed=9)
     workspace.train(plan)

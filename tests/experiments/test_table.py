@@ -148,6 +148,30 @@ def test_a_table_goes_through_json() -> None:
     assert Table.from_dict(json.loads(json.dumps(table.to_dict()))) == table
 
 
+def test_earlier_tables_merge_under_the_present_words() -> None:
+    """A table as of version 0.1.0: the method was called deepsets, and seconds were those of a KAN."""
+    groups, notes = {"a": "a", "deepsets": "deepsets"}, ["20 test KANs a data set; the paper: 10."]
+    cells = {("deepsets", "x"): Cell(values=(1.0,)), ("a", "x"): Cell(values=(2.0,))}
+    reads = {"a": "weights", "deepsets": "weights"}
+    rows = {"a": "A", "deepsets": "DeepSets"}
+    old = make(cells, title="Figure 5c: seconds a KAN, x", rows=rows, groups=groups, reads=reads, notes=notes)
+    new = make(
+        {("deep_sets", "y"): Cell(values=(3.0,))},
+        title="Figure 5c: seconds per KAN, x",
+        rows={"deep_sets": "DeepSets"},
+        groups={"deep_sets": "deep_sets"},
+        reads={"deep_sets": "weights"},
+        notes=["20 test KANs per data set; the paper: 10."],
+    )
+    earlier = ExperimentResult(tables=(Table.from_dict(json.loads(json.dumps(old.to_dict()))),))
+    (table,) = merge_results(ExperimentResult(tables=(new,)), earlier).tables
+    assert set(table.rows) == {"a", "deep_sets"}
+    assert set(table.cells) == {("a", "x"), ("deep_sets", "x"), ("deep_sets", "y")}
+    assert table.groups == {"a": "a", "deep_sets": "deep_sets"}
+    assert table.reads == {"a": "weights", "deep_sets": "weights"}
+    assert table.notes == new.notes
+
+
 def test_the_papers_figures() -> None:
     assert paper_cell("table3_accuracy_prediction_mse_x1e3", "deepsets", "mnist") == (3.29, 0.12)
     assert paper_cell("table4_pruning_mask_roc_auc", "ws_kan", "fashion-mnist") == (99.72, 0.02)

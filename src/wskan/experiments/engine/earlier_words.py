@@ -9,6 +9,7 @@ TEXTS = {
     "seconds an epoch": "seconds per epoch",
     "tau, beside table": "tau for table",
     "KANs a data": "KANs per data",
+    "10] a unit of length": "10] per unit of length",
     "validation score counts.": "validation score is used.",
     "it names no clipping.": "it does not mention clipping.",
     "images, of the trade-off": "images, those of the trade-off",
