@@ -363,14 +363,22 @@ def test_runs_of_a_kind_are_timed_once(workspace: Workspace, monkeypatch: pytest
     runs = estimate(workspace, plans, []).runs
     assert len(timed) == len({plan.model for plan in plans}) == 3
     assert len(runs) == len(plans)
-    other = dataclasses.replace(plans[0], scale=dataclasses.replace(plans[0].scale, training=dataclasses.replace(plans[0].training, batch_size=7)))  # fmt: skip
+    other = dataclasses.replace(
+        plans[0],
+        scale=dataclasses.replace(plans[0].scale, training=dataclasses.replace(plans[0].training, batch_size=7)),
+    )
     estimate(workspace, [plans[0], other], [])
     assert len(timed) == 5, "other batches take other times"
 
 
 def test_missing_data_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="mnist"):
-        reproduce(EXPERIMENTS["table1"], request_of(datasets=("mnist",)), Workspace(folder=tmp_path, data_root=tmp_path, device="cpu"), tmp_path)  # fmt: skip
+        reproduce(
+            EXPERIMENTS["table1"],
+            request_of(datasets=("mnist",)),
+            Workspace(folder=tmp_path, data_root=tmp_path, device="cpu"),
+            tmp_path,
+        )
 
 
 @pytest.mark.parametrize("wrong", [{"datasets": ("sine",)}, {"datasets": ()}, {"seeds": (0, 0)}, {"seeds": ()}])

@@ -77,7 +77,11 @@ def test_tables_gather_what_was_measured_apart(tmp_path: Path) -> None:
 def test_the_lowest_of_bars_on_a_logarithmic_axis_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
     monkeypatch.setattr("wskan.experiments.engine.draw.save_figure", lambda figure, path: drawn.append(figure))
-    cells = {("a", "x"): Cell(values=(0.03,), paper=(7.0, 0.0)), ("b", "x"): Cell(values=(0.011,)), ("a", "y"): Cell(values=(0.0,))}  # fmt: skip
+    cells = {
+        ("a", "x"): Cell(values=(0.03,), paper=(7.0, 0.0)),
+        ("b", "x"): Cell(values=(0.011,)),
+        ("a", "y"): Cell(values=(0.0,)),
+    }
     draw_tables([make(cells, log=True)], tmp_path / "bars.png")
     assert drawn[0].axes[0].get_ylim()[0] == pytest.approx(1e-3)
 
@@ -144,7 +148,15 @@ def test_brackets_and_bold_only_where_they_mean_something() -> None:
 
 
 def test_a_table_goes_through_json() -> None:
-    table = make({("a", "1"): Cell(values=(1.0, 2.0), paper=(3.0, 0.1), facts={"rate": 0.1})}, kind="lines", log=True, axis="x", groups={"a": "g", "b": "g"}, decimals=2, notes=["n"])  # fmt: skip
+    table = make(
+        {("a", "1"): Cell(values=(1.0, 2.0), paper=(3.0, 0.1), facts={"rate": 0.1})},
+        kind="lines",
+        log=True,
+        axis="x",
+        groups={"a": "g", "b": "g"},
+        decimals=2,
+        notes=["n"],
+    )
     assert Table.from_dict(json.loads(json.dumps(table.to_dict()))) == table
 
 

@@ -205,8 +205,8 @@ def notes(sizes: Sizes) -> list[str]:
         "Errors of a WS-KAN that replays the forward pass of KANs it has not seen. It is not trained: its weights are "
         f"constructed from those of an MLP with {lemma.depth} hidden layers of the given width, by eqs. 11-14. "
         f"The supremum is over {sizes.kans} fresh random KANs of each depth, with all parameters at an end of their "
-        f"range, and {sizes.inputs} inputs of each KAN, uniform in [-1, 1], in single precision. For the edge function, "
-        f"it is over {POINTS:,} points.",
+        f"range, and {sizes.inputs} inputs of each KAN, uniform in [-1, 1], in single precision. For the edge "
+        f"function, it is over {POINTS:,} points.",
         f"The KANs have {n} neurons per layer and one output, G={family.grid}, k={family.degree}, "
         f"|w_b| <= 1/{3 * n}, 1/{2 * n} <= w_s <= 3/{4 * n}, |c| <= 1: no neuron leaves the domain [-1, 1]. "
         f"Standard deviation and largest size of their outputs, by depth: {'; '.join(spread)}. "
