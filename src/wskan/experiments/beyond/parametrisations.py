@@ -114,9 +114,9 @@ def _accuracies(workspace: Workspace, request: Request, dataset: str, zoos: Mapp
         reads={kind: METHODS[method(request)].reads for kind in trained_on(request)},
         notes=[
             f"KANs {list(spec.widths)} of the same images. B-splines have G={spec.grid}, k={spec.degree} and adapted "
-            "grids. FastKANs, without layer normalisation, have as many radial basis functions on [-1, 1], with "
-            "initial coefficients of size 0.01 (small start) or FastKAN's default of 0.1 (fine). With FastKAN's default of "
-            f"8 functions on [-2, 2], there are test KANs only. Mean PSNR: {quality} dB.",
+            "grids. FastKANs, without layer normalisation, have as many radial basis functions on [-1, 1], "
+            "with initial coefficients of size 0.01 (small start) or FastKAN's default of 0.1 (fine). "
+            f"With FastKAN's default of 8 functions on [-2, 2], there are test KANs only. Mean PSNR: {quality} dB.",
             "Features of KANs of another basis are standardised by the statistics of the training KANs.",
             *([] if request.scale.compares_best_models else [EXPLAINED]),
             *inr_notes(request),
