@@ -20,7 +20,7 @@ def _draw(tables: Sequence[Table], data: Mapping[str, Any], path: Path) -> None:
         draw_tables(tables, path)
 
 
-def _find(workspace: Workspace, request: Request) -> ExperimentResult:
+def _analyse(workspace: Workspace, request: Request) -> ExperimentResult:
     from fuzz.templates import recipe
 
     measured = closed_form(workspace, recipe(classifiers=True))
@@ -35,5 +35,5 @@ def _find(workspace: Workspace, request: Request) -> ExperimentResult:
     return ExperimentResult(tables=(table,), runs={"x-seed0": record, "x-seed1": record}, data=data, draw=_draw)
 
 
-EXPERIMENT = Experiment(name="tiny", plans=lambda request: [], find=_find)
+EXPERIMENT = Experiment(name="tiny", plans=lambda request: [], analyse=_analyse)
 REQUEST = Request(scale=get_scale("smoke"), datasets=("digits",), seeds=(0,))

@@ -28,6 +28,7 @@ from benchmarks.common import RESULTS, write
 from studies.error_analysis import compared, outliers, prior
 from wskan.experiments import get_scale
 from wskan.experiments.engine.classifier_scale import Problem
+from wskan.experiments.engine.methods import CURRENT_NAMES
 from wskan.experiments.engine.plan import Plan
 from wskan.experiments.engine.scale import Scale
 from wskan.experiments.engine.workspace import Workspace
@@ -42,7 +43,8 @@ def changed(epochs: int = 40, dropout: float = 0.2) -> Scale:
 
 
 def plan(method: str, scale: Scale = SCALE, samples: int | None = None) -> Plan:
-    return Plan(scale=scale, dataset="cifar10", method=method, rate=SCALE.rates[0], seed=0, samples=samples)
+    method = CURRENT_NAMES.get(method, method)
+    return Plan(scale=scale, dataset="cifar10", method=method, lr=SCALE.rates[0], seed=0, train_limit=samples)
 
 
 def classifier(
@@ -58,10 +60,10 @@ def classifier(
     return Plan(
         scale=scale,
         dataset=dataset,
-        method=method,
-        rate=rate or search.rates[0],
+        method=CURRENT_NAMES.get(method, method),
+        lr=rate or search.rates[0],
         seed=seed,
-        samples=samples,
+        train_limit=samples,
         problem=problem,
         hidden=search.hidden[0],
         num_layers=search.num_layers[0],

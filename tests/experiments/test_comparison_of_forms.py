@@ -4,7 +4,7 @@ import pytest
 
 from wskan.errors import DataError
 from wskan.experiments import EXPERIMENTS, METHODS, get_scale
-from wskan.experiments.beyond.forms import ELSEWHERE
+from wskan.experiments.beyond.forms import OTHER_DATASET_METHODS
 from wskan.graph import FORMS, FeatureConfig
 
 
@@ -20,7 +20,7 @@ def test_every_form_is_compared_on_the_first_data_set() -> None:
         for knots in (False, True)
         for augment in (False, True)
     }
-    assert {method for dataset, method in seeds if dataset == "cifar10"} == set(ELSEWHERE)
+    assert {method for dataset, method in seeds if dataset == "cifar10"} == set(OTHER_DATASET_METHODS)
     assert set(seeds.values()) == {3}
 
 
@@ -46,7 +46,7 @@ def test_a_model_is_built_for_what_it_reads() -> None:
 
 
 def test_the_papers_methods_read_equation_5() -> None:
-    paper = ("mlp", "mlp_aug", "mlp_align", "dmc", "deepsets", "set_transformer", "ws_kan", "no_pe", "no_bidir")
+    paper = ("mlp", "mlp_aug", "mlp_align", "dmc", "deep_sets", "set_transformer", "ws_kan", "no_pe", "no_bidir")
     assert all(METHODS[method].features == FeatureConfig(form="raw", knots=False) for method in paper)
 
 
@@ -54,7 +54,7 @@ def test_as_many_steps_with_fewer_kans_up_to_four_times_the_epochs() -> None:
     experiment = EXPERIMENTS["data-efficiency"]
     request = experiment.request(get_scale("cpu"))
     assert request.datasets == ("mnist",)
-    epochs = {plan.samples: plan.training.epochs for plan in experiment.plans(request)}
+    epochs = {plan.train_limit: plan.training.epochs for plan in experiment.plans(request)}
     assert epochs == {250: 64, 500: 64, 1_000: 56, 2_000: 28, None: 16}
 
 

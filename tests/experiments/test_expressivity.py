@@ -1,4 +1,7 @@
-"""Lemma 4.1 and Proposition 4.2: the family, the perceptron, and what is measured with them. The construction itself is tested in ``tests/models/test_replay.py``."""
+"""Lemma 4.1 and Proposition 4.2: the family, the MLP, and measurements with them.
+
+``tests/models/test_replay.py`` tests the construction itself.
+"""
 
 import dataclasses
 import importlib
@@ -77,7 +80,7 @@ def test_the_perceptron_learns_and_repeats_itself() -> None:
 
 
 def test_a_perfect_perceptron_replays_perfectly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With coefficients that are all equal an edge function is w_b silu(x) + w_s c, which one unit of SiLU gives, and a constant."""
+    """With equal coefficients an edge function is w_b silu(x) + w_s c: one unit of SiLU and a constant."""
     sizes, kans = SIZES["smoke"], KANFamily.kans
 
     def simple(family: KANFamily, generator: torch.Generator, depth: int, size: int):  # type: ignore[no-untyped-def]
@@ -112,11 +115,9 @@ def test_what_is_measured_is_kept(
     assert found is not None
     assert "other measurements" in capsys.readouterr().out
     assert seconds(workspace, REQUEST) == 0
-    module = importlib.import_module(
-        "wskan.experiments.beyond.expressivity"
-    )  # its name in the package is the experiment's
+    module = importlib.import_module("wskan.experiments.beyond.expressivity")  # the experiment has its name, too
     monkeypatch.setattr(module, "fit_univariate", lambda *_: pytest.fail("trained again"))
-    assert experiment.find(workspace, REQUEST).tables == found.tables
+    assert experiment.analyse(workspace, REQUEST).tables == found.tables
     sizes = SIZES["smoke"]
     assert not workspace.is_measured(key(sizes, sizes.widths[0], 1))
     assert not workspace.is_measured(key(dataclasses.replace(sizes, inputs=9), sizes.widths[0], 0))

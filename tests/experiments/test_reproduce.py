@@ -21,8 +21,9 @@ from wskan.experiments import (
 )
 from wskan.experiments.engine import cost
 from wskan.experiments.engine.cost import duration
-from wskan.experiments.engine.experiment import ExperimentResult, best_choice
+from wskan.experiments.engine.experiment import ExperimentResult
 from wskan.experiments.engine.reproduce import protocol
+from wskan.experiments.engine.run_scores import best_choice
 from wskan.locks import hold
 from wskan.tasks import INRClassification, Run, TrainConfig, train
 from wskan.zoo import Zoo
@@ -112,7 +113,7 @@ def test_methods_one_at_a_time(workspace: Workspace, tmp_path: Path) -> None:
     assert {row for row, _ in tables[0].cells} == {"original", "oracle", "chance", "ws_kan"}
     for name, method, message in (
         ("table6", "mlp", "choose from no_pe, no_bidir, ws_kan"),
-        ("table11", "ws_kan", "compares none"),
+        ("table11", "ws_kan", "does not compare"),
         ("figure5", "mlp", "name ws_kan"),
     ):
         with pytest.raises(DataError, match=message):
@@ -122,7 +123,7 @@ def test_methods_one_at_a_time(workspace: Workspace, tmp_path: Path) -> None:
 def test_an_ablation_shows_the_runs_that_another_table_has(
     workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    base = show("table3", request_of(methods=("ws_kan", "deepsets")), workspace, tmp_path).tables
+    base = show("table3", request_of(methods=("ws_kan", "deep_sets")), workspace, tmp_path).tables
     path = tmp_path / "table3" / "smoke.json"
     known, no_pe = path.read_text(), request_of(methods=("no_pe",))
     tables = show("table7", no_pe, workspace, tmp_path).tables
@@ -148,13 +149,11 @@ def test_the_rate_is_chosen_on_validation_alone() -> None:
         return SimpleNamespace(record={"val": {"accuracy": val}, "test": {"accuracy": test}})
 
     plans = [
-        Plan(scale=SMOKE, dataset="digits", method="mlp", rate=rate, seed=seed)
-        for rate in (0.1, 0.2)
-        for seed in (0, 1)
+        Plan(scale=SMOKE, dataset="digits", method="mlp", lr=rate, seed=seed) for rate in (0.1, 0.2) for seed in (0, 1)
     ]
     runs = dict(zip(plans, [run(50, 99), run(60, 99), run(90, 1), run(30, 2)], strict=True))
     chosen = best_choice(SimpleNamespace(open=runs.__getitem__, diverged=lambda plan: False), plans)  # type: ignore[arg-type]
-    assert [plan.rate for plan, _ in chosen] == [0.2, 0.2]
+    assert [plan.lr for plan, _ in chosen] == [0.2, 0.2]
 
 
 def test_a_learning_rate_that_diverges_is_left_out(
@@ -184,11 +183,11 @@ def test_a_learning_rate_that_diverges_is_left_out(
 
 
 def test_a_run_is_named_after_all_that_it_depends_on() -> None:
-    plan = Plan(scale=SMOKE, dataset="digits", method="ws_kan", rate=1e-3, seed=0)
+    plan = Plan(scale=SMOKE, dataset="digits", method="ws_kan", lr=1e-3, seed=0)
     changes: list[dict[str, Any]] = [
         {"seed": 1},
-        {"rate": 2e-3},
-        {"samples": 7},
+        {"lr": 2e-3},
+        {"train_limit": 7},
         {"method": "no_pe"},
         {"dataset": "kmnist"},
         {"scale": dataclasses.replace(SMOKE, hidden=17)},
@@ -203,7 +202,7 @@ def test_a_run_is_named_after_all_that_it_depends_on() -> None:
 def test_the_papers_protocol() -> None:
     """C.1.2, to the letter."""
     scale = get_scale("paper")
-    plan = Plan(scale=scale, dataset="mnist", method="ws_kan", rate=scale.rates[0], seed=0)
+    plan = Plan(scale=scale, dataset="mnist", method="ws_kan", lr=scale.rates[0], seed=0)
     model, training, recipe = plan.model, plan.training, plan.recipe
     assert (model.num_layers, model.hidden, model.dropout) == (4, 128, 0.2)
     assert (training.batch_size, training.weight_decay, training.epochs, training.warmup_steps) == (128, 0.01, 300, 100)
@@ -214,9 +213,9 @@ def test_the_papers_protocol() -> None:
     request = request_of(scale)
     assert len(EXPERIMENTS["table1"].plans(request)) == 3 * 7 * 2 * 3
     waves = EXPERIMENTS["figure8"].plans(request)
-    assert {(plan.rate, plan.training.lr, plan.training.epochs) for plan in waves} == {(1e-3, 1e-3, 200)}
+    assert {(plan.lr, plan.training.lr, plan.training.epochs) for plan in waves} == {(1e-3, 1e-3, 200)}
     assert len(waves) == 4 * 7 * 3
-    assert {plan.samples for plan in EXPERIMENTS["figure8"].plans(request)} == {100, 200, 500, 800}
+    assert {plan.train_limit for plan in EXPERIMENTS["figure8"].plans(request)} == {100, 200, 500, 800}
     with pytest.raises(DataError, match="no scale"):
         get_scale("huge")
 
@@ -227,10 +226,10 @@ def test_the_papers_protocol_for_classifiers() -> None:
     accuracy, pruning = (EXPERIMENTS[name].plans(request) for name in ("table3", "table4"))
     assert len(accuracy) == 6 * (3 * 2 * 2) * 3
     assert len(pruning) == 6 * 2 * 3
-    assert {(p.model.hidden, p.model.num_layers, p.rate) for p in accuracy} == {
+    assert {(p.model.hidden, p.model.num_layers, p.lr) for p in accuracy} == {
         (hidden, layers, rate) for hidden in (128, 32) for layers in (4, 1) for rate in (1e-3, 5e-3, 1e-4)
     }
-    assert {(p.model.hidden, p.model.num_layers, p.rate) for p in pruning} == {(128, 4, 1e-3), (128, 4, 1e-4)}
+    assert {(p.model.hidden, p.model.num_layers, p.lr) for p in pruning} == {(128, 4, 1e-3), (128, 4, 1e-4)}
     assert {(p.training.epochs, p.training.batch_size, p.model.dropout) for p in accuracy} == {(100, 32, 0.2)}
     assert {(p.training.epochs, p.training.batch_size, p.training.weight_decay) for p in pruning} == {(15, 32, 0.01)}
     assert {(p.model.readout, p.model.out_dim) for p in accuracy} == {("graph", 1)}
@@ -296,7 +295,7 @@ def test_what_was_measured_is_kept_by_its_key(workspace: Workspace) -> None:
 
 
 def test_aligned_and_augmented_methods() -> None:
-    plan = Plan(scale=SMOKE, dataset="digits", method="mlp_aug", rate=1e-3, seed=0)
+    plan = Plan(scale=SMOKE, dataset="digits", method="mlp_aug", lr=1e-3, seed=0)
     assert plan.training.augment == ("permutation",)
     assert METHODS["mlp_align"].aligned
     assert not dataclasses.replace(plan, method="mlp_align").training.augment
@@ -307,7 +306,7 @@ PINNED = {
     ("cpu", "cifar10", "mlp_aug", "inr"): "cifar10/mlp_aug-lr0.001-seed0-9a2745e6",
     ("cpu", "mnist", "mlp_align", "inr"): "mnist/mlp_align-lr0.001-seed0-ae6ebfca",
     ("cpu", "mnist", "ws_kan", "accuracy"): "mnist-accuracy/ws_kan-lr0.001-seed0-00b24af2",
-    ("paper", "sine", "deepsets", "inr"): "sine/deepsets-lr0.001-seed0-2c7858f3",
+    ("paper", "sine", "deep_sets", "inr"): "sine/deepsets-lr0.001-seed0-2c7858f3",
     ("smoke", "digits", "dmc", "inr"): "digits/dmc-lr0.001-seed0-c147a9c4",
 }
 
@@ -316,11 +315,19 @@ PINNED = {
 def test_names_of_runs_stay(key: tuple[Any, ...], name: str) -> None:
     """They hash all that a run depends on, and what was measured is kept under them."""
     scale, dataset, method, problem = key
-    assert Plan(scale=SCALES[scale], dataset=dataset, method=method, rate=1e-3, seed=0, problem=problem).name == name
+    assert Plan(scale=SCALES[scale], dataset=dataset, method=method, lr=1e-3, seed=0, problem=problem).name == name
+
+
+def test_a_request_takes_the_earlier_name_of_a_method() -> None:
+    requests = [EXPERIMENTS["table1"].request(SMOKE, methods=(name,)) for name in ("deepsets", "deep_sets")]
+    assert requests[0] == requests[1]
+    assert {plan.method for plan in EXPERIMENTS["table1"].plans(requests[0])} == {"deep_sets"}
+    with pytest.raises(DataError, match="twice"):
+        EXPERIMENTS["table1"].request(SMOKE, methods=("deepsets", "deep_sets"))
 
 
 def test_a_run_that_was_tampered_with_is_no_result(workspace: Workspace) -> None:
-    plan = Plan(scale=SMOKE, dataset="digits", method="mlp", rate=1e-3, seed=9)
+    plan = Plan(scale=SMOKE, dataset="digits", method="mlp", lr=1e-3, seed=9)
     workspace.train(plan)
     path = workspace.run_folder(plan) / "run.json"
     record = json.loads(path.read_text())
@@ -350,19 +357,27 @@ def test_what_is_there_costs_nothing(workspace: Workspace) -> None:
 
 def test_runs_of_a_kind_are_timed_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[Plan] = []
-    monkeypatch.setattr(cost, "seconds_a_graph", lambda plan, device: timed.append(plan) or float(len(timed)))
+    monkeypatch.setattr(cost, "seconds_per_graph", lambda plan, device: timed.append(plan) or float(len(timed)))
     plans = [plan for seed in (8, 9) for plan in EXPERIMENTS["table6"].plans(request_of(seeds=(seed,)))]
     runs = estimate(workspace, plans, []).runs
     assert len(timed) == len({plan.model for plan in plans}) == 3
     assert len(runs) == len(plans)
-    other = dataclasses.replace(plans[0], scale=dataclasses.replace(plans[0].scale, training=dataclasses.replace(plans[0].training, batch_size=7)))  # fmt: skip
+    other = dataclasses.replace(
+        plans[0],
+        scale=dataclasses.replace(plans[0].scale, training=dataclasses.replace(plans[0].training, batch_size=7)),
+    )
     estimate(workspace, [plans[0], other], [])
     assert len(timed) == 5, "other batches take other times"
 
 
 def test_missing_data_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="mnist"):
-        reproduce(EXPERIMENTS["table1"], request_of(datasets=("mnist",)), Workspace(folder=tmp_path, data_root=tmp_path, device="cpu"), tmp_path)  # fmt: skip
+        reproduce(
+            EXPERIMENTS["table1"],
+            request_of(datasets=("mnist",)),
+            Workspace(folder=tmp_path, data_root=tmp_path, device="cpu"),
+            tmp_path,
+        )
 
 
 @pytest.mark.parametrize("wrong", [{"datasets": ("sine",)}, {"datasets": ()}, {"seeds": (0, 0)}, {"seeds": ()}])

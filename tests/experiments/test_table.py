@@ -8,7 +8,9 @@ from wskan.errors import DataError
 from wskan.experiments import EXPERIMENTS, METHODS, Cell, Table
 from wskan.experiments.engine.draw import draw_tables
 from wskan.experiments.engine.experiment import ExperimentResult
-from wskan.experiments.engine.reproduce import _gather
+from wskan.experiments.engine.methods import paper_row
+from wskan.experiments.engine.render import cell_text, to_markdown
+from wskan.experiments.engine.result_file import merge_results
 from wskan.experiments.engine.table import paper_cell
 
 
@@ -34,36 +36,36 @@ def test_mean_and_deviation_over_seeds() -> None:
 
 def test_the_best_row_of_a_column_is_bold() -> None:
     cells = {("a", "x"): Cell(values=(90.0, 80.0), paper=(94.3, 0.5)), ("b", "x"): Cell(values=(70.0, 60.0))}
-    text = make(cells).to_markdown()
+    text = to_markdown(make(cells))
     assert "| Method A | **85.0 ± 7.1** (94.3 ± 0.5) |" in text
     assert "| Method B | 65.0 ± 7.1 |" in text
     assert make(cells, better="lower").first("x") == "b"
     assert make(cells).first("absent") is None
     same = {("a", "x"): Cell(values=(90.0,)), ("b", "x"): Cell(values=(90.0,))}
     assert make(same).first("x") is None
-    assert "**" not in make(same).to_markdown()
+    assert "**" not in to_markdown(make(same))
 
 
 def test_parameters_stand_beside_the_result() -> None:
     cells = {
         ("a", column): Cell(values=(1.0,), facts={"parameters": count}) for column, count in (("x", 5), ("y", 7000))
     }
-    assert "| Method A | 5 to 7,000 |" in make(cells).to_markdown()
+    assert "| Method A | 5 to 7,000 |" in to_markdown(make(cells))
 
 
 def test_tables_gather_what_was_measured_apart(tmp_path: Path) -> None:
     first = make({("a", "x"): Cell(values=(1.0, 2.0), paper=(3.0, 0.1), facts={"rate": 0.1})}, notes=["one"])
     second = make({("a", "y"): Cell(values=(5.0,)), ("b", "x"): Cell(values=(4.0,))}, notes=["two"])
-    both = second.gather(Table.from_dict(json.loads(json.dumps(first.to_dict()))))
+    both = second.merge(Table.from_dict(json.loads(json.dumps(first.to_dict()))))
     assert list(both.columns) == ["x", "y"]
     assert both.cells["a", "x"] == first.cells["a", "x"]
     assert both.cells["b", "x"].mean == 4
     assert set(both.notes) == {"one", "two"}
-    again = make({("a", "x"): Cell(values=(9.0,))}).gather(first)
+    again = make({("a", "x"): Cell(values=(9.0,))}).merge(first)
     assert again.cells["a", "x"].mean == 9, "what is measured anew counts"
     one = make({("a", "x"): Cell(values=(1.0,))}, rows={"a": "A"}, groups={"a": "methods"})
     other = make({("b", "x"): Cell(values=(2.0,))}, rows={"b": "B"}, groups={"b": "methods"})
-    assert "| B | **2** |" in one.gather(other).to_markdown(), "rows that were not asked for have their group, too"
+    assert "| B | **2** |" in to_markdown(one.merge(other)), "rows that were not asked for have their group, too"
     draw_tables([both], tmp_path / "bars.png")
     lines = make(
         {("a", "10"): Cell(values=(1.0,)), ("b", "20"): Cell(values=(2.0,), paper=(1.0, 0.1))}, kind="lines", log=True
@@ -75,7 +77,11 @@ def test_tables_gather_what_was_measured_apart(tmp_path: Path) -> None:
 def test_the_lowest_of_bars_on_a_logarithmic_axis_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
     monkeypatch.setattr("wskan.experiments.engine.draw.save_figure", lambda figure, path: drawn.append(figure))
-    cells = {("a", "x"): Cell(values=(0.03,), paper=(7.0, 0.0)), ("b", "x"): Cell(values=(0.011,)), ("a", "y"): Cell(values=(0.0,))}  # fmt: skip
+    cells = {
+        ("a", "x"): Cell(values=(0.03,), paper=(7.0, 0.0)),
+        ("b", "x"): Cell(values=(0.011,)),
+        ("a", "y"): Cell(values=(0.0,)),
+    }
     draw_tables([make(cells, log=True)], tmp_path / "bars.png")
     assert drawn[0].axes[0].get_ylim()[0] == pytest.approx(1e-3)
 
@@ -94,7 +100,7 @@ def test_the_lowest_of_bars_on_a_logarithmic_axis_is_seen(tmp_path: Path, monkey
 )
 def test_a_deviation_has_no_digits_that_its_mean_lacks(values: tuple[float, ...], text: str) -> None:
     table = make({("a", "x"): Cell(values=values)}, decimals=2)
-    assert table.text("a", "x").replace("**", "") == text
+    assert cell_text(table, "a", "x").replace("**", "") == text
 
 
 def test_what_was_gathered_before_comes_first() -> None:
@@ -102,7 +108,7 @@ def test_what_was_gathered_before_comes_first() -> None:
         return tuple(make({("a", "x"): Cell(values=(value,))}, title=title) for title, value in titles.items())
 
     earlier = ExperimentResult(tables=tables(first=1.0, second=2.0))
-    found = _gather(ExperimentResult(tables=tables(third=3.0, second=4.0)), earlier).tables
+    found = merge_results(ExperimentResult(tables=tables(third=3.0, second=4.0)), earlier).tables
     assert [(t.title, t.cells["a", "x"].mean) for t in found] == [("first", 1.0), ("second", 4.0), ("third", 3.0)]
 
 
@@ -114,12 +120,12 @@ def test_cells_gather_seeds_of_the_same_settings() -> None:
         return Cell(values=tuple(values.values()), facts=facts)
 
     old, new = cell({0: 1.0, 2: 3.0}), cell({1: 2.0, 2: 5.0})
-    both = make({("a", "x"): new}).gather(make({("a", "x"): old})).cells["a", "x"]
+    both = make({("a", "x"): new}).merge(make({("a", "x"): old})).cells["a", "x"]
     assert both == cell({0: 1.0, 1: 2.0, 2: 5.0}), "of what was measured twice the newer counts"
-    assert new.gather(cell({0: 1.0}, rate=0.2)) == new, "another learning rate is another figure"
+    assert new.merge(cell({0: 1.0}, rate=0.2)) == new, "another learning rate is another figure"
     for without in (Cell(values=(1.0,)), Cell(values=(1.0,), facts={"runs": []})):
-        assert without.gather(old) == without.gather(without) == without
-    assert new.gather(without) == new
+        assert without.merge(old) == without.merge(without) == without
+    assert new.merge(without) == new
 
 
 @pytest.mark.parametrize(
@@ -132,18 +138,50 @@ def test_anything_else_is_refused(earlier: dict[str, object]) -> None:
 
 def test_brackets_and_bold_only_where_they_mean_something() -> None:
     cells = {("a", "1"): Cell(values=(1.0, 2.0)), ("b", "1"): Cell(values=(2.0, 3.0))}
-    text = make(cells, over="KANs").to_markdown()
+    text = to_markdown(make(cells, over="KANs"))
     assert "**" in text
     assert "Mean ± standard deviation over KANs." in text
     assert "brackets" not in text
-    assert "**" not in make(cells, better="neither").to_markdown()
+    assert "**" not in to_markdown(make(cells, better="neither"))
     with_paper = {**cells, ("a", "1"): Cell(values=(1.0,), paper=(3.0, 0.0))}
-    assert "in brackets the paper's" in make(with_paper).to_markdown()
+    assert "in brackets the paper's" in to_markdown(make(with_paper))
 
 
 def test_a_table_goes_through_json() -> None:
-    table = make({("a", "1"): Cell(values=(1.0, 2.0), paper=(3.0, 0.1), facts={"rate": 0.1})}, kind="lines", log=True, axis="x", groups={"a": "g", "b": "g"}, decimals=2, notes=["n"])  # fmt: skip
+    table = make(
+        {("a", "1"): Cell(values=(1.0, 2.0), paper=(3.0, 0.1), facts={"rate": 0.1})},
+        kind="lines",
+        log=True,
+        axis="x",
+        groups={"a": "g", "b": "g"},
+        decimals=2,
+        notes=["n"],
+    )
     assert Table.from_dict(json.loads(json.dumps(table.to_dict()))) == table
+
+
+def test_earlier_tables_merge_under_the_present_words() -> None:
+    """A table as of version 0.1.0: the method was called deepsets, and seconds were those of a KAN."""
+    groups, notes = {"a": "a", "deepsets": "deepsets"}, ["20 test KANs a data set; the paper: 10."]
+    cells = {("deepsets", "x"): Cell(values=(1.0,)), ("a", "x"): Cell(values=(2.0,))}
+    reads = {"a": "weights", "deepsets": "weights"}
+    rows = {"a": "A", "deepsets": "DeepSets"}
+    old = make(cells, title="Figure 5c: seconds a KAN, x", rows=rows, groups=groups, reads=reads, notes=notes)
+    new = make(
+        {("deep_sets", "y"): Cell(values=(3.0,))},
+        title="Figure 5c: seconds per KAN, x",
+        rows={"deep_sets": "DeepSets"},
+        groups={"deep_sets": "deep_sets"},
+        reads={"deep_sets": "weights"},
+        notes=["20 test KANs per data set; the paper: 10."],
+    )
+    earlier = ExperimentResult(tables=(Table.from_dict(json.loads(json.dumps(old.to_dict()))),))
+    (table,) = merge_results(ExperimentResult(tables=(new,)), earlier).tables
+    assert set(table.rows) == {"a", "deep_sets"}
+    assert set(table.cells) == {("a", "x"), ("deep_sets", "x"), ("deep_sets", "y")}
+    assert table.groups == {"a": "a", "deep_sets": "deep_sets"}
+    assert table.reads == {"a": "weights", "deep_sets": "weights"}
+    assert table.notes == new.notes
 
 
 def test_the_papers_figures() -> None:
@@ -157,7 +195,7 @@ def test_the_papers_figures() -> None:
     assert paper_cell("table1_inr_classification_accuracy", "ws_kan", "digits") is None
     assert paper_cell("figure5c_prune_seconds_per_kan", "oracle", "mnist") == (7.2, 0.0)
     assert paper_cell("", "ws_kan", "mnist") is None
-    assert all(paper_cell("table1_inr_classification_accuracy", row, "mnist") for row in list(METHODS)[:7])
+    assert all(paper_cell("table1_inr_classification_accuracy", paper_row(row), "mnist") for row in list(METHODS)[:7])
     assert set(EXPERIMENTS) == {
         "table1",
         "table2",

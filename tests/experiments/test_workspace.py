@@ -7,7 +7,7 @@ import pytest
 from wskan.errors import DataError
 from wskan.experiments import SCALES, Plan, Workspace
 
-PLAN = Plan(scale=SCALES["smoke"], dataset="digits", method="mlp_align", rate=1e-3, seed=0)
+PLAN = Plan(scale=SCALES["smoke"], dataset="digits", method="mlp_align", lr=1e-3, seed=0)
 
 # Ctrl-C goes to all processes of a terminal at once.
 INTERRUPTED = """
@@ -18,7 +18,7 @@ if __name__ == "__main__":
     from wskan.experiments import SCALES, Plan, Workspace
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background does not have
-    plans = [Plan(scale=SCALES["smoke"], dataset="digits", method="mlp", rate=1e-3, seed=seed) for seed in (0, 1)]
+    plans = [Plan(scale=SCALES["smoke"], dataset="digits", method="mlp", lr=1e-3, seed=seed) for seed in (0, 1)]
     workspace = Workspace(folder=Path(sys.argv[1]), device="cpu", jobs=2)
     threading.Timer(1.0, os.killpg, (0, signal.SIGINT)).start()  # workers are importing PyTorch
     try:

@@ -51,7 +51,7 @@ class Reproduce:
     seeds: tuple[int, ...] | None = None
     """Seeds. By default the seeds of the scale."""
     methods: tuple[str, ...] | None = None
-    """Methods. By default all of the experiment. Tables: mlp, mlp_aug, mlp_align, dmc, deepsets, set_transformer,
+    """Methods. By default all of the experiment. Tables: mlp, mlp_aug, mlp_align, dmc, deep_sets, set_transformer,
     ws_kan. Ablations: no_pe, no_bidir, ws_kan. Forms of features: ws_kan, folded, gauge, function, each also with
     _knots, _symmetries or _knots_symmetries."""
     work: Path = Path("reproduce")

@@ -1,4 +1,4 @@
-"""Beyond the paper: which description of a KAN is learned from best."""
+"""Beyond the paper: a comparison of descriptions of a KAN to learn from."""
 
 from __future__ import annotations
 
@@ -6,50 +6,55 @@ import dataclasses
 
 from wskan.experiments.engine.classifier_scale import Problem, Search
 from wskan.experiments.engine.classifier_zoos import classifier_zoos
-from wskan.experiments.engine.comparison import Metric, comparison, data_notes
+from wskan.experiments.engine.comparison import Comparison, Metric
 from wskan.experiments.engine.experiment import Experiment, Request
 from wskan.experiments.engine.methods import FORMS_OF_FEATURES, SYMMETRIC, form_label, form_name
-from wskan.experiments.engine.notes import classifier_training_notes, inr_notes
+from wskan.experiments.engine.notes import classifier_training_notes, data_notes, inr_notes
 from wskan.experiments.engine.scale import Scale
 from wskan.experiments.engine.workspace import Workspace
 from wskan.graph import FeatureConfig
 
 LABELS = {name: form_label(features, augment) for name, (features, augment) in FORMS_OF_FEATURES.items()}
 RAW_AND_BEST = tuple(dict.fromkeys(["ws_kan", form_name(FeatureConfig())]))
-"""Eq. 5, and what the library takes unless told otherwise."""
-ELSEWHERE = (*RAW_AND_BEST, form_name(FeatureConfig(), SYMMETRIC), "gauge_knots")
-"""On other data sets than MNIST: these, the best of all on its validation KANs, and the best that knows the parametrisation."""
-LONG = ELSEWHERE[:3]
-"""With the epochs of the paper's tables: eq. 5 is their WS-KAN, and its runs are table 1's."""
+"""Eq. 5, and the library's default."""
+OTHER_DATASET_METHODS = (*RAW_AND_BEST, form_name(FeatureConfig(), SYMMETRIC), "gauge_knots")
+"""Forms on other data sets than MNIST.
+
+These are the two above, the best form on MNIST's validation KANs, and the best form that reads parameters.
+"""
+LONG = OTHER_DATASET_METHODS[:3]
+"""Forms that are also trained with the epochs of the paper's tables. Eq. 5 is their WS-KAN: it has table 1's runs."""
 
 EXPLAINED = (
-    "WS-KAN reads raw: eq. 5; folded: the spline weight in the coefficients; gauge: folded, the mean of the coefficients in a bias of the neuron, signs fixed; function: values and slopes at 12 points. "
-    "Knots: each neuron also has those of its grid. Symmetries: each training KAN is scaled, sign-flipped and moved by 1 % noise, anew each time (a permutation would change nothing)."
+    "Forms that WS-KAN reads: raw is eq. 5; folded has the spline weight in the coefficients; gauge is folded, with "
+    "the mean of the coefficients in a bias of the neuron and fixed signs; function has values and slopes at 12 "
+    "points. Knots: each neuron also has the knots of its grid. Symmetries: each time that a training KAN is seen, it "
+    "is randomly scaled, sign-flipped and moved by 1 % noise (a permutation would change nothing)."
 )
 
 
 def shorter(scale: Scale) -> Scale:
-    """Where two cores have to train sixteen forms, fewer epochs than the paper's tables."""
+    """Reduce the epochs at scale ``cpu``, where two cores train sixteen forms."""
     if scale.name != "cpu":
         return scale
     return dataclasses.replace(scale, training=dataclasses.replace(scale.training, epochs=16))
 
 
 def shorter_digits(scale: Scale) -> Scale:
-    """The same for classifiers: of digits, whose graphs have an eighth of the edges."""
+    """Do the same for classifiers, and use digits, whose graphs have an eighth of the edges."""
     if scale.name != "cpu":
         return scale
-
-    def search(search: Search, epochs: int) -> Search:
-        return dataclasses.replace(search, training=dataclasses.replace(search.training, epochs=epochs))
-
     classifiers = dataclasses.replace(
         scale.classifiers,
         datasets=("digits",),
-        accuracy=search(scale.classifiers.accuracy, 16),
-        pruning=search(scale.classifiers.pruning, 8),
+        accuracy=_with_epochs(scale.classifiers.accuracy, 16),
+        pruning=_with_epochs(scale.classifiers.pruning, 8),
     )
     return dataclasses.replace(scale, classifiers=classifiers)
+
+
+def _with_epochs(search: Search, epochs: int) -> Search:
+    return dataclasses.replace(search, training=dataclasses.replace(search.training, epochs=epochs))
 
 
 def _inr_notes(workspace: Workspace, request: Request) -> list[str]:
@@ -57,22 +62,19 @@ def _inr_notes(workspace: Workspace, request: Request) -> list[str]:
     return [EXPLAINED, *inr_notes(request), *data_notes(zoos)]
 
 
-forms = comparison(
-    "forms",
-    "inr",
-    tuple(LABELS),
-    [Metric("accuracy", "Forms of features: INR classification", "test accuracy, percent", "higher", "")],
-    _inr_notes,
+forms = Comparison(
+    problem="inr",
+    methods=tuple(LABELS),
+    metrics=[Metric("accuracy", "Forms of features: INR classification", "test accuracy, percent", "higher", "")],
+    notes=_inr_notes,
     labels=LABELS,
-    elsewhere=ELSEWHERE,
-    resize=shorter,
-)
+    other_dataset_methods=OTHER_DATASET_METHODS,
+).experiment("forms", resize=shorter)
 
-forms_long = comparison(
-    "forms-long",
-    "inr",
-    LONG,
-    [
+forms_long = Comparison(
+    problem="inr",
+    methods=LONG,
+    metrics=[
         Metric(
             "accuracy",
             "Forms of features: INR classification, as long as in table 1",
@@ -81,22 +83,24 @@ forms_long = comparison(
             "table1_inr_classification_accuracy",
         )
     ],
-    _inr_notes,
+    notes=_inr_notes,
     labels={name: LABELS[name] for name in LONG},
-)
+).experiment("forms-long")
 
 
 def _on_digits(name: str, problem: Problem, metric: Metric) -> Experiment:
     def notes(workspace: Workspace, request: Request) -> list[str]:
-        return [
-            EXPLAINED,
-            *classifier_training_notes(request, problem),
-            *data_notes(classifier_zoos(workspace, request)),
-        ]
+        zoos = classifier_zoos(workspace, request)
+        return [EXPLAINED, *classifier_training_notes(request, problem), *data_notes(zoos)]
 
-    return comparison(
-        name, problem, tuple(LABELS), [metric], notes, labels=LABELS, elsewhere=RAW_AND_BEST, resize=shorter_digits
-    )
+    return Comparison(
+        problem=problem,
+        methods=tuple(LABELS),
+        metrics=[metric],
+        notes=notes,
+        labels=LABELS,
+        other_dataset_methods=RAW_AND_BEST,
+    ).experiment(name, resize=shorter_digits)
 
 
 forms_accuracy = _on_digits(

@@ -1,16 +1,17 @@
-"""Beyond the paper: what probes, observed edges, moved images and scores give by themselves, and what they cost."""
+"""Beyond the paper: probes, observed edges, moved images and scores, each by itself, and their cost."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 
-from wskan.experiments.engine.comparison import Metric, comparison
-from wskan.experiments.engine.cost import seconds_a_graph, timed
-from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request, measured, run_records
+from wskan.experiments.engine.comparison import Comparison, Metric
+from wskan.experiments.engine.cost import seconds_per_graph, time_once
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request
 from wskan.experiments.engine.methods import METHODS
 from wskan.experiments.engine.notes import classifier_training_notes, inr_notes
 from wskan.experiments.engine.plan import Plan
+from wskan.experiments.engine.run_scores import cell_from_runs, run_records
 from wskan.experiments.engine.scale import Scale
 from wskan.experiments.engine.table import Cell, Table
 from wskan.experiments.engine.workspace import Workspace
@@ -38,7 +39,7 @@ PRUNING_LABELS = {
 
 
 def resize(scale: Scale) -> Scale:
-    """The first data set, and small models for all: many are compared."""
+    """Keep the first data set and use small models for all, since many are compared."""
     scored = dataclasses.replace(scale.classifiers, scores=True)
     scale = dataclasses.replace(scale, classifiers=scored, tuned={})
     if scale.name == "smoke":
@@ -54,23 +55,23 @@ def resize(scale: Scale) -> Scale:
     )
 
 
-def samples(scale: Scale) -> int | None:
-    """Training KANs, if not all."""
+def train_limit(scale: Scale) -> int | None:
+    """Return the number of training KANs, or None for all."""
     return SAMPLES if scale.counts[0] > SAMPLES else None
 
 
 def plans_of(request: Request, dataset: str, method: str) -> list[Plan]:
-    """Runs of one row."""
-    return request.plans(dataset, method, samples(request.scale))
+    """Return the runs of one row."""
+    return request.plans(dataset, method, train_limit(request.scale))
 
 
 def plans(request: Request) -> list[Plan]:
-    """Runs of all rows."""
+    """Return the runs of all rows."""
     return [plan for dataset in request.datasets for method in LABELS for plan in plans_of(request, dataset, method)]
 
 
-def find(workspace: Workspace, request: Request) -> ExperimentResult:
-    """Test accuracies, and milliseconds per graph."""
+def analyse(workspace: Workspace, request: Request) -> ExperimentResult:
+    """Return test accuracies, and milliseconds per graph."""
     runs = run_records(workspace, plans(request))
     return ExperimentResult(tables=(_accuracies(workspace, request), _times(workspace, request)), runs=runs)
 
@@ -83,10 +84,10 @@ def _accuracies(workspace: Workspace, request: Request) -> Table:
         rows=LABELS,
         columns={dataset: dataset for dataset in request.datasets},
         cells={
-            (method, dataset): measured(workspace, found, None)
+            (method, dataset): cell_from_runs(workspace, runs, None)
             for dataset in request.datasets
             for method in LABELS
-            if (found := plans_of(request, dataset, method))
+            if (runs := plans_of(request, dataset, method))
         },
         reads={method: METHODS[method].reads for method in LABELS},
         notes=[f"At most {SAMPLES:,} training KANs.", *inr_notes(request)],
@@ -98,13 +99,13 @@ def _times(workspace: Workspace, request: Request) -> Table:
     zoo = workspace.zoo(request.scale.recipe(dataset))
     kans = zoo.population(zoo.split("train")[:64])
     for method in LABELS:
-        if not (found := plans_of(request, dataset, method)):
+        if not (runs := plans_of(request, dataset, method)):
             continue
-        plan = found[0]
+        plan = runs[0]
         describe = functools.partial(_describe, kans, plan)
-        describe()  # warm
-        cells[method, "features"] = Cell(values=(min(timed(describe) for _ in range(3)) / len(kans) * 1e3,))
-        cells[method, "step"] = Cell(values=(seconds_a_graph(plan, workspace.place) * 1e3,))
+        describe()  # warms up
+        cells[method, "features"] = Cell(values=(min(time_once(describe) for _ in range(3)) / len(kans) * 1e3,))
+        cells[method, "step"] = Cell(values=(seconds_per_graph(plan, workspace.torch_device) * 1e3,))
     return Table(
         title=f"Ideas: what they cost, {dataset}",
         unit="milliseconds per graph",
@@ -113,7 +114,7 @@ def _times(workspace: Workspace, request: Request) -> Table:
         columns={"features": "features", "step": "training step"},
         cells=cells,
         over="",
-        notes=["Features are made once per KAN, with moved images once per KAN and epoch."],
+        notes=["Features are computed once per KAN, with moved images once per KAN and epoch."],
     )
 
 
@@ -122,17 +123,15 @@ def _describe(kans: Population, plan: Plan) -> None:
     kan_graph(augment(kans, names, 0), plan.features, input_map(kans, plan.features, names, 0))
 
 
-ideas = Experiment(name="ideas", plans=plans, find=find, methods=tuple(LABELS), times=True, resize=resize)
+ideas = Experiment(name="ideas", plans=plans, analyse=analyse, methods=tuple(LABELS), times=True, resize=resize)
 
-ideas_pruning = comparison(
-    "ideas-pruning",
-    "pruning",
-    tuple(PRUNING_LABELS),
-    [
+ideas_pruning = Comparison(
+    problem="pruning",
+    methods=tuple(PRUNING_LABELS),
+    metrics=[
         Metric("auc", "Ideas: pruning", "test ROC-AUC of the oracle's masks, percent", "higher", "", decimals=2),
         Metric("accuracy", "Ideas: pruning, accuracy", "percent of test edges", "higher", "", decimals=2),
     ],
-    lambda workspace, request: classifier_training_notes(request, "pruning"),
+    notes=lambda workspace, request: classifier_training_notes(request, "pruning"),
     labels=PRUNING_LABELS,
-    resize=resize,
-)
+).experiment("ideas-pruning", resize=resize)

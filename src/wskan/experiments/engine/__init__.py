@@ -1,1 +1,1 @@
-"""What every experiment needs: scales, plans of runs, the workspace that keeps them, tables and their pictures."""
+"""Provide what experiments share: scales, plans of runs, the workspace that keeps them, tables and their pictures."""

@@ -1,4 +1,4 @@
-"""How large an experiment on classifiers is (paper, C.2 and C.3)."""
+"""The scales of experiments on classifiers (paper, C.2 and C.3)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,15 @@ TASKS: dict[Problem, str] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Search:
-    """Hyperparameters to choose from on the validation split, and the others.
+    """Hyperparameters to choose from on the validation split, and settings of training.
+
+    All combinations are tried. The names of the fields are part of the hash of a protocol.
 
     Args:
-        rates, hidden, num_layers: all of their combinations are tried.
-        training: everything else about training.
+        rates: learning rates to choose from.
+        hidden: hidden dimensions to choose from.
+        num_layers: numbers of layers to choose from.
+        training: all other settings of training.
     """
 
     rates: tuple[float, ...]
@@ -36,14 +40,17 @@ class Search:
 class ClassifierScale:
     """Sizes and hyperparameters, the same for every method.
 
+    The names of the fields are part of the hash of a protocol.
+
     Args:
         datasets: images that KANs classify.
-        counts: training, validation and test KANs of a zoo.
-        storage: of their weights.
+        counts: numbers of training, validation and test KANs of a zoo.
+        storage: type of their weights in files.
         scores: whether zoos keep the oracle's scores.
-        accuracy, pruning: how models are trained for each task.
-        shown: test KANs of figures 5 and 9.
-        recipe_changes: what else is changed in a recipe, for tests.
+        accuracy: hyperparameters of accuracy prediction.
+        pruning: hyperparameters of pruning.
+        shown: number of test KANs of figures 5 and 9.
+        recipe_changes: other changes of the recipes, for tests.
     """
 
     datasets: tuple[str, ...] = ("mnist", "fashion-mnist", "kmnist")
@@ -56,10 +63,10 @@ class ClassifierScale:
     recipe_changes: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def recipe(self, dataset: str) -> Recipe:
-        """Of the zoo of a data set.
+        """Return the recipe of the zoo of a data set.
 
         Raises:
-            DataError: there is none of that name.
+            DataError: if no recipe has that name.
         """
         recipe = get_recipe(f"{dataset}-classifier")
         assert recipe.classifier is not None
@@ -70,14 +77,12 @@ class ClassifierScale:
         return dataclasses.replace(recipe, fit=fit, classifier=classifier, train=train, val=val, test=test, **changes)
 
     def search(self, problem: Problem) -> Search:
-        """How models are trained for a problem."""
+        """Return the hyperparameters for a problem."""
         return self.accuracy if problem == "accuracy" else self.pruning
 
 
 _PAPER = TrainConfig(epochs=100, batch_size=32, lr=1e-3, weight_decay=0.01, warmup_steps=100, patience=0)
-_CPU = Search(
-    rates=(2e-3,), hidden=(32,), training=dataclasses.replace(_PAPER, epochs=30, precision="bf16")
-)  # that of the other tables at this scale
+_CPU = Search(rates=(2e-3,), hidden=(32,), training=dataclasses.replace(_PAPER, epochs=30, precision="bf16"))
 _SMOKE = Search(
     rates=(1e-3,),
     hidden=(16,),

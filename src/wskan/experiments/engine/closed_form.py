@@ -1,4 +1,4 @@
-"""Pruning scores that follow from a KAN's own grids, as a method without training: its rows in table 4 and figure 5."""
+"""Pruning scores in closed form, from a KAN's own grids: a method without training in table 4 and figure 5."""
 
 from __future__ import annotations
 
@@ -15,23 +15,27 @@ from wskan.tasks.evaluation import score
 from wskan.zoo import Recipe, Zoo
 
 ROW, LABEL, READS = "closed_form", "Closed form, no training", "weights"
-FEW = 64  # KANs at once
+MAX_KANS = 64  # at once
 
 
 def scores(population: Population) -> Tensor:
-    """Score all edges of some KANs, ``[n, E]``."""
-    parts = [population[begin : begin + FEW] for begin in range(0, len(population), FEW)]
+    """Return the scores of all edges of n KANs, ``[n, E]``."""
+    parts = [population[begin : begin + MAX_KANS] for begin in range(0, len(population), MAX_KANS)]
     return torch.cat([flatten_edges(attribution(part).edges) for part in parts])
 
 
 def closed_form(workspace: Workspace, recipe: Recipe) -> dict[str, Any]:
-    """Measure the scores against the oracle's masks: metrics of :class:`wskan.tasks.PruningMask` on the test split, and the threshold that is best on the validation split."""
+    """Compare the scores with the oracle's masks.
+
+    Returns:
+        The metrics of :class:`wskan.tasks.PruningMask` on the test split, and ``threshold``, the best one on the
+        validation split.
+    """
     zoo = workspace.zoo(recipe, progress=True)
     key = {"what": "closed form", "zoo": [zoo.digest, zoo.checksum]}
-    measured: dict[str, Any] = workspace.cached(
-        key, lambda: _measure(zoo), {"threshold": float, "auc": float, "accuracy": float, str: float}
-    )
-    return measured
+    shape = {"threshold": float, "auc": float, "accuracy": float, str: float}
+    metrics: dict[str, Any] = workspace.cached(key, lambda: _measure(zoo), shape)
+    return metrics
 
 
 def _measure(zoo: Zoo) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Methods side by side on data sets: tables 1, 3, 4 and 6 to 10."""
+"""Comparison of methods on data sets: tables 1, 3, 4 and 6 to 10."""
 
 from __future__ import annotations
 
@@ -8,18 +8,30 @@ from typing import Literal
 
 from wskan.experiments.engine import closed_form
 from wskan.experiments.engine.classifier_scale import Problem
-from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request, measured, run_records, survivors
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request
 from wskan.experiments.engine.methods import METHODS, paper_row
 from wskan.experiments.engine.plan import Plan
+from wskan.experiments.engine.run_scores import cell_from_runs, non_diverged, run_records
 from wskan.experiments.engine.scale import Scale
 from wskan.experiments.engine.table import Cell, Table, paper_cell
 from wskan.experiments.engine.workspace import Workspace
-from wskan.zoo import Zoo
+
+PlansByCell = Mapping[tuple[str, str], list[Plan]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """A table of its own: what it shows of each run, and where in the paper it stands."""
+    """A metric of runs, which has a table of its own.
+
+    Args:
+        name: key in the scores of a run.
+        title: title of the table.
+        unit: unit of its numbers.
+        better: the better direction.
+        paper: name of the paper's table in paper.json.
+        factor: factor to multiply scores by.
+        decimals: decimals of numbers of at least 10.
+    """
 
     name: str
     title: str
@@ -30,100 +42,102 @@ class Metric:
     decimals: int = 1
 
 
-def comparison(
-    name: str,
-    problem: Problem,
-    methods: Sequence[str],
-    metrics: Sequence[Metric],
-    notes: Callable[[Workspace, Request], Sequence[str]],
-    *,
-    labels: Mapping[str, str] | None = None,
-    elsewhere: Sequence[str] | None = None,
-    full: Sequence[str] | None = None,
-    untrained: bool = False,
-    resize: Callable[[Scale], Scale] = lambda scale: scale,
-    shares: Experiment | None = None,
-) -> Experiment:
-    """An experiment whose rows are methods and whose columns are data sets, with a table for each metric, all under the same notes.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A comparison whose rows are methods and whose columns are data sets, with one table per metric.
 
     Args:
-        name, resize, shares: see :class:`Experiment`.
         problem: what is learned.
-        methods: in :data:`wskan.experiments.METHODS`.
-        metrics: a table each.
-        notes: what a reader has to know.
-        labels: of rows, if not those of the methods.
-        elsewhere: methods on other data sets than the first of the scale, if not all.
-        full: methods at scale ``full``, if others.
+        methods: keys in :data:`wskan.experiments.METHODS`.
+        metrics: one table each.
+        notes: returns the notes of all tables.
+        labels: labels of rows, if not those of the methods.
+        other_dataset_methods: methods on other data sets than the first of the scale, if not all.
+        full_methods: methods at scale ``full``, if others.
         untrained: whether scale ``full`` also has the scores in closed form.
     """
-    every = tuple(dict.fromkeys([*methods, *(full or ())]))
-    labels = labels or {method: METHODS[method].label for method in every}
 
-    def methods_of(scale: Scale) -> Sequence[str]:
-        return full if full is not None and scale.name == "full" else methods
+    problem: Problem
+    methods: Sequence[str]
+    metrics: Sequence[Metric]
+    notes: Callable[[Workspace, Request], Sequence[str]]
+    labels: Mapping[str, str] | None = None
+    other_dataset_methods: Sequence[str] | None = None
+    full_methods: Sequence[str] | None = None
+    untrained: bool = False
 
-    def cells_of(request: Request) -> dict[tuple[str, str], list[Plan]]:
-        first = (request.scale if problem == "inr" else request.scale.classifiers).datasets[0]
-        return {
-            (method, dataset): found
-            for dataset in request.datasets
-            for method in (methods_of(request.scale) if elsewhere is None or dataset == first else elsewhere)
-            if (found := request.plans(dataset, method, problem=problem))
-        }
+    @property
+    def all_methods(self) -> tuple[str, ...]:
+        """Return the methods of any scale."""
+        return tuple(dict.fromkeys([*self.methods, *(self.full_methods or ())]))
 
-    def plans(request: Request) -> list[Plan]:
-        return [plan for found in cells_of(request).values() for plan in found]
+    def experiment(
+        self,
+        name: str,
+        *,
+        resize: Callable[[Scale], Scale] = lambda scale: scale,
+        reuses_runs_of: Experiment | None = None,
+    ) -> Experiment:
+        """Return the experiment of this name; see :class:`Experiment` for the arguments."""
+        return Experiment(
+            name=name,
+            plans=self._plans,
+            analyse=self._analyse,
+            methods=self.all_methods,
+            classifiers=self.problem != "inr",
+            resize=resize,
+            reuses_runs_of=reuses_runs_of,
+        )
 
-    def find(workspace: Workspace, request: Request) -> ExperimentResult:
-        said, cells = notes(workspace, request), cells_of(request)
-        learned = {at: runs for at, runs in cells.items() if survivors(workspace, runs)}
+    def _methods_of(self, scale: Scale) -> Sequence[str]:
+        return self.full_methods if self.full_methods is not None and scale.compares_best_models else self.methods
 
-        def table(metric: Metric) -> Table:
-            figures = {
-                (method, dataset): measured(
-                    workspace, runs, paper_cell(metric.paper, paper_row(method), dataset), metric.name, metric.factor
-                )
-                for (method, dataset), runs in (learned or cells).items()
-            }
-            rows = {method: label for method, label in labels.items() if method in methods_of(request.scale)}
-            reads = {method: METHODS[method].reads for method in rows}
-            if untrained and request.scale.name == "full" and request.methods is None:
-                rows[closed_form.ROW], reads[closed_form.ROW] = closed_form.LABEL, closed_form.READS
-                for dataset in request.datasets:
-                    found = closed_form.closed_form(workspace, request.scale.classifiers.recipe(dataset))
-                    figures[closed_form.ROW, dataset] = Cell(values=(metric.factor * found[metric.name],))
-            return Table(
-                title=metric.title,
-                unit=metric.unit,
-                better=metric.better,
-                rows=rows,
-                reads=reads,
-                columns={dataset: dataset for dataset in request.datasets},
-                cells=figures,
-                notes=said,
-                decimals=metric.decimals,
-            )
+    def _plans_by_cell(self, request: Request) -> PlansByCell:
+        scale = request.scale
+        first = (scale if self.problem == "inr" else scale.classifiers).datasets[0]
+        cells = {}
+        for dataset in request.datasets:
+            methods = self._methods_of(scale)
+            if self.other_dataset_methods is not None and dataset != first:
+                methods = self.other_dataset_methods
+            for method in methods:
+                if plans := request.plans(dataset, method, problem=self.problem):
+                    cells[method, dataset] = plans
+        return cells
 
-        return ExperimentResult(tables=tuple(map(table, metrics)), runs=run_records(workspace, plans(request)))
+    def _plans(self, request: Request) -> list[Plan]:
+        return [plan for plans in self._plans_by_cell(request).values() for plan in plans]
 
-    return Experiment(
-        name=name,
-        plans=plans,
-        find=find,
-        methods=every,
-        classifiers=problem != "inr",
-        resize=resize,
-        shares=shares,
-    )
+    def _analyse(self, workspace: Workspace, request: Request) -> ExperimentResult:
+        notes, plans = self.notes(workspace, request), self._plans_by_cell(request)
+        finished = {key: runs for key, runs in plans.items() if non_diverged(workspace, runs)}
+        tables = [self._table(workspace, request, metric, finished or plans, notes) for metric in self.metrics]
+        return ExperimentResult(tables=tuple(tables), runs=run_records(workspace, self._plans(request)))
 
-
-def data_notes(zoos: Mapping[str, Zoo]) -> list[str]:
-    """What is unusual about the data of zoos, as their manifests say."""
-    notes = []
-    for dataset, zoo in zoos.items():
-        built = zoo.manifest.built_with
-        notes += [f"{dataset}: {built['data']}"] if built.get("data") else []
-        foreign = built.get("data_not_as_published")
-        notes += [f"{dataset}: {foreign} are not the files as published"] if foreign else []
-    return notes
+    def _table(
+        self, workspace: Workspace, request: Request, metric: Metric, plans: PlansByCell, notes: Sequence[str]
+    ) -> Table:
+        methods = self._methods_of(request.scale)
+        labels = self.labels or {method: METHODS[method].label for method in self.all_methods}
+        rows = {method: label for method, label in labels.items() if method in methods}
+        reads = {method: METHODS[method].reads for method in rows}
+        cells = {}
+        for (method, dataset), runs in plans.items():
+            paper = paper_cell(metric.paper, paper_row(method), dataset)
+            cells[method, dataset] = cell_from_runs(workspace, runs, paper, metric.name, metric.factor)
+        if self.untrained and request.scale.compares_best_models and request.methods is None:
+            rows[closed_form.ROW], reads[closed_form.ROW] = closed_form.LABEL, closed_form.READS
+            for dataset in request.datasets:
+                scores = closed_form.closed_form(workspace, request.scale.classifiers.recipe(dataset))
+                cells[closed_form.ROW, dataset] = Cell(values=(metric.factor * scores[metric.name],))
+        return Table(
+            title=metric.title,
+            unit=metric.unit,
+            better=metric.better,
+            rows=rows,
+            reads=reads,
+            columns={dataset: dataset for dataset in request.datasets},
+            cells=cells,
+            notes=notes,
+            decimals=metric.decimals,
+        )

@@ -1,4 +1,4 @@
-"""What an experiment will take, measured on a few steps before it starts."""
+"""The cost of an experiment, estimated from a few steps before it starts."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from wskan.models import build_model
 from wskan.tasks.output import flatten_output
 from wskan.zoo import Recipe, open_zoo
 
-GRAPHS = 32  # of a timed step, at most
+MAX_GRAPHS = 32  # of a timed step
 T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Of what is missing.
+    """The cost of the zoos, runs and measurements that are missing.
 
     Attributes:
-        kans: to be fitted.
-        kan_seconds: for all of them.
-        runs: seconds of each run to be trained, on its share of the cores.
-        jobs: runs at a time.
-        device: where.
-        other_seconds: for what is measured beside runs.
+        kans: number of KANs to fit.
+        kan_seconds: seconds for all of them.
+        runs: seconds of each run to train, on its share of the cores.
+        jobs: number of runs at a time.
+        device: a GPU's name, or the number of cores.
+        other_seconds: seconds of other measurements.
     """
 
     kans: int
@@ -44,12 +44,12 @@ class Cost:
 
     @property
     def seconds(self) -> float:
-        """For everything."""
+        """Return the seconds for everything."""
         return self.kan_seconds + self.run_seconds + self.other_seconds
 
     @property
     def run_seconds(self) -> float:
-        """For the runs."""
+        """Return the seconds for all runs."""
         return sum(self.runs.values()) / self.jobs
 
     def __str__(self) -> str:
@@ -60,24 +60,24 @@ class Cost:
 
 
 def estimate(workspace: Workspace, plans: Sequence[Plan], recipes: Sequence[Recipe]) -> Cost:
-    """Time a few KANs and a few steps of each kind of model, and multiply.
+    """Estimate the cost from the time of a few KANs and of a few steps of each kind of model.
 
     Args:
-        workspace: what is there costs nothing.
+        workspace: the zoos and runs that it contains cost nothing.
         plans: runs of the experiment.
-        recipes: of all its zoos.
+        recipes: recipes of all its zoos.
     """
     missing = workspace.missing(plans)
     unbuilt = [r for r in {r.digest: r for r in recipes}.values() if not _built(workspace, r)]
-    threads, device = torch.get_num_threads(), workspace.place
-    a_kan = _once(unbuilt, lambda recipe: (recipe.spec, recipe.fit, recipe.classifier), _seconds_a_kan)
-    kan_seconds = sum(len(recipe) * seconds for recipe, seconds in a_kan)
+    threads, device = torch.get_num_threads(), workspace.torch_device
+    per_kan = _time_per_kind(unbuilt, lambda recipe: (recipe.spec, recipe.fit, recipe.classifier), _seconds_per_kan)
+    kan_seconds = sum(len(recipe) * seconds for recipe, seconds in per_kan)
     torch.set_num_threads(workspace.threads)
     try:
-        a_graph = _once(missing, _kind, lambda plan: seconds_a_graph(plan, device))
+        per_graph = _time_per_kind(missing, _timing_key, lambda plan: seconds_per_graph(plan, device))
     finally:
         torch.set_num_threads(threads)
-    runs = {plan: seconds * _graphs(plan) for plan, seconds in a_graph}
+    runs = {plan: seconds * _num_graphs(plan) for plan, seconds in per_graph}
     return Cost(
         kans=sum(map(len, unbuilt)),
         kan_seconds=kan_seconds,
@@ -88,7 +88,7 @@ def estimate(workspace: Workspace, plans: Sequence[Plan], recipes: Sequence[Reci
 
 
 def duration(seconds: float) -> str:
-    """As people say it."""
+    """Format seconds for readers: ``"5 s"``, ``"10 min"``, ``"2 h 05 min"``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -103,23 +103,25 @@ def _built(workspace: Workspace, recipe: Recipe) -> bool:
     return True
 
 
-def _once(things: Sequence[T], kind: Callable[[T], Hashable], seconds: Callable[[T], float]) -> list[tuple[T, float]]:
-    """Each thing with its seconds, taken of the first of its kind."""
-    found: dict[Hashable, float] = {}
-    for thing in things:
-        if kind(thing) not in found:
-            found[kind(thing)] = seconds(thing)
-    return [(thing, found[kind(thing)]) for thing in things]
+def _time_per_kind(
+    items: Sequence[T], kind: Callable[[T], Hashable], seconds: Callable[[T], float]
+) -> list[tuple[T, float]]:
+    """Return each item with its seconds, which are measured for the first item of each kind."""
+    times: dict[Hashable, float] = {}
+    for item in items:
+        if kind(item) not in times:
+            times[kind(item)] = seconds(item)
+    return [(item, times[kind(item)]) for item in items]
 
 
-def _seconds_a_kan(recipe: Recipe) -> float:
+def _seconds_per_kan(recipe: Recipe) -> float:
     spec, size = recipe.spec, 2 * torch.get_num_threads()
     steps = min(recipe.fit.steps, 100)
     config = dataclasses.replace(recipe.fit, steps=steps)
     generator = torch.Generator().manual_seed(0)
     inputs = torch.rand(1024, spec.widths[0], generator=generator) * 2 - 1
     targets = torch.rand(size, 1024, spec.widths[-1], generator=generator)
-    if recipe.classifier is not None:  # images: mostly zero
+    if recipe.classifier is not None:  # images are mostly zero
         inputs = inputs.abs() * (torch.rand(inputs.shape, generator=generator) < 0.2)
         targets = targets.argmax(-1)
 
@@ -127,26 +129,26 @@ def _seconds_a_kan(recipe: Recipe) -> float:
         return fit_population(spec, inputs, targets, torch.arange(size), config).population
 
     population = fit(dataclasses.replace(config, steps=1))  # compiles the kernel
-    seconds = timed(lambda: fit(config)) * recipe.fit.steps / steps
-    if recipe.classifier is not None:  # accuracies and masks, on about so many images
+    seconds = time_once(lambda: fit(config)) * recipe.fit.steps / steps
+    if recipe.classifier is not None:  # accuracies and masks are measured on about this many images
         images = 10_000 + recipe.classifier.scored
-        seconds += timed(lambda: outputs(population, inputs)) * images / len(inputs)
+        seconds += time_once(lambda: outputs(population, inputs)) * images / len(inputs)
     return seconds / size
 
 
-def _kind(plan: Plan) -> Hashable:
-    """Runs that take as long as each other."""
+def _timing_key(plan: Plan) -> Hashable:
+    """Return a key that runs of the same duration per graph share."""
     return plan.recipe.spec, plan.model, plan.features, plan.training.precision, plan.training.batch_size
 
 
-def _graphs(plan: Plan) -> float:
-    """Training steps' worth of graphs: a validation graph costs a third of one that is trained on."""
+def _num_graphs(plan: Plan) -> float:
+    """Return the number of graphs to train on, where a validation graph costs a third of a training graph."""
     return plan.training.epochs * (plan.graphs + plan.recipe.val / 3)
 
 
-def seconds_a_graph(plan: Plan, device: str) -> float:
-    """Time a training step on KAN-graphs that are there, in seconds per graph."""
-    size = min(GRAPHS, plan.training.batch_size)
+def seconds_per_graph(plan: Plan, device: str) -> float:
+    """Measure the seconds per graph of a training step, without the time to build KAN-graphs."""
+    size = min(MAX_GRAPHS, plan.training.batch_size)
     graph = kan_graph(Population.init(plan.recipe.spec, range(size)), plan.features).to(device)
     model = build_model(plan.model).to(device)
     optimizer = torch.optim.AdamW(model.parameters())
@@ -160,12 +162,12 @@ def seconds_a_graph(plan: Plan, device: str) -> float:
         if device == "cuda":
             torch.cuda.synchronize()
 
-    first = timed(step)
-    return min(timed(step) for _ in range(3 if first < 5 else 1)) / size
+    first = time_once(step)
+    return min(time_once(step) for _ in range(3 if first < 5 else 1)) / size
 
 
-def timed(function: Callable[[], object]) -> float:
-    """Seconds that it takes once."""
+def time_once(function: Callable[[], object]) -> float:
+    """Return the seconds of one call."""
     begin = time.perf_counter()
     function()
     return time.perf_counter() - begin

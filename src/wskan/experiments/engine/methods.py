@@ -1,4 +1,4 @@
-"""The rows of the tables: models, and how each is fed."""
+"""The rows of the tables: models, and what each of them reads."""
 
 from __future__ import annotations
 
@@ -10,25 +10,23 @@ from wskan.tasks import Symmetry
 
 RAW = FeatureConfig(form="raw", knots=False)
 WEIGHT_FORMS = tuple(form for form in get_args(Form) if form != "observed")
-SYMMETRIC: tuple[Symmetry, ...] = (
-    "scale",
-    "sign",
-    "noise",
-)  # permuting changes nothing for a model that is equivariant
+SYMMETRIC: tuple[Symmetry, ...] = ("scale", "sign", "noise")
+"""Symmetries to draw for an equivariant model, for which permutations change nothing."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Method:
-    """One row.
+    """A row of a table.
 
     Args:
-        label: as the paper calls it.
+        label: the name that readers see, as in the paper.
         model: name in :data:`wskan.models.MODELS`.
         options: fields of its configuration that differ from the defaults.
-        augment: symmetries drawn anew for each training KAN each time it is seen.
-        aligned: whether all KANs are aligned to the mean of the training KANs first (appendix D.1).
-        features: what describes a KAN; eq. 5 in the paper.
-        task: what it is trained for, if not the task of the problem.
+        augment: symmetries drawn at random each time that a training KAN is seen.
+        aligned: whether all KANs are first aligned to the mean of the training KANs (appendix D.1).
+        features: the description of a KAN; eq. 5 in the paper.
+        task: what the model is trained for, if not the task of the problem.
+        saved_name: the name in paper.json and in names of runs, if not the key in :data:`METHODS`.
     """
 
     label: str
@@ -38,10 +36,11 @@ class Method:
     aligned: bool = False
     features: FeatureConfig = RAW
     task: str | None = None
+    saved_name: str | None = None
 
     @property
     def reads(self) -> str:
-        """What it learns from: the weights of a KAN, or what comes out when the KAN is evaluated."""
+        """Return what the model learns from: the weights of a KAN, or what evaluating the KAN gives."""
         if self.model in OUTPUT_MODELS:
             return "outputs"
         if self.features.form == "observed" or "learned_probes" in self.options:
@@ -51,7 +50,7 @@ class Method:
 
 OUTPUT_MODELS = ("probe_gen", "image_cnn")
 MIRRORED = ("fashion-mnist", "cifar10")
-"""Images that keep their class when they are mirrored from left to right."""
+"""Data sets whose images keep their class when they are mirrored from left to right."""
 MOVES: tuple[Symmetry, ...] = ("affine", "mirror")
 
 PAPER_METHODS: dict[str, Method] = {
@@ -59,23 +58,26 @@ PAPER_METHODS: dict[str, Method] = {
     "mlp_aug": Method(label="MLP + Aug.", model="mlp", augment=("permutation",)),
     "mlp_align": Method(label="MLP + Align.", model="mlp", aligned=True),
     "dmc": Method(label="DMC", model="dmc"),
-    "deepsets": Method(label="DeepSets", model="deep_sets"),
+    "deep_sets": Method(label="DeepSets", model="deep_sets", saved_name="deepsets"),
     "set_transformer": Method(label="SetTransformer", model="set_transformer"),
     "ws_kan": Method(label="WS-KAN", model="ws_kan"),
     "no_pe": Method(label="WS-KAN, no PE", model="ws_kan", options={"positional_encoding": False}),
     "no_bidir": Method(label="WS-KAN, no bidir.", model="ws_kan", options={"backward_messages": False}),
 }
-"""By the names of the paper's results. Table 1 and figure 8 have the first seven, table 6 the last three."""
+"""Methods of the paper. Table 1 and figure 8 compare the first seven, table 6 the last three."""
 
 
 def form_name(features: FeatureConfig, augment: tuple[Symmetry, ...] = ()) -> str:
-    """Of WS-KAN that reads these features: ``"gauge_knots"``, ``"folded_symmetries"``; what the paper has is ``"ws_kan"``."""
+    """Return the name of a WS-KAN that reads these features: ``"gauge_knots"``, ``"folded_symmetries"``.
+
+    The form of the paper is ``"ws_kan"``.
+    """
     parts = [features.form, *(["knots"] if features.knots else []), *(["symmetries"] if augment else [])]
     return "ws_kan" if parts == ["raw"] else "_".join(parts)
 
 
 def form_label(features: FeatureConfig, augment: tuple[Symmetry, ...] = ()) -> str:
-    """The same for readers: ``"gauge + knots"``."""
+    """Return the label of that WS-KAN: ``"gauge + knots"``."""
     return features.form + (" + knots" if features.knots else "") + (" + symmetries" if augment else "")
 
 
@@ -85,7 +87,7 @@ FORMS_OF_FEATURES = {
     for features in (FeatureConfig(form=form, knots=False), FeatureConfig(form=form, knots=True))
     for augment in ((), SYMMETRIC)
 }
-"""What WS-KAN may read, and whether symmetries are drawn at training time, by the name of the method."""
+"""The features that WS-KAN may read and the symmetries drawn in training, by the name of the method."""
 
 PROBES = FeatureConfig(form="observed", probes=196)
 SCORED = FeatureConfig(form="function", attribution=True)
@@ -102,7 +104,7 @@ FULL_METHODS: dict[str, Method] = {
     "probe_gen": Method(label="ProbeGen", model="probe_gen", features=EVALUABLE),
     "image_cnn": Method(label="CNN on the rendered image", model="image_cnn", features=EVALUABLE),
 }
-"""Beyond the paper: at scale ``full``."""
+"""Methods beyond the paper, compared at scale ``full``."""
 
 IDEAS: dict[str, Method] = {
     **{
@@ -121,24 +123,26 @@ IDEAS: dict[str, Method] = {
         label="scores", model="ws_kan", features=FeatureConfig(form="function"), task="pruning-scores"
     ),
 }
-"""Each idea by itself."""
+"""Methods that each test one idea."""
+
+FORM_METHODS: dict[str, Method] = {
+    name: Method(label=f"WS-KAN, {form_label(features, augment)}", model="ws_kan", augment=augment, features=features)
+    for name, (features, augment) in FORMS_OF_FEATURES.items()
+    if name not in PAPER_METHODS
+}
+
+METHODS: dict[str, Method] = PAPER_METHODS | FULL_METHODS | IDEAS | FORM_METHODS
+"""All methods, by name."""
+
+CURRENT_NAMES = {method.saved_name: name for name, method in METHODS.items() if method.saved_name}
+"""Keys of :data:`METHODS` by the names that earlier commands and result files use."""
+
+
+def saved_name(method: str) -> str:
+    """Return the name of a method in paper.json and in names of runs."""
+    return METHODS[method].saved_name or method
 
 
 def paper_row(method: str) -> str:
-    """Name the row of the paper's tables that a method is held against: WS-KAN's, for what is WS-KAN at scale ``full``."""
-    return "ws_kan" if method in ("weights", "probes", "scores") else method
-
-
-METHODS: dict[str, Method] = (
-    PAPER_METHODS
-    | FULL_METHODS
-    | IDEAS
-    | {
-        name: Method(
-            label=f"WS-KAN, {form_label(features, augment)}", model="ws_kan", augment=augment, features=features
-        )
-        for name, (features, augment) in FORMS_OF_FEATURES.items()
-        if name not in PAPER_METHODS
-    }
-)
-"""All, by name."""
+    """Return the row of paper.json to compare a method with: WS-KAN's for each WS-KAN of scale ``full``."""
+    return "ws_kan" if method in ("weights", "probes", "scores") else saved_name(method)

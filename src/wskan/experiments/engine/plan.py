@@ -1,4 +1,4 @@
-"""One training run of an experiment, described so that the same one is never trained twice."""
+"""A training run of an experiment, under a name that prevents training it twice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from wskan.experiments.engine.classifier_scale import TASKS, Problem
-from wskan.experiments.engine.methods import METHODS, MIRRORED
+from wskan.experiments.engine.methods import METHODS, MIRRORED, saved_name
 from wskan.experiments.engine.scale import Scale
 from wskan.graph import FeatureConfig
 from wskan.models import ModelConfig
@@ -21,23 +21,24 @@ class Plan:
     """A method on a data set, with a learning rate and a seed.
 
     Args:
-        scale: gives all else.
+        scale: all other settings.
         dataset: name of images, or ``"sine"``.
-        method: in :data:`wskan.experiments.METHODS`.
-        rate: learning rate.
-        seed: of the run.
-        samples: training KANs, if not all.
-        problem: what is learned: from which representation, or which accuracy, or which mask.
-        hidden, num_layers: of the model, if not those of the scale.
-        variant: of the zoo of INRs, see :meth:`Scale.recipe`.
+        method: key in :data:`wskan.experiments.METHODS`.
+        lr: learning rate.
+        seed: seed of the run.
+        train_limit: number of training KANs, if not all.
+        problem: what is learned: the class of an image, the accuracy of a classifier or its pruning mask.
+        hidden: hidden dimension of the model, if not that of the scale.
+        num_layers: number of layers of the model, if not that of the scale.
+        variant: variant of the zoo of INRs, see :meth:`Scale.recipe`.
     """
 
     scale: Scale
     dataset: str
     method: str
-    rate: float
+    lr: float
     seed: int
-    samples: int | None = None
+    train_limit: int | None = None
     problem: Problem = "inr"
     hidden: int | None = None
     num_layers: int | None = None
@@ -45,25 +46,25 @@ class Plan:
 
     @property
     def recipe(self) -> Recipe:
-        """Of the zoo."""
+        """Return the recipe of the zoo."""
         if self.problem != "inr":
             return self.scale.classifiers.recipe(self.dataset)
         return self.scale.recipe(self.dataset, self.variant)
 
     @property
     def task(self) -> Task:
-        """What is learned."""
+        """Return the task."""
         own = METHODS[self.method].task
         return get_task(own or ("frequency-regression" if self.dataset == "sine" else TASKS[self.problem]))
 
     @property
     def features(self) -> FeatureConfig:
-        """What describes a KAN: eq. 5, or what the method reads instead."""
+        """Return the description of a KAN that the method reads: eq. 5 or another."""
         return METHODS[self.method].features
 
     @property
     def model(self) -> ModelConfig:
-        """Configuration of the model."""
+        """Return the configuration of the model."""
         method, spec, scale = METHODS[self.method], self.recipe.spec, self.scale
         options = dict(method.options)
         if method.model == "set_transformer":
@@ -83,53 +84,57 @@ class Plan:
 
     @property
     def training(self) -> TrainConfig:
-        """How it is trained."""
+        """Return the configuration of training."""
         base = self.scale.waves if self.dataset == "sine" else self.scale.training
         if self.problem != "inr":
             base = self.scale.classifiers.search(self.problem).training
         unfit = ("affine", "mirror") if self.problem != "inr" else () if self.dataset in MIRRORED else ("mirror",)
         augment = tuple(name for name in METHODS[self.method].augment if name not in unfit)
-        return dataclasses.replace(base, lr=self.rate, seed=self.seed, augment=augment)
+        return dataclasses.replace(base, lr=self.lr, seed=self.seed, augment=augment)
 
     @property
     def graphs(self) -> int:
-        """Training KANs an epoch."""
-        return self.samples or self.recipe.train
+        """Return the number of training KANs per epoch."""
+        return self.train_limit or self.recipe.train
 
     @property
-    def asked(self) -> dict[str, Any]:
-        """What the record of the run says was asked for, as JSON types (without the zoo's digest, which an alignment changes)."""
+    def config(self) -> dict[str, Any]:
+        """Return the entry ``asked`` of the run's record, without the zoo's digest, which an alignment changes."""
         return {
             "task": self.task.name,
             "model": self.model.to_dict(),
             "features": self.features.to_dict(),
             "train": self.training.to_dict(),
             "spec": self.recipe.spec.to_dict(),
-            "train_limit": self.samples,
+            "train_limit": self.train_limit,
         }
 
     @property
     def name(self) -> str:
-        """Readable, and unique to all that the run depends on: where it is kept."""
+        """Return a readable name, which is also the folder of the run: it hashes all that the run depends on."""
         aligned = alignment(self.recipe) if METHODS[self.method].aligned else None
-        everything = {**self.asked, "recipe": self.recipe.digest, "aligned": aligned}
+        everything = {**self.config, "recipe": self.recipe.digest, "aligned": aligned}
         digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:8]
-        samples = f"-n{self.samples}" if self.samples else ""
-        return f"{self.dataset}{self._kind('-')}/{self.method}{samples}-lr{self.rate:g}-seed{self.seed}-{digest}"
+        limit = f"-n{self.train_limit}" if self.train_limit else ""
+        method = f"{saved_name(self.method)}{limit}"
+        return f"{self.dataset}{self._kind('-')}/{method}-lr{self.lr:g}-seed{self.seed}-{digest}"
 
     def _kind(self, before: str) -> str:
-        """What is unusual about the task or the KANs."""
+        """Return the words for a problem or variant that is not the default, each after ``before``."""
         names = [*([] if self.problem == "inr" else [self.problem]), *([self.variant] if self.variant else [])]
         return "".join(f"{before}{name}" for name in names)
 
     def __str__(self) -> str:
-        samples = f", {self.samples} KANs" if self.samples else ""
-        size = "".join(
-            f", {name} {value}" for name, value in (("hidden", self.hidden), ("layers", self.num_layers)) if value
-        )
-        return f"{METHODS[self.method].label} on {self.dataset}{self._kind(' ')}{samples}, rate {self.rate:g}{size}, seed {self.seed}"
+        limit = f", {self.train_limit} KANs" if self.train_limit else ""
+        sizes = (("hidden", self.hidden), ("layers", self.num_layers))
+        size = "".join(f", {name} {value}" for name, value in sizes if value)
+        method = f"{METHODS[self.method].label} on {self.dataset}{self._kind(' ')}"
+        return f"{method}{limit}, rate {self.lr:g}{size}, seed {self.seed}"
 
 
 def alignment(recipe: Recipe) -> dict[str, Any]:
-    """Arguments of :func:`wskan.align.align_zoo` (appendix D.1): MergeMany on at most 1,000 training KANs, to a tolerance of 0.001."""
+    """Return arguments of :func:`wskan.align.align_zoo` (appendix D.1).
+
+    MergeMany runs on at most 1,000 training KANs, to a tolerance of 0.001.
+    """
     return {"subset": min(1000, recipe.train), "tolerance": 1e-3, "seed": 0}

@@ -1,4 +1,4 @@
-"""Run an experiment and keep what it shows."""
+"""The command ``wskan reproduce``: run an experiment and write its result."""
 
 from __future__ import annotations
 
@@ -12,172 +12,129 @@ from typing import Any
 
 from rich.console import Console
 
-from wskan.errors import DataError, reason
 from wskan.experiments.engine.cost import Cost, duration, estimate
 from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request
 from wskan.experiments.engine.plan import Plan
-from wskan.experiments.engine.table import Table
+from wskan.experiments.engine.render import to_rich
+from wskan.experiments.engine.result_file import merge_results, read_result, reuse_cells, write_result
 from wskan.experiments.engine.workspace import Workspace
-from wskan.files import check_inside, write_atomically
+from wskan.files import check_inside
 from wskan.locks import hold
 from wskan.plotting.figure import require_matplotlib
 from wskan.printing import markup
 from wskan.provenance import provenance
-from wskan.reading import check, mapping, read_json
 from wskan.tasks import Run
 
-MAX_RESULT = 64 * 2**20  # bytes
-SHAPE = {"protocol": str, "tables": [object], "runs": {str: {str: object}}, "data": {str: {str: [float]}}, str: object}
 WRITING = "results are written"
+PATIENCE = 60  # seconds to wait for another process to write its result
 
 
 def reproduce(
     experiment: Experiment, request: Request, workspace: Workspace, out: Path, *, dry_run: bool = False
 ) -> ExperimentResult | None:
-    """Build the zoos that are missing, train the models that are missing, and write ``out/NAME/SCALE.json``, ``.md`` and ``.png``.
+    """Build missing zoos, train missing models, and write ``out/NAME/SCALE.json``, ``.md`` and ``.png``.
 
-    Interrupted anywhere, the same call goes on from there. Data sets, seeds and methods may be done one at a time: the result file gathers them, and what that of ``experiment.shares`` has.
+    After an interruption, the same call resumes. Data sets, seeds and methods may be requested one at a time: each
+    result is merged with the result file. Cells of ``experiment.reuses_runs_of`` are added.
 
     Args:
-        experiment: which table or figure.
-        request: how large, on what, with which seeds.
-        workspace: where zoos and runs lie.
+        experiment: table or figure.
+        request: scale, data sets, seeds and methods.
+        workspace: folder of zoos and runs.
         out: folder of the results.
-        dry_run: only say what it would cost.
+        dry_run: only print the cost.
 
     Raises:
-        DataError: a method that the experiment does not compare, data that is missing, or a full disk.
+        DataError: if a method is not compared, data is missing, or the disk is full.
     """
     require_matplotlib()
     experiment.check(request)
     console, begin, origin = Console(), time.perf_counter(), provenance()
     plans = experiment.plans(request)
-    with console.status(f"{experiment.name}: timing a few steps of what is missing"):
-        cost = estimate(workspace, plans, [*(plan.recipe for plan in plans), *experiment.recipes(request)])
-    cost = dataclasses.replace(cost, other_seconds=experiment.seconds(workspace, request))
-    console.print(f"[bold]{experiment.name}[/] at scale {request.scale.name}: {cost}")
+    cost = _estimate(experiment, request, workspace, plans, console)
     if dry_run:
         return None
     folder, scale = out / experiment.name, request.scale.name
-    name = protocol(experiment, request, workspace, origin["machine"])
+    path, name = folder / f"{scale}.json", protocol(experiment, request, workspace, origin["machine"])
     check_inside(out, folder)
-    with hold(folder, WRITING, patience=60):  # what can be neither read nor written is told before the work
-        _earlier(folder / f"{scale}.json", console, name)
-    base = experiment.shares
-    shared = None if base is None else _earlier(out / base.name / f"{scale}.json", console)
-    progress = _Progress(console, cost)
-    longest_first = sorted(plans, key=lambda plan: -cost.runs.get(plan, 0))  # or one would be left to a single core
-    workspace.train_all(longest_first, progress, experiment.recipes(request))
-    found = experiment.find(workspace, request)
-    if diverged := [plan for plan in plans if workspace.diverged(plan)]:
-        found = _with_notes(
-            found, [f"{plan}: training diverged, its hyperparameters are left out." for plan in diverged]
-        )
-    if shared:
-        whole = dataclasses.replace(request, methods=None, seeds=(*{*request.seeds, *request.scale.seeds},))
-        found = _gather(found, _shared(found, shared, {plan.name for plan in experiment.plans(whole)}))
-    facts = {**origin, "experiment": experiment.name, "scale": scale, "protocol": name}
-    with hold(folder, WRITING, patience=60):  # which takes a moment
-        if earlier := _earlier(folder / f"{scale}.json", Console(quiet=True), name):  # what others wrote meanwhile, too
-            found = _gather(found, earlier)
-        _write(folder, {**facts, "seconds": round(time.perf_counter() - begin, 1)}, found)
-    for table in found.tables:
-        console.print(_rich(table))
+    with hold(folder, WRITING, patience=PATIENCE):  # errors in the earlier file are raised before the work
+        read_result(path, console, name)
+    shared = _read_shared(experiment, out, scale, console)
+    # The longest runs come first, so that none of them is left to a single core.
+    longest_first = sorted(plans, key=lambda plan: -cost.runs.get(plan, 0))
+    workspace.train_all(longest_first, _Progress(console, cost), experiment.recipes(request))
+    result = _collect(experiment, request, workspace, plans, shared)
+    header = {**origin, "experiment": experiment.name, "scale": scale, "protocol": name}
+    with hold(folder, WRITING, patience=PATIENCE):
+        if earlier := read_result(path, Console(quiet=True), name):  # includes what others wrote meanwhile
+            result = merge_results(result, earlier)
+        write_result(folder, {**header, "seconds": round(time.perf_counter() - begin, 1)}, result)
+    for table in result.tables:
+        console.print(to_rich(table))
     console.print(markup(f"Written to {folder}/{scale}.json, .md and .png"))
-    return found
-
-
-def _write(folder: Path, facts: Mapping[str, Any], found: ExperimentResult) -> None:
-    """Write the three files of a result."""
-    scale = facts["scale"]
-    used = {run for table in found.tables for cell in table.cells.values() for run in cell.facts.get("runs", ())}
-    data = {
-        **facts,
-        "tables": [table.to_dict() for table in found.tables],
-        "data": found.data,
-        "runs": {run: record for run, record in found.runs.items() if run in used},
-    }
-    text = "\n".join(table.to_markdown() for table in found.tables)
-    write_atomically(folder / f"{scale}.json", lambda path: path.write_text(json.dumps(data, indent=1) + "\n"))
-    write_atomically(folder / f"{scale}.md", lambda path: path.write_text(text))
-    found.draw(found.tables, found.data, folder / f"{scale}.png")
+    return result
 
 
 def protocol(experiment: Experiment, request: Request, workspace: Workspace, machine: Mapping[str, Any]) -> str:
-    """Eight hexadecimal digits that name how figures are measured; only those of one protocol stand in one table. Names of runs hash all their settings."""
+    """Return eight hexadecimal digits that identify how the numbers of an experiment are measured.
+
+    Only results of the same protocol are merged. It does not depend on the requested data sets, seeds and methods.
+    """
     scale = request.scale
     whole = Request(scale=scale, datasets=experiment.datasets(scale), seeds=scale.seeds)
     sizes = scale.settings()
     classifiers = sizes.pop("classifiers")
     settings: list[Any] = [
         classifiers if experiment.classifiers else sizes,
-        [plan.name for plan in experiment.plans(whole)],
+        [plan.name for plan in experiment.plans(whole)],  # names of runs hash all their settings
     ]
     if experiment.classifiers:
         settings.append([recipe.digest for recipe in experiment.recipes(whole)])
     if (own := experiment.settings(whole)) is not None:
         settings.append(own)
     if experiment.times:
-        settings.append([workspace.place, machine["processor"], machine["cores"]])
+        settings.append([workspace.torch_device, machine["processor"], machine["cores"]])
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _earlier(path: Path, console: Console, name: str | None = None) -> ExperimentResult | None:
-    """What a result file shows, if it is there; with the name of a protocol, only if it was measured by that."""
-    if not path.exists():
-        return None
-    hint = "move it away, or choose another --out"
-    data = read_json(path, MAX_RESULT, hint, infinite=True)
-    try:
-        data = {"runs": {}, "data": {}, "protocol": "", **mapping(data, "a result")}
-        if "table" in data:  # of an earlier version
-            data["tables"] = [data.pop("table")]
-        check(data, SHAPE, "a result")
-        if name is not None and (found := data["protocol"]) != name:
-            console.print(
-                markup(f"{path} was measured with other settings (protocol {found}, now {name}): it will be replaced")
-            )
-            return None
-        return ExperimentResult(
-            tables=tuple(map(Table.from_dict, data["tables"])), runs=data["runs"], data=data["data"]
-        )
-    except DataError as error:
-        raise DataError(f"{path}: not a result of wskan reproduce ({reason(error)}); {hint}") from error
+def _estimate(
+    experiment: Experiment, request: Request, workspace: Workspace, plans: Sequence[Plan], console: Console
+) -> Cost:
+    """Estimate and print the cost."""
+    with console.status(f"{experiment.name}: timing a few steps of what is missing"):
+        cost = estimate(workspace, plans, [*(plan.recipe for plan in plans), *experiment.recipes(request)])
+    cost = dataclasses.replace(cost, other_seconds=experiment.seconds(workspace, request))
+    console.print(f"[bold]{experiment.name}[/] at scale {request.scale.name}: {cost}")
+    return cost
 
 
-def _with_notes(found: ExperimentResult, notes: Sequence[str]) -> ExperimentResult:
-    """With more notes under each table."""
-    tables = tuple(dataclasses.replace(table, notes=[*table.notes, *notes]) for table in found.tables)
-    return dataclasses.replace(found, tables=tables)
+def _read_shared(experiment: Experiment, out: Path, scale: str, console: Console) -> ExperimentResult | None:
+    """Return the result of the experiment that shares runs with this one, if there is one."""
+    base = experiment.reuses_runs_of
+    return None if base is None else read_result(out / base.name / f"{scale}.json", console)
 
 
-def _shared(found: ExperimentResult, other: ExperimentResult, names: set[str]) -> ExperimentResult:
-    """Figures of another experiment in this one's tables, metric by metric: those that runs of these names gave, which hash all their settings."""
-    tables = tuple(
-        dataclasses.replace(
-            table,
-            cells={at: cell for at, cell in known.cells.items() if names.issuperset(cell.facts.get("runs", [""]))},
-        )
-        for table, known in zip(found.tables, other.tables, strict=False)
-    )
-    return ExperimentResult(tables=tables, runs=other.runs)
-
-
-def _gather(found: ExperimentResult, earlier: ExperimentResult) -> ExperimentResult:
-    """With what was found before on other data sets, with other seeds and by other methods."""
-    tables = {table.title: table for table in earlier.tables}
-    for table in found.tables:
-        tables[table.title] = table.gather(tables[table.title]) if table.title in tables else table
-    return dataclasses.replace(
-        found,
-        tables=tuple(tables.values()),
-        runs={**earlier.runs, **found.runs},
-        data={**earlier.data, **found.data},
-    )
+def _collect(
+    experiment: Experiment,
+    request: Request,
+    workspace: Workspace,
+    plans: Sequence[Plan],
+    shared: ExperimentResult | None,
+) -> ExperimentResult:
+    """Analyse the finished runs, note those that diverged, and add cells of the shared result."""
+    result = experiment.analyse(workspace, request)
+    if diverged := [plan for plan in plans if workspace.diverged(plan)]:
+        notes = [f"{plan}: training diverged, its hyperparameters are left out." for plan in diverged]
+        tables = tuple(dataclasses.replace(table, notes=[*table.notes, *notes]) for table in result.tables)
+        result = dataclasses.replace(result, tables=tables)
+    if shared is None:
+        return result
+    whole = dataclasses.replace(request, methods=None, seeds=(*{*request.seeds, *request.scale.seeds},))
+    return merge_results(result, reuse_cells(result, shared, {plan.name for plan in experiment.plans(whole)}))
 
 
 class _Progress:
-    """A line for each run that ends, with the time left: the estimate, corrected by how it fared so far."""
+    """A callback that prints a line per finished run, with the time left: the estimate scaled by the time so far."""
 
     def __init__(self, console: Console, cost: Cost) -> None:
         self.console, self.left, self.total, self.jobs = console, dict(cost.runs), len(cost.runs), cost.jobs
@@ -198,16 +155,3 @@ def _outcome(run: Run | None) -> str:
         return "training diverged"
     metric = run.task.monitor
     return f"{metric} {run.record['val'][metric]:.4g} on validation, {run.record['train_seconds']:,.0f} s"
-
-
-def _rich(table: Table) -> object:
-    from rich.table import Table as RichTable
-
-    paper = "; in brackets the paper's" if table.has_paper else ""
-    shown = RichTable(title=markup(f"{table.title} ({table.unit}{paper})"))
-    shown.add_column("")
-    for label in table.columns.values():
-        shown.add_column(markup(label), justify="right")
-    for row, label in table.rows.items():
-        shown.add_row(markup(label), *(table.text(row, column).replace("**", "") for column in table.columns))
-    return shown

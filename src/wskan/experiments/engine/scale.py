@@ -1,4 +1,4 @@
-"""How large an experiment is: for a test, for two cores, or as in the paper."""
+"""The scales of experiments: for a test, for two cores, or as in the paper."""
 
 from __future__ import annotations
 
@@ -17,25 +17,29 @@ IMAGES = ("mnist", "fashion-mnist", "cifar10")
 class Scale:
     """Sizes and hyperparameters, the same for every method.
 
+    The names of the fields are part of the hash of a protocol.
+
     Args:
-        name: of the scale.
+        name: the name of the scale.
         datasets: images whose KANs are classified.
-        suffix: of the recipes: ``"-constant"`` for the paper's constant learning rate of KANs.
-        counts: training, validation and test KANs of a zoo of images; those of waves are the recipe's.
-        wide_test: test KANs of each of the wider zoos of table 2.
-        widths: their hidden widths.
+        suffix: end of the names of the recipes; ``"-constant"`` for the paper's constant learning rate of KANs.
+        counts: numbers of training, validation and test KANs of a zoo of images; zoos of waves follow their recipe.
+        wide_test: number of test KANs of each of the wider zoos of table 2.
+        widths: hidden widths of the KANs of these zoos.
         samples: numbers of training KANs of figure 8.
-        hidden, num_layers, dropout: of the models.
+        hidden: hidden dimension of the models.
+        num_layers: number of layers of the models.
+        dropout: dropout of the models.
         inducing: inducing points of the SetTransformer; 0 for attention between all edges.
-        set_transformer: data sets and number of seeds that it is trained on; None for all.
+        set_transformer: data sets and number of seeds that the SetTransformer is trained on; None for all.
         waves: epochs, batch size and learning rate of figure 8.
-        training: everything else about training.
+        training: all other settings of training.
         rates: learning rates to choose from, on the validation split.
-        seeds: of the runs.
-        timing: training KANs, test KANs and epochs that table 11 measures.
-        recipe_changes: what else is changed in a recipe, for tests.
+        seeds: seeds of the runs.
+        timing: numbers of training KANs, test KANs and epochs that table 11 measures.
+        recipe_changes: other changes of the recipes, for tests.
         classifiers: the same for zoos of classifiers.
-        tuned: by method, fields of the scale that differ for it.
+        tuned: by method, the fields of the scale that differ for it.
     """
 
     name: str
@@ -59,25 +63,33 @@ class Scale:
     classifiers: ClassifierScale
     tuned: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict, hash=False, compare=False)
 
+    @property
+    def compares_best_models(self) -> bool:
+        """Return whether the best models compete with the paper's baselines, instead of the paper's WS-KAN."""
+        return self.name == "full"
+
     def of(self, method: str) -> Scale:
-        """Give the scale as it is for a method."""
+        """Return the scale with the changes for a method."""
         changes = self.tuned.get(method)
         return self if changes is None else dataclasses.replace(self, **changes)
 
     def settings(self) -> dict[str, Any]:
-        """List everything in it as plain types; without what no scale had when the first results were made, where it is as it was then."""
+        """Return all fields as plain types, to be hashed.
+
+        Fields that were added after the first results are left out where they have their default: the hash stays.
+        """
         settings = dataclasses.asdict(self)
         later = [(settings, "tuned", {}), (settings["classifiers"], "scores", False)]
-        for place, name, default in later:
-            if place[name] == default:
-                del place[name]
+        for fields, name, default in later:
+            if fields[name] == default:
+                del fields[name]
         return settings
 
     def recipe(self, dataset: str, variant: str = "") -> Recipe:
-        """Of the zoo of a data set, or of that variant of it which ends its name: ``"rbf"``.
+        """Return the recipe of the zoo of a data set, or of a variant of it such as ``"rbf"``.
 
         Raises:
-            DataError: there is none of that name.
+            DataError: if no recipe has that name.
         """
         recipe = get_recipe(f"{dataset}-inr-{variant}" if variant else f"{dataset}-inr{self.suffix}")
         counts = dict(zip(("train", "val", "test"), self.counts, strict=True)) if dataset != "sine" else {}
@@ -85,8 +97,8 @@ class Scale:
         fit = dataclasses.replace(recipe.fit, **changes.pop("fit", {}))
         return dataclasses.replace(recipe, fit=fit, **changes)
 
-    def reshaped(self, dataset: str, hidden: tuple[int, ...]) -> Recipe:
-        """Of test KANs only, of other hidden widths or depth, of the first images of the test split."""
+    def with_shape(self, dataset: str, hidden: tuple[int, ...]) -> Recipe:
+        """Return a recipe of KANs with other hidden widths or depth, for the first images of the test split only."""
         recipe = self.recipe(dataset)
         spec = dataclasses.replace(recipe.spec, widths=(recipe.spec.widths[0], *hidden, recipe.spec.widths[-1]))
         return dataclasses.replace(recipe, spec=spec, train=0, val=0, test=self.wide_test)
@@ -164,10 +176,10 @@ ScaleName = Literal["smoke", "cpu", "full", "paper"]
 
 
 def get_scale(name: str) -> Scale:
-    """A scale by name.
+    """Return a scale by name.
 
     Raises:
-        DataError: there is none of that name.
+        DataError: if no scale has that name.
     """
     if name not in SCALES:
         raise DataError(f"no scale {name!r:.100}; there are {', '.join(SCALES)}")

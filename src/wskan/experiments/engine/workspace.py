@@ -1,4 +1,4 @@
-"""Where zoos, alignments and runs of experiments lie: what is there is used, what is missing is made."""
+"""The folder of zoos, alignments and runs of experiments: existing ones are used, missing ones are made."""
 
 from __future__ import annotations
 
@@ -36,13 +36,15 @@ Report = Callable[[Plan, Run | None], None]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """A folder with ``zoos/``, ``aligned/``, ``runs/`` and ``measured/``. One experiment at a time may work in it.
+    """A folder with ``zoos/``, ``aligned/``, ``runs/`` and ``measured/``, for one experiment at a time.
 
     Args:
-        folder: created if absent.
-        data_root, fetch: see :func:`wskan.signals.load_images`.
+        folder: path, created if absent.
+        data_root: see :func:`wskan.signals.load_images`.
+        fetch: see :func:`wskan.signals.load_images`.
         device: see :func:`wskan.tasks.train`.
-        jobs: runs at a time, each in a process of its own with an equal share of the cores: two runs of one thread each end sooner than two of two threads one after the other.
+        jobs: number of runs at a time, each in its own process with an equal share of the cores. Two runs with one
+            thread each finish sooner than two runs with two threads one after the other.
     """
 
     folder: Path
@@ -52,67 +54,67 @@ class Workspace:
     jobs: int = 1
 
     @property
-    def place(self) -> str:
-        """``"cuda"`` or ``"cpu"``: where models run."""
+    def torch_device(self) -> str:
+        """Return the device of models, ``"cuda"`` or ``"cpu"``."""
         return "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
 
     @property
     def threads(self) -> int:
-        """Of each run: its share of the cores."""
+        """Return the number of threads of each run, its share of the cores."""
         return max(1, cores() // self.jobs)
 
     def zoo_folder(self, recipe: Recipe) -> Path:
-        """Where a zoo lies, or would."""
+        """Return the folder of a zoo, which may not exist yet."""
         return self.folder / "zoos" / f"{recipe.name}-{recipe.digest}"
 
     def zoo(self, recipe: Recipe, *, progress: bool = False) -> Zoo:
-        """The zoo of a recipe, built if it is missing or unfinished."""
+        """Return the zoo of a recipe, and build it if it is missing or unfinished."""
         folder = self.zoo_folder(recipe)
         return build_zoo(
             recipe, folder, data_root=self.data_root, fetch=self.fetch, progress=progress, within=self.folder
         )
 
     def aligned(self, recipe: Recipe, *, progress: bool = False) -> AlignedZoo:
-        """The same, aligned to the mean of its training KANs (appendix D.1)."""
+        """Return the zoo of a recipe, aligned to the mean of its training KANs (appendix D.1)."""
         folder = self.folder / "aligned" / f"{recipe.name}-{recipe.digest}"
         if not holds_alignment(folder):
             check_inside(self.folder, folder)
         return align_zoo(self.zoo(recipe), folder, **alignment(recipe), progress=progress)
 
     def run_folder(self, plan: Plan) -> Path:
-        """Where a run lies, or would."""
+        """Return the folder of a run, which may not exist yet."""
         return self.folder / "runs" / plan.name
 
     def is_finished(self, plan: Plan) -> bool:
-        """Whether a run is there already."""
-        return self._recorded(plan, "finished")
+        """Return whether a run is finished."""
+        return self._has_record(plan, "finished")
 
     def diverged(self, plan: Plan) -> bool:
-        """Whether its training ended in NaN, as it would again."""
-        return self._recorded(plan, "diverged")
+        """Return whether training ended in NaN, which it would do again."""
+        return self._has_record(plan, "diverged")
 
-    def _recorded(self, plan: Plan, *facts: str) -> bool:
+    def _has_record(self, plan: Plan, *states: str) -> bool:
         record = read_record(self.run_folder(plan))
-        return record is not None and any(record.get(fact) for fact in facts)
+        return record is not None and any(record.get(state) for state in states)
 
     def open(self, plan: Plan) -> Run:
-        """A finished run.
+        """Open a finished run.
 
         Raises:
-            DataError: what lies there is no such run.
+            DataError: if its folder holds another run.
         """
         run = open_run(self.run_folder(plan))
         asked = run.record["asked"]
-        if wrong := sorted(name for name, value in plan.asked.items() if asked.get(name) != value):
+        if wrong := sorted(name for name, value in plan.config.items() if asked.get(name) != value):
             raise DataError(f"{run.folder} holds a run with another {' and '.join(wrong)}; delete it")
         return run
 
     def zoo_of(self, plan: Plan) -> Zoo:
-        """What a run sees."""
+        """Return the zoo that a run is trained on, aligned if its method is."""
         return self.aligned(plan.recipe) if METHODS[plan.method].aligned else self.zoo(plan.recipe)
 
     def train(self, plan: Plan, *, progress: bool = False) -> Run:
-        """Train, go on with, or open a run."""
+        """Train or resume a run, or open it if it is finished."""
         if not self.is_finished(plan):
             check_inside(self.folder, self.run_folder(plan))
         return train(
@@ -122,21 +124,23 @@ class Workspace:
             model=plan.model,
             features=plan.features,
             config=plan.training,
-            train_limit=plan.samples,
+            train_limit=plan.train_limit,
             device=self.device,
             progress=progress,
         )
 
     def cached(self, key: Mapping[str, Any], compute: Callable[[], Any], shape: Any) -> Any:
-        """What ``compute`` returned for this key, or returns now: JSON types of a shape (:func:`wskan.reading.check`), kept in ``measured/``.
+        """Return the result of ``compute`` for this key, which is kept in ``measured/``.
+
+        The result has JSON types of a given shape (:func:`wskan.reading.check`).
 
         Raises:
-            DataError: what is kept there is damaged, or has another shape.
+            DataError: if the file is damaged, or its value has another shape.
         """
-        path = self._measured(key)
+        path = self._measured_path(key)
         if path.exists():
             kept = read_json(path, MAX_MEASURED, "delete it", infinite=True)
-            check(kept, {"key": object, "value": object}, f"{path}: what was measured (delete it)")
+            check(kept, {"key": object, "value": object}, f"{path}: a measurement (delete it)")
             if kept["key"] == json.loads(json.dumps(key)):
                 check(kept["value"], shape, f"{path}: value (delete it)")
                 return kept["value"]
@@ -145,27 +149,28 @@ class Workspace:
         return json.loads(text)["value"]
 
     def is_measured(self, key: Mapping[str, Any]) -> bool:
-        """Whether :meth:`cached` has it already."""
-        return self._measured(key).exists()
+        """Return whether :meth:`cached` has a result for this key."""
+        return self._measured_path(key).exists()
 
-    def _measured(self, key: Mapping[str, Any]) -> Path:
+    def _measured_path(self, key: Mapping[str, Any]) -> Path:
         name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
         return self.folder / "measured" / f"{name}.json"
 
     def missing(self, plans: Sequence[Plan]) -> list[Plan]:
-        """Those that neither are finished nor have diverged, each once."""
-        return [plan for plan in dict.fromkeys(plans) if not self._recorded(plan, "finished", "diverged")]
+        """Return the runs that neither are finished nor have diverged, without duplicates."""
+        return [plan for plan in dict.fromkeys(plans) if not self._has_record(plan, "finished", "diverged")]
 
     def train_all(self, plans: Sequence[Plan], report: Report, recipes: Sequence[Recipe] = ()) -> None:
-        """Make everything that some runs need, then the runs that are missing.
+        """Build the missing zoos and alignments, then train the missing runs.
 
         Args:
-            plans: what to train.
-            report: called after each, without a run if it diverged.
-            recipes: zoos that are needed beside those of the runs.
+            plans: the runs.
+            report: called after each run, with None if it diverged.
+            recipes: zoos that are needed in addition to those of the runs.
 
         Raises:
-            DataError: missing data, a full disk, a worker that was killed, or another experiment at work in the folder. What is finished is kept.
+            DataError: if data is missing, the disk is full, a worker was killed, or another experiment uses the
+                folder. Finished zoos and runs are kept.
         """
         with hold(self.folder, "an experiment is reproduced", inside=("measured",)):
             for recipe in recipes:
@@ -179,7 +184,7 @@ class Workspace:
             self.aligned(recipe, progress=True)
         if self.jobs == 1 or len(missing) < 2:
             for plan in missing:
-                _train(self, plan, progress=True)
+                _train_run(self, plan, progress=True)
                 report(plan, self._result(plan))
         else:
             self._train_in_processes(missing, report)
@@ -189,8 +194,8 @@ class Workspace:
             self.jobs, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(self.threads, os.getpid())
         )
         try:
-            with _ctrl_c_ignored():  # by the workers, for good: it would hit them while they start, too
-                running = {pool.submit(_train, self, plan): plan for plan in plans}
+            with _ctrl_c_ignored():  # workers inherit this, since Ctrl-C would reach them even while they start
+                running = {pool.submit(_train_run, self, plan): plan for plan in plans}
             while running:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     plan = running.pop(future)
@@ -202,8 +207,8 @@ class Workspace:
             raise
         except BrokenProcessPool as error:
             raise DataError(
-                f"a training process was killed, perhaps for want of memory: try --jobs {self.jobs - 1}; "
-                "what is finished is kept"
+                f"a training process was killed, perhaps for lack of memory: try --jobs {self.jobs - 1}; "
+                "finished runs are kept"
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
@@ -213,14 +218,14 @@ class Workspace:
 
 
 def cores() -> int:
-    """Those that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
 def _ctrl_c_ignored() -> Iterator[None]:
-    """By this process, and by all that it starts meanwhile: they inherit it."""
-    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
+    """Ignore Ctrl-C in this process and in processes that it starts meanwhile."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread is interrupted
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -231,7 +236,7 @@ def _ctrl_c_ignored() -> Iterator[None]:
 
 
 def _begin(threads: int, parent: int) -> None:
-    """A process of the pool: its share of the cores, and an end when its parent is killed."""
+    """Set up a process of the pool: limit its threads, and end it when its parent is killed."""
     torch.set_num_threads(threads)
 
     def watch() -> None:
@@ -242,7 +247,10 @@ def _begin(threads: int, parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _train(workspace: Workspace, plan: Plan, progress: bool = False) -> None:
-    """Without the run, which would come back through a pipe. One that diverges says so in its record, and stops no other."""
+def _train_run(workspace: Workspace, plan: Plan, progress: bool = False) -> None:
+    """Train a run, and return None: a run would be sent through a pipe.
+
+    A run that diverges has this in its record, and does not stop the others.
+    """
     with contextlib.suppress(DivergedError):
         workspace.train(plan, progress=progress)

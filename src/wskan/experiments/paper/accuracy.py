@@ -11,7 +11,7 @@ def _accuracy(mse: str, r2: str, paper_mse: str, paper_r2: str) -> list[Metric]:
     return [
         Metric("mse", f"{mse}: mean squared error", "test MSE x 1000", "lower", paper_mse, 1e3, 2),
         Metric("r2", f"{r2}: R²", "test R² x 100", "higher", paper_r2, 1e2, 2),
-        Metric("kendall", f"Kendall's tau, beside {mse[0].lower()}{mse[1:]}", "test tau x 100", "higher", "", 1e2, 2),
+        Metric("kendall", f"Kendall's tau for {mse[0].lower()}{mse[1:]}", "test tau x 100", "higher", "", 1e2, 2),
     ]
 
 
@@ -37,5 +37,5 @@ table7 = on_classifiers(
         "table7_ablation_accuracy_prediction_mse_x1e3",
         "table8_ablation_accuracy_prediction_r2_x1e2",
     ),
-    shares=table3,
+    reuses_runs_of=table3,
 )

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from wskan.experiments.engine.classifier_scale import Problem
 from wskan.experiments.engine.classifier_zoos import classifier_zoos
-from wskan.experiments.engine.comparison import Metric, comparison
+from wskan.experiments.engine.comparison import Comparison, Metric
 from wskan.experiments.engine.experiment import Experiment, Request
 from wskan.experiments.engine.notes import classifier_training_notes, classifier_zoo_notes
 from wskan.experiments.engine.workspace import Workspace
 
-CLASSIFIER_METHODS = ("mlp", "mlp_aug", "mlp_align", "dmc", "deepsets", "ws_kan")
-"""The paper leaves out the SetTransformer, which attends between all of 26,432 edges."""
+CLASSIFIER_METHODS = ("mlp", "mlp_aug", "mlp_align", "dmc", "deep_sets", "ws_kan")
+"""The paper leaves out the SetTransformer, which attends between all 26,432 edges."""
 
 FULL_ACCURACY = (*CLASSIFIER_METHODS[:-1], "weights", "probes")
 FULL_PRUNING = (*FULL_ACCURACY, "scores")
-"""At scale ``full``: WS-KAN that reads weights, is shown activations, or learns scores and not masks."""
+"""Methods at scale ``full``: WS-KANs that read weights, read activations, or learn scores instead of masks."""
 
 
 def on_classifiers(
@@ -24,10 +24,10 @@ def on_classifiers(
     problem: Problem,
     methods: Sequence[str],
     metrics: Sequence[Metric],
-    shares: Experiment | None = None,
+    reuses_runs_of: Experiment | None = None,
     full: Sequence[str] | None = None,
 ) -> Experiment:
-    """Test scores of methods on zoos of classifiers."""
+    """Return a comparison of test scores on zoos of classifiers."""
 
     def notes(workspace: Workspace, request: Request) -> list[str]:
         return [
@@ -35,5 +35,12 @@ def on_classifiers(
             *classifier_zoo_notes(classifier_zoos(workspace, request)),
         ]
 
-    untrained = problem == "pruning" and full is not None
-    return comparison(name, problem, methods, metrics, notes, shares=shares, full=full, untrained=untrained)
+    comparison = Comparison(
+        problem=problem,
+        methods=methods,
+        metrics=metrics,
+        notes=notes,
+        full_methods=full,
+        untrained=problem == "pruning" and full is not None,
+    )
+    return comparison.experiment(name, reuses_runs_of=reuses_runs_of)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
-from wskan.experiments.engine.comparison import Metric, comparison, data_notes
-from wskan.experiments.engine.experiment import (
-    Experiment,
-    ExperimentResult,
-    Request,
-    best_choice,
-    evaluated,
-    run_records,
-)
+from wskan.experiments.engine.comparison import Comparison, Metric
+from wskan.experiments.engine.experiment import Experiment, ExperimentResult, Request
 from wskan.experiments.engine.methods import METHODS
-from wskan.experiments.engine.notes import inr_notes
+from wskan.experiments.engine.notes import data_notes, inr_notes
 from wskan.experiments.engine.plan import Plan
+from wskan.experiments.engine.run_scores import best_choice, evaluate_on, run_records
 from wskan.experiments.engine.table import Cell, Table, paper_cell
 from wskan.experiments.engine.workspace import Workspace
 from wskan.zoo import Recipe
 
-BASELINES = ("mlp", "mlp_aug", "mlp_align", "dmc", "deepsets", "set_transformer", "ws_kan")
+BASELINES = ("mlp", "mlp_aug", "mlp_align", "dmc", "deep_sets", "set_transformer", "ws_kan")
 ABLATIONS = ("no_pe", "no_bidir", "ws_kan")
-FULL = ("mlp", "mlp_aug", "mlp_align", "dmc", "deepsets", "weights", "probes", "probe_gen", "image_cnn")
-"""At scale ``full``: WS-KAN that reads weights, WS-KAN that is shown activations, and what outputs alone say."""
+FULL = ("mlp", "mlp_aug", "mlp_align", "dmc", "deep_sets", "weights", "probes", "probe_gen", "image_cnn")
+"""Methods at scale ``full``: WS-KANs that read weights or activations, and models that read only outputs."""
 
 
 def classification(
@@ -31,29 +26,31 @@ def classification(
     title: str,
     methods: Sequence[str],
     paper: str,
-    shares: Experiment | None = None,
+    reuses_runs_of: Experiment | None = None,
     full: Sequence[str] | None = None,
 ) -> Experiment:
-    """Test accuracies of methods."""
+    """Return a comparison of test accuracies."""
 
     def notes(workspace: Workspace, request: Request) -> list[str]:
-        said = inr_notes(request)
-        if "set_transformer" in methods and request.scale.inducing and request.scale.name != "full":
-            said.append(
-                f"SetTransformer with {request.scale.inducing} inducing points (Lee et al. 2019); the paper's attends between all edges."
+        lines, scale = inr_notes(request), request.scale
+        if "set_transformer" in methods and scale.inducing and not scale.compares_best_models:
+            lines.append(
+                f"SetTransformer with {scale.inducing} inducing points (Lee et al. 2019); "
+                "the paper's attends between all edges."
             )
-        zoos = {dataset: workspace.zoo(request.scale.recipe(dataset)) for dataset in request.datasets}
-        return [*said, *data_notes(zoos)]
+        zoos = {dataset: workspace.zoo(scale.recipe(dataset)) for dataset in request.datasets}
+        return [*lines, *data_notes(zoos)]
 
     metric = Metric("accuracy", title, "test accuracy, percent", "higher", paper)
-    return comparison(name, "inr", methods, [metric], notes, shares=shares, full=full)
+    comparison = Comparison(problem="inr", methods=methods, metrics=[metric], notes=notes, full_methods=full)
+    return comparison.experiment(name, reuses_runs_of=reuses_runs_of)
 
 
 table1 = classification(
     "table1", "Table 1: INR classification", BASELINES, "table1_inr_classification_accuracy", full=FULL
 )
 table6 = classification(
-    "table6", "Table 6: INR classification, ablation", ABLATIONS, "table6_ablation_inr_accuracy", shares=table1
+    "table6", "Table 6: INR classification, ablation", ABLATIONS, "table6_ablation_inr_accuracy", reuses_runs_of=table1
 )
 
 
@@ -61,43 +58,39 @@ METHODS_2, FULL_2 = ("ws_kan", "no_pe"), ("weights", "probes")
 
 
 def shape_methods(request: Request) -> tuple[str, ...]:
-    """Those compared: WS-KANs, at scale ``full`` one that reads weights and one that is shown activations."""
-    return FULL_2 if request.scale.name == "full" else METHODS_2
+    """Return the WS-KANs to compare; at scale ``full`` one that reads weights and one that reads activations."""
+    return FULL_2 if request.scale.compares_best_models else METHODS_2
 
 
 def shape_datasets(request: Request) -> list[str]:
-    """Those of the request that the paper's table has, or all if it has none of them."""
+    """Return the requested data sets of the paper's table, or all if it has none of them."""
     return [name for name in request.datasets if name != "cifar10"] or list(request.datasets)
 
 
 def shape_plans(request: Request) -> list[Plan]:
-    """The runs of tables 1 and 6."""
-    return [
-        p
-        for dataset in shape_datasets(request)
-        for method in shape_methods(request)
-        for p in request.plans(dataset, method)
-    ]
+    """Return the runs, which are those of tables 1 and 6."""
+    choices = itertools.product(shape_datasets(request), shape_methods(request))
+    return [plan for dataset, method in choices for plan in request.plans(dataset, method)]
 
 
 def shape_columns(request: Request, dataset: str) -> dict[str, Recipe]:
-    """Zoos of other shapes, by the column they fill."""
+    """Return the zoos of all shapes by column."""
     own, *rest = request.scale.recipe(dataset).spec.widths[1:-1]
-    wider = {f"h={h}": request.scale.reshaped(dataset, (h, *(h for _ in rest))) for h in request.scale.widths}
+    wider = {f"h={h}": request.scale.with_shape(dataset, (h, *(h for _ in rest))) for h in request.scale.widths}
     return {
         f"h={own}": request.scale.recipe(dataset),
         **wider,
-        "deeper": request.scale.reshaped(dataset, (own, *rest, own)),
+        "deeper": request.scale.with_shape(dataset, (own, *rest, own)),
     }
 
 
 def shape_recipes(request: Request) -> list[Recipe]:
-    """Zoos of other shapes, and the runs' own."""
+    """Return the zoos of all shapes."""
     return [recipe for dataset in shape_datasets(request) for recipe in shape_columns(request, dataset).values()]
 
 
 def generalisation(workspace: Workspace, request: Request) -> ExperimentResult:
-    """Test accuracy on KANs of other shapes, of the runs chosen on validation KANs of the shape they were trained on."""
+    """Return the test accuracy on KANs of all shapes, of runs chosen on validation KANs of the training shape."""
     cells: dict[tuple[str, str], Cell] = {}
     labels: dict[str, str] = {}
     for dataset in shape_datasets(request):
@@ -110,11 +103,12 @@ def generalisation(workspace: Workspace, request: Request) -> ExperimentResult:
             chosen = best_choice(workspace, request.plans(dataset, method))
             for column, zoo in zoos.items():
                 paper = paper_cell("table2_ood_width_accuracy", dataset, column) if method != "no_pe" else None
-                cells[row, column] = evaluated(workspace, chosen, zoo, paper, psnr=zoo.info()["psnr_mean"])
+                cells[row, column] = evaluate_on(zoo, workspace, chosen, paper, psnr=zoo.info()["psnr_mean"])
     first = request.scale.recipe(shape_datasets(request)[0]).spec.widths
-    names = {column: column for column in shape_columns(request, shape_datasets(request)[0])}
-    deeper = list(shape_columns(request, shape_datasets(request)[0])["deeper"].spec.widths)
-    made = Table(
+    columns = shape_columns(request, shape_datasets(request)[0])
+    names = {column: column for column in columns}
+    deeper = list(columns["deeper"].spec.widths)
+    table = Table(
         title="Table 2: generalisation to wider and deeper KANs",
         unit="test accuracy, percent",
         better="higher",
@@ -124,12 +118,14 @@ def generalisation(workspace: Workspace, request: Request) -> ExperimentResult:
         groups={row: row.split()[1] for row in labels},
         reads={row: METHODS[row.split()[0]].reads for row in labels},
         notes=[
-            f"Trained on KANs {list(first)} only. {request.scale.wide_test:,} test KANs of each other shape, of images that the first column has, too; the paper takes all, and has no deeper KANs.",
-            "Deeper KANs: a hidden layer takes the learned position of the layer at the same relative depth (wskan.graph.node_positions); no PE needs none.",
+            f"Trained on KANs {list(first)} only. {request.scale.wide_test:,} test KANs of each other shape, "
+            "of images of the first column; the paper uses all, and has no deeper KANs.",
+            "Deeper KANs: a hidden layer takes the learned position of the layer at the same relative depth "
+            "(wskan.graph.node_positions); the model without PE needs none.",
             *inr_notes(request),
         ],
     )
-    return ExperimentResult(tables=(made,), runs=run_records(workspace, shape_plans(request)))
+    return ExperimentResult(tables=(table,), runs=run_records(workspace, shape_plans(request)))
 
 
-table2 = Experiment(name="table2", plans=shape_plans, recipes=shape_recipes, find=generalisation)
+table2 = Experiment(name="table2", plans=shape_plans, recipes=shape_recipes, analyse=generalisation)

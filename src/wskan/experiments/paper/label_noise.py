@@ -1,4 +1,4 @@
-"""Figure 9: test accuracy of classifiers against the share of their training labels that was permuted (paper, C.2.1)."""
+"""Figure 9: test accuracy of classifiers against the share of permuted training labels (paper, C.2.1)."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from wskan.experiments.engine.table import Cell, Table
 from wskan.experiments.engine.workspace import Workspace
 from wskan.plotting.figure import new_figure, save_figure
 
-BINS = 5  # of noise, as in figure 5
+BINS = 5  # bins of noise, also in figure 5
 BIN_LABELS = {str(100 * (2 * i + 1) // (2 * BINS)): f"{100 * i // BINS}-{100 * (i + 1) // BINS} %" for i in range(BINS)}
-"""By their middles, in percent."""
+"""Labels of the bins by their middles, in percent."""
 
 
-def binned(noise: Tensor, values: Tensor) -> dict[str, Tensor]:
-    """Values ``[n]`` by bins of noise ``[n]`` in [0, 1] that do not overlap; only bins with any."""
-    place = (noise * BINS).long().clamp_max(BINS - 1)
-    bins = {middle: values[place == i] for i, middle in enumerate(BIN_LABELS)}
-    return {middle: found for middle, found in bins.items() if len(found)}
+def bin_by_noise(noise: Tensor, values: Tensor) -> dict[str, Tensor]:
+    """Return values ``[n]`` by bin of noise ``[n]`` in [0, 1], without empty bins."""
+    bin_index = (noise * BINS).long().clamp_max(BINS - 1)
+    bins = {middle: values[bin_index == i] for i, middle in enumerate(BIN_LABELS)}
+    return {middle: of_bin for middle, of_bin in bins.items() if len(of_bin)}
 
 
-def find(workspace: Workspace, request: Request) -> ExperimentResult:
-    """The first test KANs of each zoo."""
+def analyse(workspace: Workspace, request: Request) -> ExperimentResult:
+    """Return the accuracies of the first test KANs of each zoo, by noise."""
     data, cells = {}, {}
     shown = request.scale.classifiers.shown
-    built = classifier_zoos(workspace, request)
-    for dataset, zoo in built.items():
+    zoos = classifier_zoos(workspace, request)
+    for dataset, zoo in zoos.items():
         rows = zoo.split("test")[:shown]
         noise, accuracy = zoo.columns["noise"][rows], zoo.columns["accuracy"][rows]
         data[dataset] = {"noise": noise.tolist(), "accuracy": accuracy.tolist()}
-        for middle, values in binned(noise, 100 * accuracy).items():
+        for middle, values in bin_by_noise(noise, 100 * accuracy).items():
             cells[dataset, middle] = Cell(values=tuple(values.tolist()), facts={"zoo": zoo.digest})
     table = Table(
         title="Figure 9: accuracy of KANs against label noise",
@@ -51,15 +51,15 @@ def find(workspace: Workspace, request: Request) -> ExperimentResult:
         groups={dataset: dataset for dataset in request.datasets},
         over="KANs",
         notes=[
-            f"{shown} test KANs a data set; the paper gives the figure without numbers.",
-            *classifier_zoo_notes(built),
+            f"{shown} test KANs per data set; the paper gives the figure without numbers.",
+            *classifier_zoo_notes(zoos),
         ],
     )
     return ExperimentResult(tables=(table,), data=data, draw=draw)
 
 
 def draw(tables: Sequence[Table], data: Mapping[str, Any], path: Path) -> None:
-    """A point a KAN, a panel a data set."""
+    """Draw one point per KAN, and one panel per data set."""
     figure = new_figure(3.6 * len(data), 3.4)
     axes = figure.subplots(1, len(data), squeeze=False, sharey=True)[0]
     for axis, (dataset, points) in zip(axes, data.items(), strict=True):
@@ -72,4 +72,6 @@ def draw(tables: Sequence[Table], data: Mapping[str, Any], path: Path) -> None:
     save_figure(figure, path)
 
 
-figure9 = Experiment(name="figure9", plans=lambda request: [], recipes=classifier_recipes, find=find, classifiers=True)
+figure9 = Experiment(
+    name="figure9", plans=lambda request: [], recipes=classifier_recipes, analyse=analyse, classifiers=True
+)

@@ -36,5 +36,5 @@ table9 = on_classifiers(
         "table9_ablation_pruning_accuracy",
         "table10_ablation_pruning_auc",
     ),
-    shares=table4,
+    reuses_runs_of=table4,
 )

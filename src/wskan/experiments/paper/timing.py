@@ -1,4 +1,4 @@
-"""Table 11: seconds an epoch of training and of testing WS-KAN (paper, C.5)."""
+"""Table 11: seconds per epoch of training and of testing WS-KAN (paper, C.5)."""
 
 from __future__ import annotations
 
@@ -17,28 +17,31 @@ from wskan.models import build_model
 from wskan.tasks import GraphDataset, graph_loader
 from wskan.zoo import Zoo
 
-PAPER_GRAPHS = 10_000  # of an epoch of training, and of one of testing
+PAPER_GRAPHS = 10_000  # per epoch of training and of testing
 
 
 def plans(request: Request) -> list[Plan]:
-    """None: nothing is trained to the end."""
+    """Return an empty list: no model is trained to the end."""
     return []
 
 
-def find(workspace: Workspace, request: Request) -> ExperimentResult:
-    """The paper's WS-KAN (hidden 128, 4 layers, batches of 128), whatever the scale; fewer graphs are scaled to the paper's number."""
+def analyse(workspace: Workspace, request: Request) -> ExperimentResult:
+    """Return the seconds of the paper's WS-KAN (hidden 128, 4 layers, batches of 128) at any scale but ``smoke``.
+
+    Times of fewer graphs are scaled to the paper's number.
+    """
     train, test, epochs = request.scale.timing
     cells, paper = {}, get_scale("paper")
     scale = dataclasses.replace(paper, seeds=(0,)) if request.scale.name != "smoke" else request.scale
     precision = request.scale.training.precision
     for dataset in request.datasets:
         zoo = workspace.zoo(request.scale.recipe(dataset), progress=True)
-        plan = Plan(scale=scale, dataset=dataset, method="ws_kan", rate=1e-3, seed=0)
+        plan = Plan(scale=scale, dataset=dataset, method="ws_kan", lr=1e-3, seed=0)
         for row, values in _time(workspace, plan, zoo, train, test, epochs, precision).items():
             cells[row, dataset] = Cell(values=values, paper=paper_cell("table11_seconds_per_epoch_inr", row, dataset))
-    place = torch.cuda.get_device_name() if workspace.place == "cuda" else f"{torch.get_num_threads()} cores"
-    made = Table(
-        title="Table 11: seconds an epoch",
+    device = torch.cuda.get_device_name() if workspace.torch_device == "cuda" else f"{torch.get_num_threads()} cores"
+    table = Table(
+        title="Table 11: seconds per epoch",
         unit="seconds",
         better="lower",
         rows={"train": "training", "test": "testing"},
@@ -47,17 +50,18 @@ def find(workspace: Workspace, request: Request) -> ExperimentResult:
         groups={"train": "train", "test": "test"},
         over="epochs",
         notes=[
-            f"Hidden dimension {scale.hidden}, {scale.num_layers} layers, batches of {scale.training.batch_size}, {'bf16' if precision == 'bf16' else 'fp32'}, on {place}; "
-            f"{epochs} epochs of {train:,} training and {test:,} test KANs, scaled to {PAPER_GRAPHS:,} of each. The paper does not name its hardware.",
+            f"Hidden dimension {scale.hidden}, {scale.num_layers} layers, batches of {scale.training.batch_size}, "
+            f"{'bf16' if precision == 'bf16' else 'fp32'}, on {device}; {epochs} epochs of {train:,} training and "
+            f"{test:,} test KANs, scaled to {PAPER_GRAPHS:,} of each. The paper does not name its hardware.",
         ],
     )
-    return ExperimentResult(tables=(made,))
+    return ExperimentResult(tables=(table,))
 
 
 def _time(
     workspace: Workspace, plan: Plan, zoo: Zoo, train: int, test: int, epochs: int, precision: str
 ) -> dict[str, tuple[float, ...]]:
-    device = workspace.place
+    device = workspace.torch_device
     torch.manual_seed(0)
     model = build_model(dataclasses.replace(plan.model, edge_dim=plan.features.edge_dim(zoo.spec))).to(device)
     optimizer = torch.optim.AdamW(model.parameters())
@@ -87,7 +91,7 @@ def _time(
         return (time.perf_counter() - begin) * PAPER_GRAPHS / count
 
     for name in loaders:
-        epoch(name)  # warm
+        epoch(name)  # warms up
     return {name: tuple(epoch(name) for _ in range(epochs)) for name in loaders}
 
 
@@ -95,6 +99,6 @@ table11 = Experiment(
     name="table11",
     plans=plans,
     recipes=lambda request: [request.scale.recipe(dataset) for dataset in request.datasets],
-    find=find,
+    analyse=analyse,
     times=True,
 )
