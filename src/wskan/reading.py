@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -9,9 +10,14 @@ import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wskan.errors import DataError, reason
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 MAX_DEPTH = 32  # nested lists and objects
 DIGITS = 20  # of a whole number: more than fit in 64 bits
@@ -215,3 +221,24 @@ def mapping(value: Any, name: str, keys: set[str] | None = None) -> Mapping[str,
     if keys is not None and set(value) != keys:
         raise DataError(f"{name} must have exactly the keys {', '.join(sorted(keys))}, got {shown(sorted(value))}")
     return value
+
+
+def build(cls: type[T], data: Any, name: str, **changes: Any) -> T:
+    """Build a dataclass from a JSON object whose keys are names of its fields.
+
+    Args:
+        cls: the dataclass; it checks the values.
+        data: the object.
+        name: name in messages.
+        changes: values that replace those of the object.
+
+    Raises:
+        DataError: ``data`` is not an object, or has unknown or missing keys.
+    """
+    names = {field.name for field in dataclasses.fields(cls)}
+    if not isinstance(data, Mapping) or not set(data) <= names:
+        raise DataError(f"{name} must be an object with any of {sorted(names)}, got {shown(data)}")
+    try:
+        return cls(**{**data, **changes})
+    except TypeError as error:
+        raise DataError(f"malformed {name} {shown(data)}: {reason(error)}") from error

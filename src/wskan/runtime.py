@@ -11,6 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from wskan.errors import DataError, reason
+from wskan.reading import shown
+
 # mallopt(3)
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 _KEEP = {_MMAP_MAX: 0, _TRIM_THRESHOLD: -1}
@@ -69,3 +72,23 @@ def random_state(seed: int) -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numpy_state)
+
+
+def resolve_device(name: torch.device | str) -> torch.device:
+    """Choose a device: ``"auto"`` is a CUDA GPU if there is one, else the CPU.
+
+    Raises:
+        DataError: the device does not exist here, or computes nothing, such as ``"meta"``.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise DataError("no CUDA GPU can be used here; choose device cpu")
+        torch.zeros(1, device=device).item()  # fails if the device does not exist, and for "meta"
+    except (RuntimeError, NotImplementedError, AssertionError, ImportError) as error:
+        raise DataError(
+            f"device {shown(str(name))} cannot be used here ({reason(error):.200}); choose cpu or cuda"
+        ) from error
+    return device

@@ -70,15 +70,14 @@ class Reproduce:
     """Download missing data from its publisher."""
 
     def run(self) -> None:
-        import torch
-
         from wskan.errors import DataError
         from wskan.experiments import EXPERIMENTS, Workspace, get_scale, reproduce
         from wskan.experiments.engine.workspace import cores
+        from wskan.runtime import resolve_device
 
         experiment = EXPERIMENTS[self.name]
         request = experiment.request(get_scale(self.scale), self.datasets, self.seeds, self.methods)
-        on_gpu = self.device != "cpu" and torch.cuda.is_available()
+        on_gpu = resolve_device(self.device).type == "cuda"
         jobs = self.jobs if self.jobs is not None else 1 if on_gpu else cores()
         if jobs < 1:
             raise DataError(f"--jobs must be at least 1, got {jobs}")

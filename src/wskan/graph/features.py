@@ -17,7 +17,7 @@ from wskan.kan import KANSpec, Population, Responses, attribution, responses
 from wskan.kan.attribution import LEAST_SCORE
 from wskan.kan.canonical import gauge_constant
 from wskan.kan.spec import MAX_DOMAIN
-from wskan.reading import boolean, number, shown, whole
+from wskan.reading import boolean, build, mapping, number, shown, whole
 
 MAX_PROBES = 4_096
 
@@ -126,10 +126,8 @@ class FeatureConfig:
         Raises:
             DataError: There are unknown keys or values.
         """
-        names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(data, Mapping) or not set(data) <= names:
-            raise DataError(f"features are an object with any of {sorted(names)}, got {shown(data)}")
-        return cls(**{"form": "raw", "knots": False, **data})
+        earlier = {"form": "raw", "knots": False}  # the defaults of the first version
+        return build(cls, data, "features", **(earlier | dict(mapping(data, "features"))))
 
 
 def kan_graph(population: Population, config: FeatureConfig | None = None, inputs: InputMap | None = None) -> KANGraph:

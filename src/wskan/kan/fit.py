@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from wskan.errors import DataError, DivergedError, ShapeError, reason
+from wskan.errors import DataError, DivergedError, ShapeError
 from wskan.kan import kernel
 from wskan.kan.adapt_grid import check_adapts
 from wskan.kan.fit_config import Engine, FitConfig, FitProblem, FitResult
@@ -18,7 +18,7 @@ from wskan.kan.fit_torch import fit_chunks
 from wskan.kan.minibatches import derive_seed
 from wskan.kan.population import Population
 from wskan.kan.spec import KANSpec
-from wskan.reading import shown
+from wskan.runtime import resolve_device
 
 PATIENCE = 100  # KANs fitted for fewer steps may still be worse than a constant
 
@@ -73,7 +73,7 @@ def fit_population(
     config = config or FitConfig()
     inputs = inputs.unsqueeze(0) if inputs.ndim == 2 else inputs
     _check(spec, inputs, targets, seeds, config)
-    run = _engine(engine, spec, _device(device))
+    run = _engine(engine, spec, resolve_device(device or "cpu"))
     fresh = functools.partial(Population.init, spec, noise_scale=config.noise_scale)
     problem = FitProblem(
         population=fresh(seeds), inputs=inputs, targets=targets, seeds=seeds, config=config, progress=progress
@@ -116,19 +116,6 @@ def _engine(engine: Engine, spec: KANSpec, device: torch.device) -> Callable[[Fi
         return fit_chunks(there, compiled=engine == "compile")
 
     return run
-
-
-def _device(name: torch.device | str | None) -> torch.device:
-    try:
-        device = torch.device(name or "cpu")
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise DataError("no CUDA GPU can be used here; leave out the device to use the CPU")
-        torch.zeros(1, device=device).item()  # fails if the device does not exist, and for "meta"
-    except (RuntimeError, NotImplementedError, AssertionError, ImportError) as error:
-        raise DataError(
-            f"device {shown(str(name))} cannot be used here ({reason(error):.200}); choose cpu or cuda"
-        ) from error
-    return device
 
 
 def _check(spec: KANSpec, inputs: Tensor, targets: Tensor, seeds: Tensor, config: FitConfig) -> None:

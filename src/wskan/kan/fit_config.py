@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from wskan.errors import DataError, reason
+from wskan.errors import DataError
 from wskan.kan.population import Population
-from wskan.reading import boolean, number, shown, whole
+from wskan.reading import boolean, build, number, shown, whole
 
 Engine = Literal["auto", "kernel", "torch", "compile"]
 FINAL_RATE = 0.01  # final learning rate of the decay, as a share of the first
@@ -97,13 +97,7 @@ class FitConfig:
         Raises:
             DataError: unknown keys, wrong types, or values out of range.
         """
-        known = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(data, Mapping) or not set(data) <= known:
-            raise DataError(f"a fit configuration must be an object with any of {sorted(known)}, got {shown(data)}")
-        try:
-            return cls(**data)
-        except TypeError as error:
-            raise DataError(f"malformed fit configuration {shown(data)}: {reason(error)}") from error
+        return build(cls, data, "fit configuration")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,10 +8,10 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from wskan.errors import DataError, reason
+from wskan.errors import DataError
 from wskan.files import digest
 from wskan.kan.bases import BASES, Basis
-from wskan.reading import number, shown, whole
+from wskan.reading import build, number, shown, whole
 
 ACTIVATIONS = ("silu", "identity", "zero")
 
@@ -133,15 +133,7 @@ class KANSpec:
         Raises:
             DataError: unknown or missing keys, wrong types, or values out of range.
         """
-        known = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(data, Mapping) or "widths" not in data or not set(data) <= known:
-            raise DataError(
-                f"a KAN specification must be an object with 'widths' and any of {sorted(known)}, got {shown(data)}"
-            )
-        try:
-            return cls(**{**data, "widths": tuple(data["widths"]), "domain": tuple(data.get("domain", (-1.0, 1.0)))})
-        except TypeError as error:
-            raise DataError(f"malformed KAN specification {shown(data)}: {reason(error)}") from error
+        return build(cls, data, "KAN specification")
 
 
 def _require(condition: bool, message: str) -> None:

@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from wskan.errors import DataError, reason
+from wskan.errors import DataError
 from wskan.graph import FeatureConfig
 from wskan.kan import KANSpec
-from wskan.reading import boolean, number, shown, whole
+from wskan.reading import boolean, build, number, shown, whole
 
 # Limits checked before anything is allocated, because a configuration may come from an untrusted file.
 MAX_WIDTH, MAX_HIDDEN, MAX_LAYERS = 65_536, 4_096, 64
@@ -114,15 +114,7 @@ class ModelConfig:
         Raises:
             DataError: Keys are unknown or missing, or values have the wrong type or are out of range.
         """
-        names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(data, Mapping) or not set(data) <= names:
-            raise DataError(
-                f"a configuration of {cls.__name__} is an object with any of {sorted(names)}, got {shown(data)}"
-            )
-        try:
-            return cls(**data)
-        except TypeError as error:
-            raise DataError(f"malformed {cls.__name__} {shown(data)}: {reason(error)}") from error
+        return build(cls, data, cls.__name__)
 
 
 def check_whole(name: str, value: object, low: int, high: int) -> None:

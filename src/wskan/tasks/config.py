@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from wskan.errors import DataError, reason
-from wskan.reading import boolean, number, shown, whole
+from wskan.errors import DataError
+from wskan.reading import boolean, build, number, shown, whole
 from wskan.tasks.augmentation import SYMMETRIES, Symmetry
 
 Precision = Literal["32", "bf16"]  # single, or automatic mixed precision
@@ -79,7 +79,4 @@ class TrainConfig:
         Raises:
             DataError: unknown keys, wrong types, or values out of range.
         """
-        try:
-            return cls(**data)
-        except TypeError as error:
-            raise DataError(f"malformed training configuration {shown(data)}: {reason(error)}") from error
+        return build(cls, data, "training configuration")

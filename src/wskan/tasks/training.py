@@ -7,14 +7,12 @@ import gc
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from wskan.errors import DataError, DivergedError
 from wskan.graph import FeatureConfig
 from wskan.locks import hold, sweep
 from wskan.models import ModelConfig, build_model, save_model
 from wskan.provenance import provenance
-from wskan.runtime import random_state
+from wskan.runtime import random_state, resolve_device
 from wskan.tasks.augmentation import check_symmetries
 from wskan.tasks.config import TrainConfig
 from wskan.tasks.configure import default_features, model_config, split_options
@@ -128,8 +126,7 @@ class _Job:
             raise DataError(
                 f"the zoo in {self.zoo.folder} has no {' and no '.join(empty)} KANs; training needs all three splits"
             )
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise DataError("no CUDA GPU can be used here; choose device cpu")
+        resolve_device(self.device)
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -147,7 +144,7 @@ class _Job:
     @property
     def torch_device(self) -> str:
         """Device to train on, with ``"auto"`` resolved."""
-        return ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        return resolve_device(self.device).type
 
     def dataset(self, split: str) -> GraphDataset:
         """Make the graphs of a split. Only the training split is limited and augmented."""

@@ -11,11 +11,11 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from wskan.errors import DataError, reason
+from wskan.errors import DataError
 from wskan.kan import FitConfig, KANSpec, Score, derive_seed
 from wskan.kan.adapt_grid import check_adapts
 from wskan.kan.oracle import THRESHOLD
-from wskan.reading import boolean, mapping, number, shown, text, whole
+from wskan.reading import boolean, build, number, shown, text, whole
 from wskan.signals import IMAGE_SETS
 
 MAX_KANS = 10_000_000  # of a split
@@ -174,8 +174,4 @@ class Recipe:
         parts = {"spec": KANSpec.from_dict(data["spec"]), "fit": FitConfig.from_dict(data["fit"])}
         if "classifier" not in data:
             return cls(**{**data, **parts})
-        try:
-            classifier = ClassifierConfig(**mapping(data["classifier"], "recipe: classifier"))
-        except TypeError as error:
-            raise DataError(f"malformed recipe {shown(data['classifier'])}: {reason(error)}") from error
-        return cls(**{**data, **parts, "classifier": classifier})
+        return cls(**{**data, **parts, "classifier": build(ClassifierConfig, data["classifier"], "recipe: classifier")})

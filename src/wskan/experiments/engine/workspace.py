@@ -27,6 +27,7 @@ from wskan.experiments.engine.plan import Plan, alignment
 from wskan.files import check_inside, write_atomically
 from wskan.locks import hold
 from wskan.reading import check, read_json
+from wskan.runtime import resolve_device
 from wskan.tasks import Device, Run, open_run, read_record, train
 from wskan.zoo import Recipe, Zoo, build_zoo
 
@@ -56,7 +57,7 @@ class Workspace:
     @property
     def torch_device(self) -> str:
         """Return the device of models, ``"cuda"`` or ``"cpu"``."""
-        return "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
+        return resolve_device(self.device).type
 
     @property
     def threads(self) -> int:
