@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-if TYPE_CHECKING:
-    from wskan.zoo.store import Zoo
+from torch import Tensor
 
 QUANTILES = (0.0, 0.01, 0.1, 0.5, 0.9, 1.0)
 
 
-def quality(zoo: Zoo) -> dict[str, Any]:
-    """Summarise PSNR, accuracy, noise and pruning masks, if the zoo has them.
+def quality(columns: Mapping[str, Tensor], masks: Sequence[Tensor]) -> dict[str, Any]:
+    """Summarise PSNR, accuracy, noise and pruning masks, if there are any.
+
+    Args:
+        columns: of the zoo, ``[n]`` each.
+        masks: of each layer, ``[n, n_l, n_{l+1}]`` bool; empty for a zoo without masks.
 
     Returns:
         For each column NAME of ``psnr`` (dB), ``accuracy`` and ``noise``, ``NAME_mean`` and ``NAME_quantiles``. Also
         ``psnr_above_40`` and ``kept_mean``, shares of KANs and of edges.
-
-    Raises:
-        DataError: masks are damaged.
     """
     summary: dict[str, Any] = {}
     for name in ("psnr", "accuracy", "noise"):
-        if name in zoo.columns:
-            column = zoo.columns[name].float()  # whole numbers have no quantiles
+        if name in columns:
+            column = columns[name].float()  # whole numbers have no quantiles
             quantiles = {str(q): float(column.quantile(q)) for q in QUANTILES}
             summary |= {f"{name}_mean": float(column.mean()), f"{name}_quantiles": quantiles}
-    if "psnr" in zoo.columns:
-        summary["psnr_above_40"] = float((zoo.columns["psnr"] > 40).float().mean())
-    if zoo.has_masks:
-        kept = sum(int(mask.sum()) for mask in zoo.masks(slice(None)))
-        summary["kept_mean"] = kept / (len(zoo) * zoo.spec.num_edges)
+    if "psnr" in columns:
+        summary["psnr_above_40"] = float((columns["psnr"] > 40).float().mean())
+    if masks:
+        kept = sum(int(mask.sum()) for mask in masks)
+        summary["kept_mean"] = kept / sum(mask.numel() for mask in masks)
     return summary

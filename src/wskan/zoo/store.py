@@ -211,7 +211,7 @@ class Zoo:
             "digest": self.digest,
             "counts": {name: len(self.split(name)) for name in SPLITS},
             "bytes": sum(shard.size for shard in self.manifest.shards),
-            **quality(self),
+            **quality(self.columns, self.masks(slice(None)) if self.has_masks else []),
             "retried": int((self.columns["attempts"] > 0).sum()),
             "seconds": seconds,
             "seconds_per_kan": seconds / len(self),
