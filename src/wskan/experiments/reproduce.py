@@ -26,7 +26,7 @@ from wskan.provenance import provenance
 from wskan.reading import check, mapping, read_json
 from wskan.tasks import Run
 
-MAX_RESULT = 64 * 2**20  # bytes
+MAX_RESULT = 16 * 2**20  # bytes
 SHAPE = {"protocol": str, "tables": [object], "runs": {str: {str: object}}, "data": {str: {str: [float]}}, str: object}
 WRITING = "results are written"
 
