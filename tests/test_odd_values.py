@@ -146,6 +146,15 @@ def test_damaged_logs_are_refused_by_line(tmp_path: Path, rows: str) -> None:
         learning_curve(tmp_path)
 
 
+@pytest.mark.parametrize("text", ["\n" * 300_000, "epoch\n" + "0\n" * 300_000, "epoch" + ",x" * 1_100_000 + "\n"])
+def test_logs_of_too_many_values_are_refused_before_they_take_memory(tmp_path: Path, text: str) -> None:
+    log = tmp_path / "logs" / "version_0" / "metrics.csv"
+    log.parent.mkdir(parents=True)
+    log.write_text(text)
+    with pytest.raises(DataError, match=r"metrics\.csv: has too many lines or columns"):
+        learning_curve(tmp_path)
+
+
 def test_logs_of_killed_processes_are_read(run: Path, tmp_path: Path) -> None:
     assert [row["epoch"] for row in learning_curve(run)] == [0, 1]
     log = tmp_path / "logs" / "version_0" / "metrics.csv"

@@ -117,3 +117,13 @@ def test_values_in_range() -> None:
     endless.append(endless)
     assert len(shown("x" * 10**6)) == 100
     assert shown(endless)
+
+
+@pytest.mark.parametrize("part", ["0,", '"ab",', "[],"])
+def test_many_small_values_are_refused_before_they_take_memory(tmp_path: Path, part: str) -> None:
+    path, limit = tmp_path / "x", 2**20
+    path.write_text(f"[{part * 20_000}0]")
+    with pytest.raises(DataError, match="too many"):
+        read_json(path, limit)
+    path.write_text(f"[{part * 5_000}0]")
+    assert len(read_json(path, limit)) == 5_001

@@ -66,6 +66,8 @@ def read_json(path: Path, limit: int, hint: str = "get it again", *, infinite: b
     try:
         if data.count(b"{") + data.count(b"[") > 1000 + limit // 64:  # each takes many times its bytes in memory
             raise _Unfit("too many lists and objects")
+        if data.count(b",") > 1000 + limit // 64:  # so does a number or a short text
+            raise _Unfit("too many values")
         text = data.decode()
         value = json.loads(
             text,

@@ -179,6 +179,24 @@ def test_what_is_ignored_stays_ignored() -> None:
     signal.signal(signal.SIGHUP, before)
 
 
+TRACK = """
+import multiprocessing, os, signal, time
+from multiprocessing import resource_tracker
+from wskan.experiments import workspace
+workspace._start_tracker()
+lock = multiprocessing.get_context("spawn").Lock()
+os.kill(resource_tracker._resource_tracker._pid, signal.SIGHUP)
+time.sleep(0.5)
+del lock
+os.kill(os.getpid(), signal.SIGHUP)  # heard all the same
+"""
+
+
+def test_sighup_to_the_group_leaves_no_traceback_of_semaphores() -> None:
+    ended = subprocess.run([sys.executable, "-c", TRACK], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGHUP, "")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
 def test_ten_interruptions_anywhere(number: signal.Signals, tmp_path: Path) -> None:

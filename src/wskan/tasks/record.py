@@ -11,7 +11,7 @@ from wskan.errors import DataError
 from wskan.files import write_atomically
 from wskan.reading import read_bytes, read_json, shown, whole
 
-MAX_RECORD, MAX_LOG = 2**20, 64 * 2**20  # bytes
+MAX_RECORD, MAX_LOG = 2**20, 4 * 2**20  # bytes
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
@@ -53,12 +53,15 @@ def learning_curve(folder: Path | str) -> list[dict[str, float]]:
 
 def _log(path: Path) -> list[dict[str, float]]:
     """Read the rows of one log by column. Empty cells are left out; every row has an epoch."""
-    lines = read_bytes(path, MAX_LOG, "delete it").decode(errors="replace").splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        del lines[-1]
+    data = read_bytes(path, MAX_LOG, "delete it")
+    if (
+        data.count(b"\n") > MAX_LOG // 16 or data.count(b",") > MAX_LOG // 4
+    ):  # each takes many times its bytes in memory
+        raise DataError(f"{path}: has too many lines or columns for a learning curve; delete it")
+    lines = data.decode(errors="replace").split("\n")[:-1]  # the last was not finished
     names, rows = lines[0].strip().split(",") if lines else [], []
     for number, line in enumerate(lines[1:], start=2):
-        cells = line.rstrip("\r\n").split(",")
+        cells = line.rstrip("\r").split(",")
         try:
             figures = ((name, float(cell)) for name, cell in zip(names, cells, strict=True) if cell)
             row = {name: figure for name, figure in figures if math.isfinite(figure)}

@@ -16,7 +16,7 @@ from wskan.reading import mapping, number, read_json, shown, text, whole
 from wskan.zoo.recipe import Recipe
 
 FORMAT, VERSION = "wskan-zoo", 1
-MAX_MANIFEST = 64 * 2**20  # bytes
+MAX_MANIFEST = 16 * 2**20  # bytes
 MAX_TEXT = 1000  # characters of a value in built_with
 
 

@@ -18,7 +18,7 @@ from wskan.files import write_atomically
 from wskan.printing import markup
 from wskan.reading import check, mapping, read_json
 
-MAX_RESULT = 64 * 2**20  # bytes
+MAX_RESULT = 16 * 2**20  # bytes
 SHAPE = {"protocol": str, "tables": [object], "runs": {str: {str: object}}, "data": {str: {str: [float]}}, str: object}
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,7 @@ class Workspace:
             self._train_in_processes(missing, report)
 
     def _train_in_processes(self, plans: Sequence[Plan], report: Report) -> None:
+        _start_tracker()
         pool = ProcessPoolExecutor(
             self.jobs, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(self.threads, os.getpid())
         )
@@ -234,6 +236,17 @@ def _ctrl_c_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _start_tracker() -> None:
+    """Start Python's process that removes semaphores, with SIGHUP blocked: it ignores SIGINT and SIGTERM only, and one that took its place would print a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, which has no such process
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(threads: int, parent: int) -> None:
