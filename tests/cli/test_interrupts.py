@@ -182,8 +182,8 @@ def test_what_is_ignored_stays_ignored() -> None:
 TRACK = """
 import multiprocessing, os, signal, time
 from multiprocessing import resource_tracker
-from wskan.experiments import workspace
-workspace._start_tracker()
+from wskan.experiments.engine.processes import start_tracker
+start_tracker()
 lock = multiprocessing.get_context("spawn").Lock()
 os.kill(resource_tracker._resource_tracker._pid, signal.SIGHUP)
 time.sleep(0.5)

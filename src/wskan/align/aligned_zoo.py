@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +20,7 @@ from wskan.align.features import check_alignable
 from wskan.align.merge_many import MergeResult, check_options, merge_many, random_rows
 from wskan.align.weight_matching import weight_matching
 from wskan.errors import DataError
+from wskan.files import digest
 from wskan.kan import Permutation, Population
 from wskan.kan.layer import FIELDS
 from wskan.locks import hold, sweep
@@ -52,8 +51,7 @@ class AlignedZoo(Zoo):
     @property
     def digest(self) -> str:
         """Return twelve hexadecimal digits that identify zoo and alignment."""
-        text = json.dumps({"zoo": self.zoo.digest, "align": self._arguments}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return digest({"zoo": self.zoo.digest, "align": self._arguments}, 12)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -72,7 +72,7 @@ class Reproduce:
     def run(self) -> None:
         from wskan.errors import DataError
         from wskan.experiments import EXPERIMENTS, Workspace, get_scale, reproduce
-        from wskan.experiments.engine.workspace import cores
+        from wskan.experiments.engine.processes import cores
         from wskan.runtime import resolve_device
 
         experiment = EXPERIMENTS[self.name]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wskan.graph import FeatureConfig, KANGraph, collate, feature_statistics, kan_graph
 from wskan.models import MetaNetwork, Standardize, load_model, save_model
+from wskan.runtime import random_state
 from wskan.tasks.output import flatten_output
 from wskan.testing.equivariance import assert_equivariant, equivariance_error, random_permutation
 from wskan.testing.fakes import random_population
@@ -43,21 +44,21 @@ class ModelConformance:
 
     def model(self, readout: Readout, graph: KANGraph, seed: int = 0, bias_dim: int = 0) -> MetaNetwork:
         """Return a small model in evaluation mode, with perturbed weights, as new ones may be symmetric by accident."""
-        torch.manual_seed(seed)
-        model = self.build(
-            widths=self.widths,
-            edge_dim=graph.edge_dim,
-            node_dim=graph.node_dim,
-            bias_dim=bias_dim,
-            out_dim=3,
-            readout=readout,
-            hidden=16,
-            num_layers=2,
-        )
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.add_(0.1 * torch.randn_like(parameter))
-            model.standardize.set(feature_statistics([model.observe(graph)], model.config.observed[2]))
+        with random_state(seed):
+            model = self.build(
+                widths=self.widths,
+                edge_dim=graph.edge_dim,
+                node_dim=graph.node_dim,
+                bias_dim=bias_dim,
+                out_dim=3,
+                readout=readout,
+                hidden=16,
+                num_layers=2,
+            )
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter.add_(0.1 * torch.randn_like(parameter))
+                model.standardize.set(feature_statistics([model.observe(graph)], model.config.observed[2]))
         return model.eval()
 
     def graph(

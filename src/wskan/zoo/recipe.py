@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
@@ -12,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wskan.errors import DataError
+from wskan.files import digest
 from wskan.kan import FitConfig, KANSpec, Score, derive_seed
 from wskan.kan.adapt_grid import check_adapts
 from wskan.kan.oracle import THRESHOLD
@@ -153,7 +152,7 @@ class Recipe:
     @property
     def digest(self) -> str:
         """Twelve hexadecimal digits that identify this recipe."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
+        return digest(self.to_dict(), 12)
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain JSON types, the inverse of :meth:`from_dict`."""

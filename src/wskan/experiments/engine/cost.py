@@ -11,7 +11,8 @@ import torch
 
 from wskan.errors import DataError
 from wskan.experiments.engine.plan import Plan
-from wskan.experiments.engine.workspace import Workspace, cores
+from wskan.experiments.engine.processes import cores
+from wskan.experiments.engine.workspace import Workspace
 from wskan.graph import kan_graph
 from wskan.kan import FitConfig, Population, fit_population, outputs
 from wskan.models import build_model

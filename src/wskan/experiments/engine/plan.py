@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from typing import Any
 
 from wskan.experiments.engine.classifier_scale import TASKS, Problem
 from wskan.experiments.engine.methods import METHODS, MIRRORED, saved_name
 from wskan.experiments.engine.scale import Scale
+from wskan.files import digest
 from wskan.graph import FeatureConfig
 from wskan.models import ModelConfig
 from wskan.tasks import Task, TrainConfig, get_task, model_config
@@ -114,10 +113,9 @@ class Plan:
         """Return a readable name, which is also the folder of the run: it hashes all that the run depends on."""
         aligned = alignment(self.recipe) if METHODS[self.method].aligned else None
         everything = {**self.config, "recipe": self.recipe.digest, "aligned": aligned}
-        digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:8]
         limit = f"-n{self.train_limit}" if self.train_limit else ""
         method = f"{saved_name(self.method)}{limit}"
-        return f"{self.dataset}{self._kind('-')}/{method}-lr{self.lr:g}-seed{self.seed}-{digest}"
+        return f"{self.dataset}{self._kind('-')}/{method}-lr{self.lr:g}-seed{self.seed}-{digest(everything, 8)}"
 
     def _kind(self, before: str) -> str:
         """Return the words for a problem or variant that is not the default, each after ``before``."""

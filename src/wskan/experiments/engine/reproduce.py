@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +16,7 @@ from wskan.experiments.engine.plan import Plan
 from wskan.experiments.engine.render import to_rich
 from wskan.experiments.engine.result_file import merge_results, read_result, reuse_cells, write_result
 from wskan.experiments.engine.workspace import Workspace
-from wskan.files import check_inside
+from wskan.files import check_inside, digest
 from wskan.locks import hold
 from wskan.plotting.figure import require_matplotlib
 from wskan.printing import markup
@@ -94,7 +92,7 @@ def protocol(experiment: Experiment, request: Request, workspace: Workspace, mac
         settings.append(own)
     if experiment.times:
         settings.append([workspace.torch_device, machine["processor"], machine["cores"]])
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    return digest(settings, 8)
 
 
 def _estimate(

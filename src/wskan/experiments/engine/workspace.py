@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import multiprocessing
-import os
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from wskan.align import AlignedZoo, align_zoo
 from wskan.align.alignment_file import holds_alignment
 from wskan.errors import DataError, DivergedError
 from wskan.experiments.engine.methods import METHODS
 from wskan.experiments.engine.plan import Plan, alignment
-from wskan.files import check_inside, write_atomically
+from wskan.experiments.engine.processes import cores, ctrl_c_ignored, new_pool
+from wskan.files import check_inside, digest, write_atomically
 from wskan.locks import hold
 from wskan.reading import check, read_json
 from wskan.runtime import resolve_device
@@ -155,7 +148,7 @@ class Workspace:
         return self._measured_path(key).exists()
 
     def _measured_path(self, key: Mapping[str, Any]) -> Path:
-        name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+        name = digest(dict(key), 16)
         return self.folder / "measured" / f"{name}.json"
 
     def missing(self, plans: Sequence[Plan]) -> list[Plan]:
@@ -192,12 +185,9 @@ class Workspace:
             self._train_in_processes(missing, report)
 
     def _train_in_processes(self, plans: Sequence[Plan], report: Report) -> None:
-        _start_tracker()
-        pool = ProcessPoolExecutor(
-            self.jobs, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(self.threads, os.getpid())
-        )
+        pool = new_pool(self.jobs, self.threads)
         try:
-            with _ctrl_c_ignored():  # workers inherit this, since Ctrl-C would reach them even while they start
+            with ctrl_c_ignored():  # workers inherit this, since Ctrl-C would reach them even while they start
                 running = {pool.submit(_train_run, self, plan): plan for plan in plans}
             while running:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -218,47 +208,6 @@ class Workspace:
 
     def _result(self, plan: Plan) -> Run | None:
         return None if self.diverged(plan) else self.open(plan)
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextlib.contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C in this process and in processes that it starts meanwhile."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread is interrupted
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _start_tracker() -> None:
-    """Start Python's process that removes semaphores, with SIGHUP blocked: it ignores SIGINT and SIGTERM only, and one that took its place would print a traceback."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows, which has no such process
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _begin(threads: int, parent: int) -> None:
-    """Set up a process of the pool: limit its threads, and end it when its parent is killed."""
-    torch.set_num_threads(threads)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _train_run(workspace: Workspace, plan: Plan, progress: bool = False) -> None:

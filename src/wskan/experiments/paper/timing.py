@@ -14,6 +14,7 @@ from wskan.experiments.engine.scale import get_scale
 from wskan.experiments.engine.table import Cell, Table, paper_cell
 from wskan.experiments.engine.workspace import Workspace
 from wskan.models import build_model
+from wskan.runtime import random_state
 from wskan.tasks import GraphDataset, graph_loader
 from wskan.zoo import Zoo
 
@@ -62,8 +63,8 @@ def _time(
     workspace: Workspace, plan: Plan, zoo: Zoo, train: int, test: int, epochs: int, precision: str
 ) -> dict[str, tuple[float, ...]]:
     device = workspace.torch_device
-    torch.manual_seed(0)
-    model = build_model(dataclasses.replace(plan.model, edge_dim=plan.features.edge_dim(zoo.spec))).to(device)
+    with random_state(0):
+        model = build_model(dataclasses.replace(plan.model, edge_dim=plan.features.edge_dim(zoo.spec))).to(device)
     optimizer = torch.optim.AdamW(model.parameters())
     sets = {
         name: GraphDataset(zoo, name, plan.task, plan.features, device=device, limit=limit)
