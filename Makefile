@@ -18,8 +18,9 @@ lint: $(TEST)/.installed
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy
 	$(TEST)/bin/lint-imports
+	$(TEST)/bin/python tools/prose.py
 
-prose:  ## sentence lengths and wording of Markdown files and docstrings against the limits in tools/prose.py
+prose:  ## part of lint: sentence lengths and wording of Markdown files and docstrings against the limits in tools/prose.py
 	$(PYTHON) tools/prose.py
 
 fuzz: $(TEST)/.installed  ## N mutants of every kind of file that wskan reads: a table, and results/safety/fuzz.json

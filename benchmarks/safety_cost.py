@@ -1,10 +1,11 @@
-"""Processor and wall time of opening a large zoo, reading KANs of it, building a small one and training on it, compared with another commit.
+"""Time of opening, reading, building and training on zoos, compared with another commit.
 
     python -m benchmarks.safety_cost BEFORE ZOO [--rounds 15]
 
-BEFORE is a checkout of the other commit, ZOO a finished zoo of at least 10,000 KANs. One thread. Each commit has a process for each case; they take turns, so that a busy machine
-hits both alike, and each round begins with the other one. The first round does not count. WS-KAN has 4 layers, hidden 32 and batches of 32 on digits INRs [2, 32, 32, 1].
-Compare the lowest and the median processor times. Wall times contain the waits for the disk.
+BEFORE is a checkout of the other commit, ZOO a finished zoo of at least 10,000 KANs. One thread. Each commit has a
+process for each case. They take turns, so that a busy machine hits both alike, and the order changes every round. The
+first round does not count. WS-KAN has 4 layers, hidden 32 and batches of 32 on digits INRs [2, 32, 32, 1]. Compare the
+lowest and the median processor times. Wall times contain the waits for the disk.
 """
 
 import argparse
@@ -112,8 +113,14 @@ def start(case: str, checkout: Path, zoo: Path) -> "subprocess.Popen[str]":
     source = {"PYTHONPATH": str(checkout / "src"), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-m", "benchmarks.safety_cost", str(checkout), str(zoo), "--case", case]
     return subprocess.Popen(
-        command, cwd=HERE, env=os.environ | source, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )  # fmt: skip
+        command,
+        cwd=HERE,
+        env=os.environ | source,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
 
 
 def ask(process: "subprocess.Popen[str]") -> list[float]:

@@ -1,1 +1,1 @@
-"""What happens to wskan when it is killed, its disk fills up, two of it meet, or its files are damaged: ``python -m faults`` (``make faults``)."""
+"""Kill wskan, fill its disk, run two of it at once and damage its files: ``python -m faults`` (``make faults``)."""

@@ -35,10 +35,13 @@ def parse() -> argparse.Namespace:
 
 
 def take_mounts() -> None:
-    """Start again in a mount namespace of our own, where that is allowed: small disks then vanish with us, however we end."""
+    """Start again in a mount namespace of our own, if that is allowed. Small disks then vanish with this process."""
     if "FAULTS_MOUNTS" in os.environ or not shutil.which("unshare"):
         return
-    for unshare in (["unshare", "--mount", "--propagation", "private"], ["unshare", "--user", "--map-root-user", "--mount"]):  # fmt: skip
+    for unshare in (
+        ["unshare", "--mount", "--propagation", "private"],
+        ["unshare", "--user", "--map-root-user", "--mount"],
+    ):
         probe = [*unshare, "sh", "-c", "mount -t tmpfs faults /mnt"]
         if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
             command = [*unshare, sys.executable, "-m", "faults", *sys.argv[1:]]
@@ -85,7 +88,8 @@ def main() -> None:
     broken = sum(row["outcome"] == "BROKEN" for row in rows)
     kept = sum(row["outcome"] == "kept" for row in rows)
     print(
-        f"{kept} kept, {broken} broken, {len(rows) - kept - broken} skipped, {sum(row['seconds'] for row in rows):.0f} s"
+        f"{kept} kept, {broken} broken, {len(rows) - kept - broken} skipped, "
+        f"{sum(row['seconds'] for row in rows):.0f} s"
     )
     whole = not arguments.words and not arguments.quick
     if out := arguments.out or (RESULT if whole else None):

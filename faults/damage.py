@@ -118,7 +118,7 @@ def overwritten_kernels(lab: Lab) -> Verdict:
 
 
 def _checkpoint(lab: Lab, damage: Damage, name: str) -> Verdict:
-    """Go on with a run one of whose checkpoints is damaged."""
+    """Resume a run with a damaged checkpoint."""
     folder = lab.copy(lab.begun)
     path = folder / "checkpoints" / name
     damage(path)

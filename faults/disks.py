@@ -66,7 +66,7 @@ def full_temporary(lab: Lab) -> Verdict:
     f"{CLEAR}; the checkpoints are as they were or newer; with room, {RESUMES}",
 )
 def filled_by_another(lab: Lab) -> Verdict:
-    """Take every byte that becomes free from when a run that goes on has written its first line of logs."""
+    """Take every byte that becomes free after a resumed run has written its first line of logs."""
     disk = lab.disk(ROOM)
     folder, command = disk / "run", lab.train(disk / "run")
     shutil.copytree(lab.begun, folder)

@@ -1,7 +1,8 @@
-"""What a process under trial runs: wskan's own entry point, with a small recipe entered and, where ``FAULTS_TRAP`` says so, a trap set.
+"""Run wskan's own entry point in a process under trial, with a small recipe and the trap that ``FAULTS_TRAP`` names.
 
-Traps (JSON): ``{"under": FOLDER, "change": N, "bytes": B}`` ends the process without warning at the N-th change of files in FOLDER, or, with B, as soon
-as a file then grows beyond B bytes: in the middle of a write, whoever makes it. ``{"plant": [PATHS], "target": FILE}`` makes predictable temporary names links.
+Traps (JSON): ``{"under": FOLDER, "change": N, "bytes": B}`` ends the process without warning at the N-th change of
+files in FOLDER. With B it ends it in the middle of a write, as soon as a file grows beyond B bytes.
+``{"plant": [PATHS], "target": FILE}`` makes predictable temporary names links.
 ``FAULTS_LIMITS`` names a file that limits the room of folders, see :mod:`faults.quota`.
 """
 
@@ -19,7 +20,7 @@ CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.
 
 
 def is_change(event: str, arguments: tuple[Any, ...], under: str) -> bool:
-    """Whether an audit event is about to change something in a folder; relative names are those of a folder held open."""
+    """Return whether an audit event is about to change something in a folder. Relative names are possible."""
     if event == "open":
         writing = isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         paths = arguments[:1] if writing else ()

@@ -44,7 +44,11 @@ def killed_build_writes(lab: Lab) -> Verdict:
     verdict, count = Verdict(), lab.times(20)
     for number in range(count):
         folder = lab.folder("zoo")
-        trap = {"under": folder, "change": 1 + 2 * number, **({"bytes": lab.random.randrange(30_000)} if number % 2 else {})}  # fmt: skip
+        trap = {
+            "under": folder,
+            "change": 1 + 2 * number,
+            **({"bytes": lab.random.randrange(30_000)} if number % 2 else {}),
+        }
         lab.run(*lab.build(folder), trap=trap)
         verdict.add(lab.run(*lab.build(folder)).failure(), compare(folder, lab.zoo))
     verdict.happened = f"{count} kills, each finished by a second run"
@@ -77,9 +81,13 @@ def killed_trainings(lab: Lab) -> Verdict:
     return verdict
 
 
-@scenario("train, killed in the middle of a checkpoint, TMPDIR on another disk", f"{RESUMES}; nothing is left in TMPDIR", quick=True)  # fmt: skip
+@scenario(
+    "train, killed in the middle of a checkpoint, TMPDIR on another disk",
+    f"{RESUMES}; nothing is left in TMPDIR",
+    quick=True,
+)
 def killed_checkpoints(lab: Lab) -> Verdict:
-    """Kill trainings that go on from checkpoints at their n-th change below the run, or some bytes after it: the old checkpoint must do."""
+    """Kill resumed trainings at their n-th change below the run, or some bytes later: the old checkpoint must do."""
     whole = lab.trained
     verdict, count = Verdict(), lab.times(20)
     temporary = _temporary(lab)
@@ -110,7 +118,11 @@ def killed_alignments(lab: Lab) -> Verdict:
     verdict, count, tries, kills = Verdict(), lab.times(20), 0, 0
     while kills < count and tries < 2 * count:  # it may end before so many bytes
         folder = lab.folder("aligned")
-        trap = {"under": folder, "change": 1 + tries % 20 // 3, **({"bytes": lab.random.randrange(5_000)} if tries % 3 else {})}  # fmt: skip
+        trap = {
+            "under": folder,
+            "change": 1 + tries % 20 // 3,
+            **({"bytes": lab.random.randrange(5_000)} if tries % 3 else {}),
+        }
         kills += lab.run(*lab.align(folder), trap=trap).code != 0
         tries += 1
         verdict.add(lab.run(*lab.align(folder)).failure() or compare(folder, lab.aligned))

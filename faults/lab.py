@@ -1,4 +1,4 @@
-"""Where processes are put to trial: folders, commands, disks, and what an uninterrupted run gives."""
+"""The lab in which processes are put to trial: folders, commands, disks, and results of uninterrupted runs."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Lab:
 
     Args:
         root: the folder; may be filled and thrown away.
-        scale: of repetitions.
+        scale: factor of all repetitions.
         quick: whether each is to be tried as seldom as makes sense.
-        seed: of random moments.
+        seed: random seed of the moments of faults.
     """
 
     def __init__(self, root: Path, *, scale: float = 1, quick: bool = False, seed: int = 0) -> None:
@@ -40,14 +40,16 @@ class Lab:
         self.seconds: dict[str, float] = {}  # that references took
 
     def times(self, count: int, quick: int = 1) -> int:
-        """How often something is to be tried."""
+        """Return how often to try something."""
         return quick if self.quick else max(1, round(count * self.scale))
 
     def folder(self, name: str = "") -> Path:
         """A new name for a folder."""
         return self.root / f"{next(self._numbers)}-{name}"
 
-    def start(self, *arguments: object, trap: Mapping[str, Any] | None = None, rights: bool = True, **environment: object) -> Process:  # fmt: skip
+    def start(
+        self, *arguments: object, trap: Mapping[str, Any] | None = None, rights: bool = True, **environment: object
+    ) -> Process:
         """Start ``wskan`` with these arguments."""
         command = [sys.executable, str(Path(__file__).with_name("entry.py")), *map(str, arguments)]
         given = {name: str(value) for name, value in environment.items()}
@@ -61,9 +63,15 @@ class Lab:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of every process: this source, one thread, temporary files in a folder that is looked at."""
+        """Return the environment of every process: this source, one thread, inspected temporary files."""
         self.temporary.mkdir(exist_ok=True)
-        changes = {"PYTHONPATH": SOURCE, "OMP_NUM_THREADS": 1, "TMPDIR": self.temporary, "WSKAN_CACHE": self.cache, "COLUMNS": 200}  # fmt: skip
+        changes = {
+            "PYTHONPATH": SOURCE,
+            "OMP_NUM_THREADS": 1,
+            "TMPDIR": self.temporary,
+            "WSKAN_CACHE": self.cache,
+            "COLUMNS": 200,
+        }
         if self._limits:
             changes["FAULTS_LIMITS"] = self._limits_file
         return os.environ | {name: str(value) for name, value in changes.items()}
@@ -89,7 +97,20 @@ class Lab:
     @staticmethod
     def reproduce(work: Path, out: Path, jobs: int = 1) -> list[object]:
         """Command that reproduces a part of table 1."""
-        return ["reproduce", "table1", "--scale", "smoke", "--methods", "mlp", "--work", work, "--out", out, "--jobs", jobs]  # fmt: skip
+        return [
+            "reproduce",
+            "table1",
+            "--scale",
+            "smoke",
+            "--methods",
+            "mlp",
+            "--work",
+            work,
+            "--out",
+            out,
+            "--jobs",
+            jobs,
+        ]
 
     @functools.cached_property
     def zoo(self) -> Path:
@@ -175,7 +196,7 @@ def mount(*arguments: object) -> None:
 
 @functools.cache
 def can_mount() -> bool:
-    """Whether disks can be mounted: ``python -m faults`` takes a mount namespace where it may."""
+    """Return whether disks can be mounted: ``python -m faults`` takes a mount namespace if it may."""
     return os.environ.get("FAULTS_MOUNTS") == "yes"
 
 
@@ -186,7 +207,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def compare(folder: Path, whole: Path) -> str:
-    """What is wrong if a zoo, alignment or run is not the same as one that nothing happened to; files that are left over count, logs and times do not."""
+    """Return how a zoo, alignment or run differs from an undisturbed one, except in logs and times."""
     found, expected = (
         {name: data for name, data in contents(path).items() if not name.startswith("logs/")}
         for path in (folder, whole)
@@ -194,7 +215,9 @@ def compare(folder: Path, whole: Path) -> str:
     if odd := sorted(found.keys() ^ expected.keys()):
         return f"files differ: {', '.join(odd)[:150]}"
     free = {"run.json", "manifest.json"}
-    unlike = [name for name in found if name not in free and not name.endswith(".ckpt") and found[name] != expected[name]]  # fmt: skip
+    unlike = [
+        name for name in found if name not in free and not name.endswith(".ckpt") and found[name] != expected[name]
+    ]
     facts = [name for name in free & found.keys() if _facts(found[name]) != _facts(expected[name])]
     return f"other bytes: {', '.join(unlike + facts)[:150]}" if unlike or facts else ""
 

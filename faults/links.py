@@ -37,7 +37,9 @@ def _outside(lab: Lab) -> Path:
 
 def _verdict(ending: Ending, outside: Path, before: dict[str, bytes], *names: object) -> Verdict:
     after = contents(outside)
-    changed = [f"{name} {'overwritten' if name in after else 'removed'}" for name in before if before[name] != after.get(name)]  # fmt: skip
+    changed = [
+        f"{name} {'overwritten' if name in after else 'removed'}" for name in before if before[name] != after.get(name)
+    ]
     changed += [f"{name} written" for name in after if name not in before]
     verdict = Verdict(str(ending))
     verdict.need(not changed, f"outside: {', '.join(changed)[:200]}")
@@ -120,7 +122,7 @@ def _planted(lab: Lab, command: list[object], *paths: Path) -> Verdict:
 
 @scenario("predictable temporary names in a zoo are links", PROMISE)
 def planted_zoo(lab: Lab) -> Verdict:
-    """Of its manifest and a shard; a zoo of no shards is there, so that the folder is not a stranger's."""
+    """Replace its manifest and a shard. A zoo without shards is there, so that the folder is not a stranger's."""
     folder = lab.copy(lab.zoo)
     (folder / "shards" / "00015.safetensors").unlink()
     return _planted(lab, lab.build(folder), folder / "shards" / "00015.safetensors", folder / "manifest.json")
@@ -128,14 +130,14 @@ def planted_zoo(lab: Lab) -> Verdict:
 
 @scenario("predictable temporary names in a run are links", PROMISE)
 def planted_run(lab: Lab) -> Verdict:
-    """Of its record and model."""
+    """Replace its record and model."""
     folder = lab.copy(lab.begun)
     return _planted(lab, lab.train(folder), folder / "run.json", folder / "model" / "model.safetensors")
 
 
 @scenario("predictable temporary names of an alignment are links", PROMISE)
 def planted_alignment(lab: Lab) -> Verdict:
-    """Of both files, in an empty folder."""
+    """Replace both files, in an empty folder."""
     folder = lab.folder("aligned")
     return _planted(lab, lab.align(folder), folder / "alignment.safetensors", folder / "manifest.json")
 

@@ -18,7 +18,7 @@ PATIENCE = 300.0  # seconds; nothing here takes so long
 
 @dataclasses.dataclass(frozen=True)
 class Ending:
-    """How a process ended: exit code as a shell gives it (128 + signal), lines of stderr."""
+    """The end of a process: exit code as a shell gives it (128 + signal), lines of stderr."""
 
     code: int
     errors: list[str]
@@ -28,11 +28,11 @@ class Ending:
         return f"exit {self.code}, stderr: {first}" + (f" (last of {count} lines)" if count > 1 else "")
 
     def failure(self) -> str:
-        """What is wrong if it should have succeeded."""
+        """Return what is wrong if it should have succeeded."""
         return "" if self.code == 0 else f"should succeed: {self}"
 
     def unclear(self, *names: object) -> str:
-        """What is wrong if it should have been exit code 2 and one line that names one of these."""
+        """Return what is wrong if it should have been exit code 2 and one line that names one of these."""
         if self.code != 2:
             return f"no exit code 2: {self}"
         if len(self.errors) != 1 or not self.errors[0].startswith("wskan: "):
@@ -46,7 +46,7 @@ class Ending:
         return ""
 
     def failed_unclearly(self, *names: object) -> str:
-        """What is wrong if it should either have succeeded or have said why not."""
+        """Return what is wrong if it should have succeeded or explained why not."""
         return "" if self.code == 0 else self.unclear(*names)
 
 
@@ -74,7 +74,7 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Return whether it has not ended."""
         return self._popen.poll() is None
 
     def wait(self, seconds: float = PATIENCE) -> Ending:
@@ -98,7 +98,7 @@ class Process:
         return False
 
     def send(self, number: signal.Signals, *, group: bool = False) -> None:
-        """Send a signal, as a terminal does to the whole group or as ``kill`` does to one process; to one that has ended, none."""
+        """Send a signal to the whole group, as a terminal does, or to one process, unless it has ended."""
         if self.running:  # not yet waited for: its number cannot be another's
             os.killpg(self.pid, number) if group else os.kill(self.pid, number)
 
@@ -111,7 +111,7 @@ class Process:
                 os.kill(pid, signal.SIGKILL)
 
     def orphans(self, within: float = 3.0) -> list[int]:
-        """Those of its session that are left after so many seconds."""
+        """Return the processes of its session that are left after some seconds."""
         end = time.perf_counter() + within
         while (left := _session(self.pid)) and time.perf_counter() < end:
             time.sleep(0.05)
@@ -125,7 +125,7 @@ def _heed() -> None:
 
 
 def _session(leader: int) -> list[int]:
-    """Processes of a session, less those that have ended."""
+    """Return the processes of a session that have not ended."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:

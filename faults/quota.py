@@ -1,4 +1,4 @@
-"""A stand-in for small disks where none may be mounted: files below a folder that a process opens by Python take no more room than is given.
+"""A stand-in for small disks where none may be mounted: files that Python opens below a folder have a bounded size.
 
 It counts blocks of 4 kB, as a small disk does. What C++ code or other programs write is not limited.
 """
@@ -50,10 +50,19 @@ class _Limited(io.FileIO):
 
 
 def limit(limits: Path) -> None:
-    """Limit the files that this process will open to write. ``limits`` is a JSON file, read again at every write: bytes by folder."""
+    """Limit the files that this process opens to write, by a JSON file of bytes by folder, read at every write."""
     _Limited.limits, unlimited = limits, io.open
 
-    def limited(file: Any, mode: str = "r", buffering: int = -1, encoding: str | None = None, errors: str | None = None, newline: str | None = None, closefd: bool = True, opener: Any = None) -> Any:  # fmt: skip
+    def limited(
+        file: Any,
+        mode: str = "r",
+        buffering: int = -1,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        closefd: bool = True,
+        opener: Any = None,
+    ) -> Any:
         if not set(mode) & set("wax+"):
             return unlimited(file, mode, buffering, encoding, errors, newline, closefd, opener)
         raw = _Limited(file, mode.replace("b", "").replace("t", ""), closefd, opener)

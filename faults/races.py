@@ -14,7 +14,14 @@ PROMISE = "the second waits, or says who holds it (exit code 2, one line); the b
 WAITS = 3.0  # times as long as it takes alone, a second process is given to end beside a first that stands still
 
 
-def _race(lab: Lab, command: list[object], folder: Path, whole: Path | None, repetitions: int, fresh: Callable[[], tuple[list[object], Path]]) -> Verdict:  # fmt: skip
+def _race(
+    lab: Lab,
+    command: list[object],
+    folder: Path,
+    whole: Path | None,
+    repetitions: int,
+    fresh: Callable[[], tuple[list[object], Path]],
+) -> Verdict:
     """Two at the same time, over and over; at the end a third must find the work done."""
     verdict, endings = Verdict(), []
     for _ in range(repetitions):
@@ -32,11 +39,13 @@ def _race(lab: Lab, command: list[object], folder: Path, whole: Path | None, rep
 
 
 def _codes(endings: list[Ending]) -> str:
-    return ", ".join(f"{sum(e.code == code for e in endings)} times exit {code}" for code in sorted({e.code for e in endings}))  # fmt: skip
+    return ", ".join(
+        f"{sum(e.code == code for e in endings)} times exit {code}" for code in sorted({e.code for e in endings})
+    )
 
 
 def _held(lab: Lab, make: Callable[[Path], list[object]], whole: Path, alone: float, sign: str) -> Verdict:
-    """Stop a process in the middle of its work, when a sign of it is there, start a second, and let the first go on."""
+    """Stop a process in the middle of its work, start a second, and let the first continue."""
     folder = lab.folder("held")
     command = make(folder)
     first = lab.start(*command)

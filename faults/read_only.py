@@ -12,7 +12,7 @@ Command = Callable[[Path], list[object]]
 
 
 def _by_mode(lab: Lab, command: Command) -> str:
-    """What is wrong in a folder of mode 0555."""
+    """Return what is wrong in a folder of mode 0555."""
     folder = lab.folder("locked")
     folder.mkdir()
     folder.chmod(0o555)
@@ -23,7 +23,7 @@ def _by_mode(lab: Lab, command: Command) -> str:
 
 
 def _by_mount(lab: Lab, command: Command) -> str:
-    """What is wrong on a disk mounted read-only."""
+    """Return what is wrong on a disk mounted read-only."""
     if not can_mount():
         return ""
     disk = lab.disk(64)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass
 class Verdict:
-    """What happened: a sentence, and each breach of the promise as a line of its own."""
+    """The outcome: a sentence, and each breach of the promise as a line of its own."""
 
     happened: str = ""
     broken: list[str] = dataclasses.field(default_factory=list)

@@ -23,7 +23,7 @@ BEGIN = 0.03  # seconds until a handler can be there: before, Python itself answ
 
 
 def _start(lab: Lab, *arguments: object) -> Process:
-    """Start ``wskan`` as pip installs it, and return when its first line runs: before that, Python alone answers signals."""
+    """Start ``wskan`` as pip installs it, and return when its first line runs. Before that, Python answers signals."""
     script = lab.root / "wskan"
     if not script.exists():
         text = (SOURCE.parent / "pyproject.toml").read_text()
@@ -33,13 +33,15 @@ def _start(lab: Lab, *arguments: object) -> Process:
             f"from {module} import {function}\nif __name__ == '__main__': sys.exit({function}())\n"
         )
     begun = lab.folder("begun")
-    process = Process([sys.executable, str(script), *map(str, arguments)], lab.environment | {"FAULTS_BEGUN": str(begun)}, lab.root)  # fmt: skip
+    process = Process(
+        [sys.executable, str(script), *map(str, arguments)], lab.environment | {"FAULTS_BEGUN": str(begun)}, lab.root
+    )
     process.until(begun.exists)
     return process
 
 
 def _finished(folder: Path) -> bool:
-    """Whether its work was done: while Python shuts down, it answers signals as the system does, without a word."""
+    """Return whether its work was done. While Python shuts down, it answers signals as the system does, silently."""
     texts = {
         name: (folder / name).read_text() if (folder / name).exists() else "" for name in ("run.json", "manifest.json")
     }
@@ -62,8 +64,16 @@ def _unclean(process: Process, ending: Ending, number: signal.Signals, early: bo
     return wrong
 
 
-def _interrupt(lab: Lab, command: Callable[[Path], list[object]], verdict: Verdict, count: int, seconds: float, early: bool, numbers: list[signal.Signals]) -> Path:  # fmt: skip
-    """Send signals to one process after another, each of which goes on from where the last was; returns the last folder."""
+def _interrupt(
+    lab: Lab,
+    command: Callable[[Path], list[object]],
+    verdict: Verdict,
+    count: int,
+    seconds: float,
+    early: bool,
+    numbers: list[signal.Signals],
+) -> Path:
+    """Send signals to one process after another, each of which resumes the last. Return the last folder."""
     folder, sent = lab.folder("signals"), 0
     while sent < count * len(numbers):
         number = numbers[sent % len(numbers)]
@@ -83,7 +93,9 @@ def _interrupt(lab: Lab, command: Callable[[Path], list[object]], verdict: Verdi
     return folder
 
 
-def _signals(lab: Lab, command: Callable[[Path], list[object]], seconds: float, numbers: list[signal.Signals] | None = None) -> tuple[Verdict, Path]:  # fmt: skip
+def _signals(
+    lab: Lab, command: Callable[[Path], list[object]], seconds: float, numbers: list[signal.Signals] | None = None
+) -> tuple[Verdict, Path]:
     """Early and late signals; a last run must end well."""
     verdict, numbers = Verdict(), numbers or list(CODES)
     _interrupt(lab, command, verdict, lab.times(3), 0, True, numbers)
@@ -94,7 +106,7 @@ def _signals(lab: Lab, command: Callable[[Path], list[object]], seconds: float, 
 
 @scenario("train", PROMISE + RESUMES)
 def interrupted_trainings(lab: Lab) -> Verdict:
-    """Between start and end of a small training."""
+    """Send signals between start and end of a small training."""
     whole = lab.trained
     verdict, folder = _signals(lab, lab.train, lab.seconds["train"])
     verdict.add(compare(folder, whole))
@@ -103,7 +115,7 @@ def interrupted_trainings(lab: Lab) -> Verdict:
 
 @scenario("zoo build", PROMISE + RESUMES)
 def interrupted_builds(lab: Lab) -> Verdict:
-    """Between start and end of a zoo of 1,797 KANs."""
+    """Send signals between start and end of a zoo of 1,797 KANs."""
     verdict, folder = _signals(lab, lambda folder: ["zoo", "build", "digits-inr", folder, *LARGE], 8)
     verdict.add(lab.run("zoo", "verify", folder).failure())
     return verdict
@@ -111,7 +123,7 @@ def interrupted_builds(lab: Lab) -> Verdict:
 
 @scenario("zoo build, one early SIGINT and one late SIGTERM", PROMISE, quick=True)
 def two_signals(lab: Lab) -> Verdict:
-    """What CI tries."""
+    """Try what CI tries."""
     verdict = Verdict()
 
     def command(folder: Path) -> list[object]:

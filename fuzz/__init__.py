@@ -10,7 +10,7 @@ one file of it, and reads it as a user would, in a child process whose memory, t
 A mutant is a function of its kind and seed. Each ends in one of the columns of the table:
 
 - fine: it was read, and all that came out is finite.
-- refused: an error of the library's own (``WSKANError``), one printable line of at most 1,000 characters.
+- rejected: an error of the library's own (``WSKANError``), one printable line of at most 1,000 characters.
 - message: such an error, but of several lines, too long, with control characters, an errno, or unsafe advice.
 - exception: any other. not finite: NaN or infinity came out without an error.
 - time, memory, crash: more than 10 s of time, than the kind's bound, or killed by a signal.

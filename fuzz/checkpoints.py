@@ -112,7 +112,7 @@ def _tensor(tensor: Tensor, rng: Random) -> Any:
 
 
 class _Runs:
-    """What would run a command if a pickle of it were loaded without care."""
+    """An object whose pickle would run a command if it were loaded without care."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.call = (function, arguments)

@@ -1,4 +1,4 @@
-"""What became of one mutant."""
+"""Judge what happened to one mutant."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class Watch:
             self.seen += [f"{event} {path!r}" for path in outside]
 
     def _inside(self, path: str, event: str) -> bool:
-        """By where it really lies; what removes or renames a link does so where the link lies."""
+        """Resolve where a path really lies; a link that is removed or renamed counts where the link lies."""
         head, tail = os.path.split(path)
         real = os.path.realpath(path) if event == "open" else os.path.join(os.path.realpath(head), tail)
         return real == "/dev/null" or any(os.path.commonpath([real, folder]) == folder for folder in self.allowed)
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """From here to the end of the block."""
+        """Watch from here to the end of the block."""
         self.seen, self.on = [], True
         try:
             yield
@@ -95,7 +95,7 @@ def judge(kind: Kind, folder: Path, changed: Path, rng: Random, *, verbose: bool
 
 
 def _problem(message: str) -> str:
-    """What is wrong with a message, if anything."""
+    """Return what is wrong with a message, if anything."""
     if len(message.splitlines()) > 1:
         return "several lines"
     if len(message) > LONGEST:

@@ -47,9 +47,9 @@ class Kind:
         template: folder of the templates that is copied.
         files: those that may be mutated, names within it, patterns allowed.
         change: mutates one of them; returns what it did.
-        read: reads the folder, in which the second file was changed, as a user would; random numbers pick one of its ways.
-        odd: share of mutants that are no regular file of reasonable size.
-        memory: MB that reading may take beside what the process has already: twice the limit of the reader, and room.
+        read: reads the folder with the mutant as a user would; random numbers pick one of several ways.
+        odd: share of mutants that are not a regular file of reasonable size.
+        memory: MB that reading may add to the process: twice the limit of the reader, and room.
     """
 
     template: str
@@ -155,7 +155,7 @@ def _read_images(name: str) -> Callable[[Path, Path, Random], None]:
 
 
 def _change_shard(path: Path, rng: Random) -> str:
-    """With size and checksum of the manifest made to agree, most times."""
+    """Make size and checksum of the manifest agree, most times."""
     said = mutate_safetensors(path, rng)
     if rng.random() < 0.9:
         manifest = path.parent.parent / "manifest.json"

@@ -35,7 +35,7 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether no promise was broken."""
+        """Return whether no promise was broken."""
         return not self.broken
 
     def lines(self, kind: str | None = None) -> list[str]:

@@ -36,7 +36,7 @@ ALIGN = {"subset": 6}
 
 
 def recipe(classifiers: bool = False) -> Recipe:
-    """Of one of the two zoos: of 6 + 3 + 3 KANs in two shards."""
+    """Return the recipe of one of the two zoos, with 6 + 3 + 3 KANs in two shards."""
     spec, rest = (CLASSIFIERS if classifiers else KANS).spec, {}
     fit = FitConfig()
     if classifiers:
@@ -90,17 +90,17 @@ def model_config(name: str = "mlp") -> ModelConfig:
 
 
 def features_of(name: str) -> FeatureConfig:
-    """What a model reads."""
+    """Return the features that a model reads."""
     return EVALUABLE if name in ("probe_gen", "image_cnn") else FeatureConfig()
 
 
 def graph(name: str) -> KANGraph:
-    """What a model is tried on."""
+    """Return the KANs that a model is tried on."""
     return kan_graph(KANS[:4], features_of(name))
 
 
 def train_tiny(zoo: Zoo, folder: Path) -> object:
-    """Train, or go on with, the run that all mutants of runs come from."""
+    """Train or resume the run that all mutants of runs come from."""
     return train(zoo, folder, task=TASK, model=model_config(), config=TRAINING, features=FeatureConfig(), device="cpu")
 
 
@@ -148,7 +148,7 @@ def make_templates(folder: Path) -> None:
 
 
 def _unfinish(folder: Path) -> None:
-    """As a process leaves a run that was killed after its last epoch."""
+    """Leave a run as a process does that was killed after its last epoch."""
     record = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({"finished": False, "asked": record["asked"]}))
 

@@ -46,7 +46,7 @@ def odd_value(rng: Random) -> object:
 
 
 def outside(path: Path) -> Path:
-    """The folder that nobody may touch, beside the one that a mutant lies in."""
+    """Return the folder that nobody may touch, next to the one that a mutant lies in."""
     return next(folder / "outside" for folder in path.parents if (folder / "outside").is_dir())
 
 

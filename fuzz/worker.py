@@ -28,7 +28,7 @@ AT_ONCE = 500  # mutants a child
 
 
 class Result(NamedTuple):
-    """Of one mutant."""
+    """Try one mutant."""
 
     seed: int
     changed: str
@@ -97,7 +97,7 @@ def _work(name: str, seeds: Sequence[int], templates: Path, place: Path, results
 
 
 def _enclose(place: Path) -> tuple[Path, Path]:
-    """A folder to work in, beside one that nobody may touch; there are this process's home and working directory."""
+    """Make a folder to work in, next to one that nobody may touch, the home and working directory of this process."""
     outside, work = place / "outside", place / "work"
     for folder in (outside, place / "tmp"):
         shutil.rmtree(folder, ignore_errors=True)

@@ -20,8 +20,16 @@ from wskan.tasks import TrainConfig, get_task, train
 from wskan.testing import FakeZoo
 from wskan.zoo import Recipe, build_zoo
 
-TINY = Recipe(name="tiny", dataset="digits", spec=KANSpec(widths=(2, 3, 1), grid=3), fit=FitConfig(steps=5, batch_size=32),
-              train=4, val=2, test=2, shard_size=4)  # fmt: skip
+TINY = Recipe(
+    name="tiny",
+    dataset="digits",
+    spec=KANSpec(widths=(2, 3, 1), grid=3),
+    fit=FitConfig(steps=5, batch_size=32),
+    train=4,
+    val=2,
+    test=2,
+    shard_size=4,
+)
 
 
 def temporary(folder: Path, pid: int, machine: str | None = None) -> Path:
@@ -161,8 +169,14 @@ def test_a_model_is_not_saved_through_links(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["checkpoints", "logs", "model", "tensorboard"])
 def test_a_run_is_not_trained_through_a_link(tmp_path: Path, name: str) -> None:
     zoo, task, features = FakeZoo((2, 4, 1)), get_task("inr-classification"), FeatureConfig()
-    config = FlatMLPConfig(widths=zoo.spec.widths, edge_dim=features.edge_dim(zoo.spec), node_dim=features.node_dim(zoo.spec),
-                           bias_dim=features.bias_dim, out_dim=task.out_dim, hidden=4)  # fmt: skip
+    config = FlatMLPConfig(
+        widths=zoo.spec.widths,
+        edge_dim=features.edge_dim(zoo.spec),
+        node_dim=features.node_dim(zoo.spec),
+        bias_dim=features.bias_dim,
+        out_dim=task.out_dim,
+        hidden=4,
+    )
     training = TrainConfig(epochs=1, batch_size=30)
     outside, folder = tmp_path / "outside", tmp_path / "run"
     outside.mkdir()
@@ -218,8 +232,13 @@ def test_a_full_temporary_folder_is_told_as_that(tmp_path: Path, monkeypatch: py
 
 
 def test_errors_of_the_system_are_told_without_numbers() -> None:
-    for error in (OSError(errno.EROFS, "Read-only file system", "/x/y"), OSError(errno.ENOENT, "No such file", "a", 0, "b"),
-                  OSError(errno.ENOSPC, "No space left on device"), FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), OSError("odd")):  # fmt: skip
+    for error in (
+        OSError(errno.EROFS, "Read-only file system", "/x/y"),
+        OSError(errno.ENOENT, "No such file", "a", 0, "b"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"),
+        OSError("odd"),
+    ):
         assert "Errno" not in plainly(error)
         assert "\n" not in plainly(error)
     assert plainly(OSError(errno.EROFS, "Read-only file system", "/x/y")) == "/x/y: Read-only file system"

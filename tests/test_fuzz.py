@@ -1,4 +1,4 @@
-"""Mutated files of every kind: read, or refused in one clear line (see ``fuzz/``, and ``make fuzz`` for more of them)."""
+"""Mutated files of every kind are read or rejected in one clear line (see ``fuzz/``, and ``make fuzz`` for more)."""
 
 import json
 import os

@@ -24,8 +24,16 @@ from wskan.zoo import Recipe, build_zoo, open_zoo
 from wskan.zoo.manifest import Manifest
 
 pytestmark = pytest.mark.skipif(locks.fcntl is None, reason="this system has no flock")
-SLOW = Recipe(name="slow", dataset="digits", spec=KANSpec(widths=(2, 4, 1), grid=3), fit=FitConfig(steps=400, batch_size=32),
-              train=30, val=5, test=5, shard_size=1)  # fmt: skip
+SLOW = Recipe(
+    name="slow",
+    dataset="digits",
+    spec=KANSpec(widths=(2, 4, 1), grid=3),
+    fit=FitConfig(steps=400, batch_size=32),
+    train=30,
+    val=5,
+    test=5,
+    shard_size=1,
+)
 
 HOLD = """
 import sys, time
@@ -63,8 +71,12 @@ except DataError as error:
 
 
 def start(code: str, *args: object) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", code, *map(str, args)], stdout=subprocess.PIPE, text=True,
-                            env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, args)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
 
 
 @contextlib.contextmanager

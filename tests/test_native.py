@@ -126,7 +126,9 @@ def test_a_library_that_does_not_load_is_compiled_again(source: Path, tmp_path: 
     path = cached(tmp_path)
     path.unlink()
     path.write_bytes(b"no library, but with the right checksum")
-    native.write_atomically(native._checksum_path(path), lambda to: to.write_text(native.hashlib.sha256(path.read_bytes()).hexdigest()))  # fmt: skip
+    native.write_atomically(
+        native._checksum_path(path), lambda to: to.write_text(native.hashlib.sha256(path.read_bytes()).hexdigest())
+    )
     process = start(source)
     assert process.communicate()[0] == "7\n"
     assert isinstance(ctypes.CDLL(str(path)).wskan_seven(), int)

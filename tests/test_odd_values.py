@@ -23,8 +23,15 @@ from wskan.zoo import ClassifierConfig, Recipe, Zoo, build_zoo, open_zoo
 ODD: list[Any] = [10**400, float("nan"), float("inf"), -1, True, "1", None, [1], {"a": 1}]
 SPEC = KANSpec(widths=(2, 4, 1), grid=3)
 TINY = Recipe(
-    name="tiny", dataset="digits", spec=SPEC, fit=FitConfig(steps=3, batch_size=32), train=8, val=3, test=3, shard_size=7
-)  # fmt: skip
+    name="tiny",
+    dataset="digits",
+    spec=SPEC,
+    fit=FitConfig(steps=3, batch_size=32),
+    train=8,
+    val=3,
+    test=3,
+    shard_size=7,
+)
 MODEL = {"model": "mlp", "widths": [2, 4, 1], "edge_dim": 8, "out_dim": 10, "hidden": 4, "num_layers": 1}
 
 
@@ -235,7 +242,9 @@ def fails(capsys: pytest.CaptureFixture[str], *args: str) -> str:
 def test_odd_words_on_the_command_line(zoo: Zoo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     odd = tmp_path / "[bold]\x1b[31m\n"
     assert "tolerance" in fails(capsys, "zoo", "align", str(zoo.folder), str(tmp_path / "a"), "--tolerance", "nan")
-    assert "device 'meta'" in fails(capsys, "zoo", "build", "digits-inr", str(tmp_path / "z"), "--device", "meta", "--engine", "torch")  # fmt: skip
+    assert "device 'meta'" in fails(
+        capsys, "zoo", "build", "digits-inr", str(tmp_path / "z"), "--device", "meta", "--engine", "torch"
+    )
     assert "is not a zoo" in fails(capsys, "zoo", "info", f"{odd}\udcff")
     odd.symlink_to(zoo.folder)
     main(["zoo", "info", str(odd)])

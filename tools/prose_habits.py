@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 _NOUNS = (
     r"KAN|graph|layer|epoch|step|second|minute|hour|seed|run|edge|image|model|neuron|node|core|sample|file|fit|batch|row"
-    r"|column|class|classifier|data set|channel|point|task|method|network|site|metric|size|width|grid|split|shard|process"
+    r"|column|class|classifier|data set|channel|point|task|method|network|site|metric|size|width|grid"
+    r"|split|shard|process"
     r"|tile|input|output|hidden layer|parameter|number|fact"
 )
 _UNITS = (
@@ -17,7 +18,10 @@ _DATA = (
     r"KANs?|runs?|models?|weights|masks?|zoos?|files?|grids?|oracle|features|functions|labels|data|line|rooms?|shards?"
     r"|version|checkpoints?|results?|values"
 )
-_COMPARATIVES = "longer|more|less|fewer|better|worse|larger|smaller|higher|lower|wider|narrower|faster|slower|greater|deeper|shorter"
+_COMPARATIVES = (
+    "longer|more|less|fewer|better|worse|larger|smaller|higher|lower|wider|narrower"
+    "|faster|slower|greater|deeper|shorter"
+)
 
 
 def _words(pattern: str) -> re.Pattern[str]:
@@ -32,7 +36,8 @@ HABITS = {  # what to write instead, and what to avoid
     "again, memorise, jump": _words(r"\banew\b|\btime and again\b|\bby heart\b|\bleap(?:s|ed|t|ing)?\b"),
     "data do not know": _words(rf"\b(?:{_DATA}) (?:(?:that|which|each|does not|do not) )*(?:knows?|tells?)\b"),
     "data do not say": _words(
-        r"\b(?:is|are|was|were|be|been|being|unless) told\b|\b(?:has|have) said\b|\bsa(?:y|ys|id) (?:nothing )?of\b(?! what\b)"
+        r"\b(?:is|are|was|were|be|been|being|unless) told\b|\b(?:has|have) said\b"
+        r"|\bsa(?:y|ys|id) (?:nothing )?of\b(?! what\b)"
     ),
     "MLP": _words(r"(?<!multilayer )(?<!multi-layer )(?<![/.])\bperceptrons?\b(?!\.\w)"),
     "readout": _words(r"\bread-outs?\b"),

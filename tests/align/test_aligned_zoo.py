@@ -199,8 +199,15 @@ def test_zoos_that_cannot_be_aligned(tmp_path: Path) -> None:
 
 def test_a_zoo_on_disk_with_shards_of_its_own(tmp_path: Path) -> None:
     recipe = Recipe(
-        name="tiny", dataset="digits", spec=KANSpec(widths=(2, 4, 1), grid=3), fit=FitConfig(steps=30), train=6, val=3, test=3, shard_size=5
-    )  # fmt: skip
+        name="tiny",
+        dataset="digits",
+        spec=KANSpec(widths=(2, 4, 1), grid=3),
+        fit=FitConfig(steps=30),
+        train=6,
+        val=3,
+        test=3,
+        shard_size=5,
+    )
     zoo = build_zoo(recipe, tmp_path / "zoo")
     aligned = align_zoo(zoo, tmp_path / "aligned", subset=4)
     x = torch.rand(10, 2) * 2 - 1

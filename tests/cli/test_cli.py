@@ -20,8 +20,15 @@ from wskan.zoo import ClassifierConfig, Recipe, build_zoo, recipes
 from wskan.zoo.recipe import Storage
 
 TINY = Recipe(
-    name="tiny", dataset="digits", spec=KANSpec(widths=(2, 4, 1), grid=3), fit=FitConfig(steps=30, batch_size=32), train=40, val=12, test=12, shard_size=32
-)  # fmt: skip
+    name="tiny",
+    dataset="digits",
+    spec=KANSpec(widths=(2, 4, 1), grid=3),
+    fit=FitConfig(steps=30, batch_size=32),
+    train=40,
+    val=12,
+    test=12,
+    shard_size=32,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -188,12 +195,14 @@ def test_a_closed_pipe_ends_the_command_silently(tmp_path: Path, command: str) -
 
 
 def test_help_needs_no_torch() -> None:
-    code = "import sys\nfrom wskan.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+    code = "import sys\nfrom wskan.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_importing_the_package_is_light() -> None:
-    code = "import sys, wskan.models, wskan.zoo\nassert not {'torch_geometric', 'lightning', 'sklearn', 'matplotlib'} & set(sys.modules)"
+    code = "import sys, wskan.models, wskan.zoo\n"
+    code += "assert not {'torch_geometric', 'lightning', 'sklearn', 'matplotlib'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 

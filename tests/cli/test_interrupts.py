@@ -63,7 +63,7 @@ def start(*args: str) -> subprocess.Popen[str]:
 
 
 def hit(number: signal.Signals, delay: float, *args: str) -> bool:
-    """Whether the process was interrupted; it may have been done already. Either way it is gone with all its children."""
+    """Return whether the process was interrupted before it was done. Either way it is gone with all its children."""
     with start(*args) as process:
         while process.poll() is None and not handles(process.pid, number):  # Python itself is starting
             time.sleep(0.005)

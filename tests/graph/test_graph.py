@@ -146,7 +146,7 @@ def test_positions(widths: tuple[int, ...]) -> None:
 
 @given(widths_strategy, st.integers(1, 7))
 def test_positions_of_another_depth(widths: tuple[int, ...], layers: int) -> None:
-    """Ends keep theirs, what lies between keeps its order, and everything is a position that KANs of that depth have."""
+    """Ends keep theirs, layers between keep their order, and all are positions that KANs of that depth have."""
     same = (widths[0], *[5] * (layers - 1), widths[-1])
     counts = len(widths) - 2, layers - 1
     if 0 in counts and any(counts):

@@ -1,4 +1,4 @@
-"""Random KANs in double precision for the laws of symmetries, with inputs on which no activation leaves its grid; and what is to be done to them."""
+"""Random KANs in double precision for the laws of symmetries, with inputs on which no activation leaves its grid."""
 
 import itertools
 
@@ -11,7 +11,11 @@ from wskan.testing import in_domain, random_population
 
 WIDTHS = (2, 4, 3, 2)
 seeds, degrees = st.integers(0, 10**6), st.integers(1, 4)
-bases, grids, keeps = st.sampled_from(["silu", "identity", "zero"]), st.sampled_from(["fixed", "adapted"]), st.sampled_from([0.6, 1.0])  # fmt: skip
+bases, grids, keeps = (
+    st.sampled_from(["silu", "identity", "zero"]),
+    st.sampled_from(["fixed", "adapted"]),
+    st.sampled_from([0.6, 1.0]),
+)
 
 
 def draw(seed: int, degree: int, base: str, grid: str, keep: float) -> tuple[Population, Tensor]:

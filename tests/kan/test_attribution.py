@@ -112,7 +112,7 @@ def test_scores_without_data_follow_permutations(seed: int, grid: str, keep: flo
 
 @given(seeds, grids, keeps)
 def test_scores_without_data_do_not_depend_on_scale_shift_and_sign(seed: int, grid: str, keep: float) -> None:
-    """Of grids that adapted, because each is exact between the knots; with draws, sign and shift are while activations stay in the domain."""
+    """Exact for grids that adapted. With draws, sign and shift are exact while activations stay in the domain."""
     kans, _ = draw(seed, 3, "silu", grid, keep)
     scores = attribution(kans)
     assert_close(attribution(scale_edges(kans, edges(seed))), scores)

@@ -75,7 +75,11 @@ def test_kans_are_linear_in_the_coefficients_of_their_last_layer(basis: str, see
     kans, x = draw(basis, seed), inputs(seed)
     last = kans.layers[-1]
     parts = []
-    for weights, coef in ((last.base_weight, last.coef * 0), (last.base_weight * 0, last.coef), (last.base_weight, last.coef * 3)):  # fmt: skip
+    for weights, coef in (
+        (last.base_weight, last.coef * 0),
+        (last.base_weight * 0, last.coef),
+        (last.base_weight, last.coef * 3),
+    ):
         layer = dataclasses.replace(last, base_weight=weights, coef=coef)
         parts.append(Population(kans.spec, [*kans.layers[:-1], layer])(x))
     torch.testing.assert_close(parts[0] + 3 * parts[1], parts[2])

@@ -1,4 +1,4 @@
-"""pykan's tutorials begin with ``torch.set_default_dtype(torch.float64)``: KANs stay in single precision, with the same bits, whatever the default is."""
+"""KANs stay in single precision, with the same bits, whatever the default is (pykan's tutorials set float64)."""
 
 from collections.abc import Iterator
 from typing import Any

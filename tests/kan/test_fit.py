@@ -81,7 +81,7 @@ def test_kernel_equals_torch(widths: tuple[int, ...], degree: int, base: str) ->
         FitConfig(steps=4, batch_size=50, grid_update_until=4, grid_updates=2),
     ):
         fast, slow = (fit_population(spec, x, y, torch.arange(3), config, engine=e) for e in ("kernel", "torch"))
-        # Adam's first steps turn a gradient of rounding size into a full step, so a few weights differ; the functions hardly do.
+        # Adam's first steps turn a gradient of rounding size into a full step: a few weights differ, functions hardly.
         assert (fast.population(x) - slow.population(x)).abs().mean() < 5e-3
         torch.testing.assert_close(fast.loss, slow.loss, rtol=1e-2, atol=1e-5)
 

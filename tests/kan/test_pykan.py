@@ -51,7 +51,7 @@ def test_masked_edges(data) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_inputs_that_were_pruned(data) -> None:  # type: ignore[no-untyped-def]
-    """``prune_input`` gives a model of other inputs, with the module of its activation where ``KAN()`` takes the name."""
+    """``prune_input`` gives a model of other inputs, with the module of its activation instead of the name."""
     x = data["train_input"]
     for active in ([0, 1], [1, 0], [1]):
         model = pykan_model([2, 5, 1], 5, 3).prune_input(active_inputs=active)

@@ -96,7 +96,15 @@ def test_activations_outside_are_counted_and_errors_measured() -> None:
     other = shift_edges(kans, edges(0))
     assert (symmetry_error(kans, other, x) < 1e-4).all()
     assert (symmetry_error(kans, other, far.clamp(-3, 3)) > 1e-2).all()
-    louder = Population(kans.spec, [*kans.layers[:-1], dataclasses.replace(kans.layers[-1], coef=2 * kans.layers[-1].coef, base_weight=2 * kans.layers[-1].base_weight)])  # fmt: skip
+    louder = Population(
+        kans.spec,
+        [
+            *kans.layers[:-1],
+            dataclasses.replace(
+                kans.layers[-1], coef=2 * kans.layers[-1].coef, base_weight=2 * kans.layers[-1].base_weight
+            ),
+        ],
+    )
     y = kans(x)
     expected = y.square().mean((1, 2)).sqrt() / (y - y.mean(1, keepdim=True)).square().mean((1, 2)).sqrt()
     torch.testing.assert_close(symmetry_error(kans, louder, x), expected.float(), rtol=1e-3, atol=1e-3)

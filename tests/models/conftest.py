@@ -10,7 +10,7 @@ from wskan.native import load_library
 
 @pytest.fixture(params=["-mno-amx-bf16", "-mno-avx512f"])
 def lesser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType], Any]:
-    """Compiles a kernel for a lesser processor, and puts it in the place of the other: without tiles, where pairs of bfloat16 are multiplied if a processor can, and without AVX-512."""
+    """Replace a kernel by one for a lesser processor: without tiles, or without AVX-512."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         pytest.skip("flags of x86")
 

@@ -18,7 +18,7 @@ def kans_in_domain(seed: int, size: int = 3) -> Population:
 
 
 def same_functions(kans: Population, seed: int) -> Iterator[tuple[str, Population]]:
-    """By name of the symmetry."""
+    """Return the twins by name of the symmetry."""
     generator = torch.Generator().manual_seed(seed)
     size, widths = len(kans), kans.spec.widths
 

@@ -43,8 +43,9 @@ def test_the_kernel_equals_plain_formulas(seed: int, masked: bool, backward: boo
 def test_the_kernel_on_features_and_in_bfloat16(
     seed: int, masked: bool, block: tuple[int, int], h: int, f: int | None, threads: int, dtype: torch.dtype
 ) -> None:
-    """Against the plain formula in double precision: on edge states (f is None) or on f features of which they are made, with strided halves of nodes, odd numbers of
-    edges and features, and more threads than graphs."""
+    """Against the plain formula in double precision: on edge states (f is None) or on f features that they are made of.
+
+    With strided halves of nodes, odd numbers of edges and features, and more threads than graphs."""
     if dtype == torch.bfloat16 and not message_kernel._library().wskan_messages_bfloat16():
         pytest.skip("no bfloat16 here")
     generator = torch.Generator().manual_seed(seed)

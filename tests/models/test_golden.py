@@ -1,4 +1,7 @@
-"""Models saved by earlier versions still load and still compute the same. ``python tests/models/test_golden.py`` writes the files of the present format version."""
+"""Models saved by earlier versions still load and compute the same.
+
+``python tests/models/test_golden.py`` writes the files of the present format version.
+"""
 
 from pathlib import Path
 

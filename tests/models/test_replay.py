@@ -1,4 +1,4 @@
-"""The construction of Proposition 4.2: what the WS-KAN computes is the composition in which any MLP stands for every edge function."""
+"""The construction of Proposition 4.2: WS-KAN computes the composition with an MLP for every edge function."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -27,8 +27,10 @@ class TestInduced(TestSetTransformer):
 def make(**config: Any) -> SetTransformer:
     torch.manual_seed(0)
     return SetTransformer(
-        SetTransformerConfig(**{"widths": (2, 5, 1), "edge_dim": 9, "out_dim": 3, "hidden": 16, "num_layers": 2, **config})
-    )  # fmt: skip
+        SetTransformerConfig(
+            **{"widths": (2, 5, 1), "edge_dim": 9, "out_dim": 3, "hidden": 16, "num_layers": 2, **config}
+        )
+    )
 
 
 @pytest.mark.parametrize("inducing", [0, 3])

@@ -28,7 +28,8 @@ def as_lightning_wrote_it(content: dict[str, Any], path: str) -> dict[str, Any]:
     score = torch.tensor(facts["best_model_score"])
     paths = dict.fromkeys(("dirpath", "best_model_path", "kth_best_model_path", "last_model_path"), path)
     keep = {**paths, "best_model_score": score, "best_k_models": {path: score}, "kth_value": score, "monitor": path}
-    best = "'monitor': 'val_accuracy', 'mode': 'max', 'every_n_train_steps': 0, 'every_n_epochs': 1, 'train_time_interval': None"
+    best = "'monitor': 'val_accuracy', 'mode': 'max', 'every_n_train_steps': 0, 'every_n_epochs': 1, "
+    best += "'train_time_interval': None"
     callbacks = {
         "Clock": {"seconds": facts["seconds"]},
         "EarlyStopping{'monitor': 'val_accuracy', 'mode': 'max'}": {

@@ -21,7 +21,14 @@ QUICK = TrainConfig(epochs=2, batch_size=16, warmup_steps=2, patience=0)
 
 def run_for(zoo: Zoo, task: str, folder: Path) -> Run:
     goal = get_task(task)
-    config = WSKANConfig(widths=zoo.spec.widths, edge_dim=FeatureConfig().edge_dim(zoo.spec), out_dim=1, readout=goal.readout, hidden=16, num_layers=2)  # fmt: skip
+    config = WSKANConfig(
+        widths=zoo.spec.widths,
+        edge_dim=FeatureConfig().edge_dim(zoo.spec),
+        out_dim=1,
+        readout=goal.readout,
+        hidden=16,
+        num_layers=2,
+    )
     return train(zoo, folder, task=goal, model=config, config=QUICK, features=FeatureConfig(), device="cpu")
 
 
@@ -98,7 +105,7 @@ def test_kans_that_become_constant_are_told(zoo: Zoo, run: Run) -> None:
 
 
 def test_outputs_that_no_path_leads_to_are_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A layer may keep edges, but of neurons that no input reaches: outputs that say the same of every input are counted."""
+    """A layer may keep edges of neurons that no input reaches: outputs that are constant are counted."""
     kans = random_population((3, 5, 5, 4), 4, 0)
     x = torch.rand(50, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
     score = torch.rand(4, kans.spec.num_edges, generator=torch.Generator().manual_seed(1))

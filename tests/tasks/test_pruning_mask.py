@@ -155,7 +155,7 @@ def test_outputs_are_one_list_of_edges(zoo: FakeZoo, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["ws_kan", "deep_sets", "set_transformer"])
 def test_predictions_and_targets_follow_a_permutation_alike(zoo: FakeZoo, name: str) -> None:
-    """What a score says of an edge does not depend on where its neurons stand: loss and metrics stay the same, KAN by KAN."""
+    """The order of neurons does not matter: loss and metrics stay the same, KAN by KAN."""
     net, task = model(zoo, name), PruningMask()
     data, places = dataset(zoo, augment=("permutation",)), list(range(12))
     (graph, target), (moved, new_target) = data[places], data[BatchIndices(places, 5)]

@@ -341,7 +341,17 @@ def test_broken_runs_are_refused(zoo: Zoo, tmp_path: Path) -> None:
 def test_early_stopping_bf16_tensorboard_and_knots(zoo: Zoo, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     task, config = INRClassification(), TrainConfig(epochs=50, batch_size=16, patience=1, precision="bf16", lr=1e-5)
-    run = train(zoo, tmp_path / "run", task=task, model=small(zoo, task, node_dim=5), config=config, features=FeatureConfig(knots=True), tensorboard=True, train_limit=32, device="cpu")  # fmt: skip
+    run = train(
+        zoo,
+        tmp_path / "run",
+        task=task,
+        model=small(zoo, task, node_dim=5),
+        config=config,
+        features=FeatureConfig(knots=True),
+        tensorboard=True,
+        train_limit=32,
+        device="cpu",
+    )
     assert run.record["epochs"] < 50
     assert run.record["counts"]["train"] == 32
     assert list((tmp_path / "run" / "tensorboard").iterdir())

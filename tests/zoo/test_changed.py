@@ -17,8 +17,16 @@ from wskan.kan import FitConfig, KANSpec
 from wskan.zoo import Recipe, Zoo, build_zoo, open_zoo
 from wskan.zoo.manifest import shard_path
 
-TINY = Recipe(name="tiny", dataset="digits", spec=KANSpec(widths=(2, 4, 1), grid=3), fit=FitConfig(steps=5, batch_size=32),
-              train=60, val=20, test=20, shard_size=40)  # fmt: skip
+TINY = Recipe(
+    name="tiny",
+    dataset="digits",
+    spec=KANSpec(widths=(2, 4, 1), grid=3),
+    fit=FitConfig(steps=5, batch_size=32),
+    train=60,
+    val=20,
+    test=20,
+    shard_size=40,
+)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +126,9 @@ except DataError as error:
 
 @pytest.mark.parametrize("delay", [0.1, 0.1037])
 def test_a_cut_in_the_middle_of_reading_is_no_bus_error(zoo: Zoo, delay: float) -> None:
-    run = subprocess.run([sys.executable, "-c", textwrap.dedent(RACE), zoo.folder, str(delay)], capture_output=True, text=True)  # fmt: skip
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(RACE), zoo.folder, str(delay)], capture_output=True, text=True
+    )
     assert run.returncode == 0, run
     assert run.stdout.startswith("told:")
 

@@ -110,7 +110,7 @@ def _shard(path: Path, recipe: Recipe, index: int, data: Any) -> Shard:
 
 
 def _most_bytes(spec: KANSpec, count: int) -> int:
-    """Return the bytes that a shard may have: header, parameters, knots, masks and scores, and a kilobyte of columns per KAN."""
+    """Return the bytes that a shard may have: header, parameters, masks, scores, and a kilobyte of columns per KAN."""
     numbers = spec.num_parameters + 2 * spec.num_edges + spec.num_knots * sum(spec.widths[:-1])
     return 2**20 + count * (4 * numbers + 1024)
 

@@ -14,8 +14,8 @@ def quality(columns: Mapping[str, Tensor], masks: Sequence[Tensor]) -> dict[str,
     """Summarise PSNR, accuracy, noise and pruning masks, if there are any.
 
     Args:
-        columns: of the zoo, ``[n]`` each.
-        masks: of each layer, ``[n, n_l, n_{l+1}]`` bool; empty for a zoo without masks.
+        columns: columns of the zoo, ``[n]`` each.
+        masks: pruning masks of each layer, ``[n, n_l, n_{l+1}]`` bool; empty for a zoo without masks.
 
     Returns:
         For each column NAME of ``psnr`` (dB), ``accuracy`` and ``noise``, ``NAME_mean`` and ``NAME_quantiles``. Also
