@@ -80,7 +80,7 @@ def test_what_is_asked_for_by_a_wrong_name(zoo: FakeZoo, tmp_path: Path) -> None
     task, features = get_task("inr-classification"), FeatureConfig()
     model = model_config("mlp", zoo.spec, task, features, hidden=8)
     for arguments, message in (
-        ({"hiden": 8}, "model ws_kan has no hiden; it has hidden, num_layers, dropout"),
+        ({"hiden": 8}, r"model ws_kan has no hiden \(did you mean 'hidden'\?\); it has hidden, num_layers, dropout"),
         ({"model": "resnet"}, "unknown model 'resnet'; choose from"),
         ({"task": "chess"}, "no task 'chess'"),
         ({"model": model, "features": features, "dropout": 0.5}, "dropout: options of a model that is given by name"),

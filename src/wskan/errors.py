@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class WSKANError(Exception):
     """The base class: one ``except`` catches everything that wskan raises on purpose."""
@@ -27,3 +30,14 @@ def reason(error: BaseException) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line[:300]
     )
     return line if len(line) <= 300 else f"{line[:297]}..."
+
+
+def did_you_mean(name: object, names: Iterable[str]) -> str:
+    """Return a question that names the most similar of some names, or nothing if none is similar.
+
+    Example:
+        >>> did_you_mean("hiden", ["hidden", "dropout"])
+        " (did you mean 'hidden'?)"
+    """
+    similar = difflib.get_close_matches(str(name)[:100], list(names), n=1)
+    return f" (did you mean {similar[0]!r}?)" if similar else ""

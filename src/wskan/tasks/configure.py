@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from wskan.errors import DataError
+from wskan.errors import DataError, did_you_mean
 from wskan.graph import EVALUABLE, FeatureConfig
 from wskan.kan import KANSpec
 from wskan.models import MODELS, EvaluatingConfig, ModelConfig, OutputsConfig
@@ -67,7 +67,11 @@ def model_config(model: str, spec: KANSpec, task: Task, features: FeatureConfig,
     """
     cls = _config_class(model)
     if unknown := sorted(options.keys() - model_options(model)):
-        raise DataError(f"model {model} has no {' and no '.join(unknown)}; it has {', '.join(model_options(model))}")
+        names = [*model_options(model), *(field.name for field in dataclasses.fields(TrainConfig))]
+        hint = did_you_mean(unknown[0], names)
+        raise DataError(
+            f"model {model} has no {' and no '.join(unknown)}{hint}; it has {', '.join(model_options(model))}"
+        )
     return cls(
         model=model,
         widths=spec.widths,
@@ -97,5 +101,5 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
 
 def _config_class(model: str) -> type[ModelConfig]:
     if model not in MODELS:
-        raise DataError(f"unknown model {shown(model)}; choose from {', '.join(MODELS)}")
+        raise DataError(f"unknown model {shown(model)}{did_you_mean(model, MODELS)}; choose from {', '.join(MODELS)}")
     return MODELS[model][1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from wskan.errors import DataError
+from wskan.errors import DataError, did_you_mean
 from wskan.reading import shown
 from wskan.tasks.inr_classification import INRClassification
 from wskan.tasks.pruning_mask import PruningMask
@@ -54,6 +54,7 @@ def get_task(name: str, zoo: Zoo | None = None) -> Task:
         raise DataError(f"no task fits the columns {sorted(zoo.columns)} of {zoo.folder}; name a task")
     if name not in TASKS:
         raise DataError(
-            f"no task {name!r:.100}; there are {', '.join(TASKS)} (wskan.register_task adds one of your own)"
+            f"no task {shown(name)}{did_you_mean(name, TASKS)}; there are {', '.join(TASKS)} "
+            "(wskan.register_task adds one of your own)"
         )
     return TASKS[name]()

@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from wskan.errors import DataError
+from wskan.errors import DataError, did_you_mean
 from wskan.kan import FitConfig, KANSpec
+from wskan.reading import shown
 from wskan.zoo.recipe import ClassifierConfig, Recipe
 
 
@@ -122,5 +123,5 @@ def get_recipe(name: str) -> Recipe:
         DataError: there is no recipe of that name.
     """
     if name not in RECIPES:
-        raise DataError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
+        raise DataError(f"no recipe {shown(name)}{did_you_mean(name, RECIPES)}; `wskan zoo recipes` lists them")
     return RECIPES[name]

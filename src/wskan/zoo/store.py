@@ -107,7 +107,7 @@ class Zoo:
             DataError: unknown split.
         """
         if name not in SPLITS:
-            raise DataError(f"unknown split {name!r}; choose from {SPLITS}")
+            raise DataError(f"unknown split {name!r}; choose from {', '.join(SPLITS)}")
         return (self.columns["split"] == SPLITS.index(name)).nonzero().squeeze(1)
 
     def rows(self, rows: Tensor | slice | str) -> Tensor:
