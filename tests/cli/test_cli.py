@@ -166,7 +166,7 @@ def test_errors_are_one_clear_line(
     with pytest.raises(SystemExit) as stop:
         main(["zoo", "build", "nope", str(tmp_path / "x")])
     assert stop.value.code == 2
-    assert "mnist-inr" in capsys.readouterr().err
+    assert "`wskan zoo recipes` lists them" in capsys.readouterr().err
 
     def interrupted(_: object) -> None:
         raise KeyboardInterrupt

@@ -226,7 +226,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_recipes_round_trip_and_bad_ones_are_refused(tmp_path: Path) -> None:
     for recipe in RECIPES.values():
         assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
-    with pytest.raises(DataError, match="mnist-inr"):
+    with pytest.raises(DataError, match="zoo recipes"):
         get_recipe("nope")
     with pytest.raises(DataError, match="1,497 images"):
         build_zoo(dataclasses.replace(TINY, train=2000), tmp_path / "never")
