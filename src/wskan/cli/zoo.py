@@ -15,14 +15,14 @@ class Recipes:
 
     def run(self) -> None:
         from rich.console import Console
-        from rich.table import Table
+        from rich.table import Column, Table
 
         from wskan.printing import markup
         from wskan.zoo import RECIPES
 
-        table = Table("recipe", "KANs", "basis", "train / val / test", box=None)
+        table = Table(Column("recipe", no_wrap=True), "KANs", "basis", "train/val/test", box=None)
         for name, recipe in RECIPES.items():
-            counts = " / ".join(f"{count:,}" for count in (recipe.train, recipe.val, recipe.test))
+            counts = "/".join(f"{count:,}" for count in (recipe.train, recipe.val, recipe.test))
             table.add_row(name, markup(list(recipe.spec.widths)), recipe.spec.basis, counts)
         Console().print(table)
 

@@ -48,6 +48,11 @@ class Run:
     features: FeatureConfig
     record: dict[str, Any]
 
+    def __repr__(self) -> str:
+        """Return folder, model, task and test scores in one line."""
+        scores = ", ".join(f"{name} {value:.4g}" for name, value in self.record["test"].items())
+        return f"Run({str(self.folder)!r}, {self.model.config.model} for {self.task.name}, test: {scores})"
+
     def check(self, spec: KANSpec) -> None:
         """Raise if the features of such KANs have another meaning than in training.
 
@@ -101,6 +106,8 @@ class Run:
                 were used in training. Also if the model was trained on aligned KANs of another zoo.
             ShapeError: the graphs of the zoo do not fit the model.
         """
+        if isinstance(zoo, Population):
+            raise DataError("evaluate needs a zoo or its folder, which has targets; for KANs use predict")
         zoo = open_zoo(zoo) if isinstance(zoo, Path | str) else zoo
         self.check(zoo.spec)
         if self.record.get("aligned") and not (zoo.aligned and zoo.digest == self.record["asked"].get("zoo")):
