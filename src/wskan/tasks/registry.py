@@ -34,6 +34,7 @@ def register_task(cls: type[T]) -> type[T]:
         ... class NoisePrediction(Regression):
         ...     name, columns, out_dim = "noise-prediction", ("noise",), 1
         ...     center, spread = 0.5, 12**-0.5
+        >>> _ = wskan.tasks.TASKS.pop("noise-prediction")  # forget it again
     """
     if cls.name in TASKS and TASKS[cls.name].__qualname__ != cls.__qualname__:
         raise DataError(f"the name {shown(cls.name)} belongs to {TASKS[cls.name].__name__}; choose another")
