@@ -171,14 +171,22 @@ def test_folders_that_lightning_takes_for_addresses_are_refused(tmp_path: Path, 
 @pytest.mark.parametrize("value", [*ODD[3:], {"a": "x"}, {"rows": {}}], ids=str)
 def test_what_was_measured_in_another_shape_is_refused(tmp_path: Path, value: Any) -> None:
     workspace, shape = Workspace(folder=tmp_path), {"a": float, "rows": {str: [float]}}
-    good = {"a": 1.5, "rows": {"x": [1, float("nan")]}}
+    good = {"a": 1.5, "rows": {"x": [1, 0.5]}}
     assert workspace.cached({"k": 1}, lambda: good, shape)["a"] == 1.5
     assert workspace.cached({"k": 1}, lambda: None, shape)["rows"]["x"][0] == 1
     (path,) = (tmp_path / "measured").iterdir()
-    for broken in ({"key": {"k": 1}, "value": value}, value):
+    not_finite = {"a": float("nan"), "rows": {}}
+    for broken in ({"key": {"k": 1}, "value": value}, {"key": {"k": 1}, "value": not_finite}, value):
         path.write_text(json.dumps(broken))
         with pytest.raises(DataError, match="delete it"):
             workspace.cached({"k": 1}, lambda: good, shape)
+
+
+def test_what_is_not_finite_is_not_kept(tmp_path: Path) -> None:
+    workspace = Workspace(folder=tmp_path)
+    for value in (float("nan"), 2.0, 3.0):
+        found = workspace.cached({"k": 1}, lambda value=value: {"a": value}, {"a": float})  # type: ignore[misc]
+    assert found == {"a": 2.0}
 
 
 def table() -> dict[str, Any]:

@@ -129,14 +129,18 @@ class Workspace:
         """
         path = self._measured(key)
         if path.exists():
-            kept = read_json(path, MAX_MEASURED, "delete it", infinite=True)
+            kept = read_json(path, MAX_MEASURED, "delete it")
             check(kept, {"key": object, "value": object}, f"{path}: what was measured (delete it)")
             if kept["key"] == json.loads(json.dumps(key)):
                 check(kept["value"], shape, f"{path}: value (delete it)")
                 return kept["value"]
-        text = json.dumps({"key": key, "value": compute()})
+        value = json.loads(json.dumps(compute()))
+        try:
+            text = json.dumps({"key": key, "value": value}, allow_nan=False)
+        except ValueError:  # what is not finite is not kept
+            return value
         write_atomically(path, lambda to: to.write_text(text), top=self.folder)
-        return json.loads(text)["value"]
+        return value
 
     def is_measured(self, key: Mapping[str, Any]) -> bool:
         """Whether :meth:`cached` has it already."""
