@@ -57,7 +57,7 @@ def attempt(scenario: Scenario, lab: Lab) -> dict[str, Any]:
         "group": scenario.group,
         "scenario": scenario.name,
         "promised": scenario.promised,
-        "happened": verdict.happened,
+        "happened": verdict.happened.replace(str(lab.root), "LAB"),
         "outcome": outcome,
         "broken": [line.replace(str(lab.root), "LAB") for line in dict.fromkeys(verdict.broken)],
         "seconds": round(time.perf_counter() - begin, 1),
